@@ -1,0 +1,42 @@
+# Every target builds .venv when it is missing or older than what it is made from.
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+JOBS   ?= 2
+
+.PHONY: report test test-slow check measure lab gallery clean
+.DELETE_ON_ERROR:
+
+$(STAMP): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
+	@touch $@
+
+report: $(STAMP)   ## count every network, compare with the paper, write results/report/index.html
+	$(BIN)/python -m bench measure --suite paper
+	$(BIN)/python -m analysis report
+
+measure: $(STAMP)  ## only the measurements
+	$(BIN)/python -m bench measure --suite paper
+
+test: $(STAMP)     ## the test suite, without the slow part
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
+
+test-slow: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMP)    ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: $(STAMP)      ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+gallery: $(STAMP)  ## the pictures that the README shows
+	$(BIN)/python -m analysis gallery
+
+clean:             ## removes .venv, caches and the generated report; never a measurement
+	rm -rf .venv results/report .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

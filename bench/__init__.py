@@ -1,0 +1,1 @@
+"""Measuring networks: counts, conventions, records and where they live."""

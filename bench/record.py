@@ -1,0 +1,106 @@
+"""One measurement with everything that is needed to trust and to repeat it: `Record`. Imports no torch."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+EXACT = "exact"
+"""The machine of counts: parameters and multiply-adds are counted without data and are the same on every machine."""
+
+Scalar = int | float | str | bool
+
+
+class Metric(BaseModel):
+    """What a number measures.
+
+    Attributes:
+        name: its id in records, file names and tables.
+        unit: singular, written out.
+        version: goes up when the way of measuring changes, so that older records no longer count as current.
+        exact: an integer that does not depend on the machine.
+        meaning: one line for people.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    unit: str
+    version: int
+    exact: bool
+    meaning: str
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="params", unit="parameter", version=1, exact=True, meaning="trainable parameters, shared ones once"),
+        Metric(name="macs", unit="MAC", version=1, exact=True, meaning="nominal multiply-adds of one image"),
+        Metric(name="live_macs", unit="MAC", version=1, exact=True, meaning="multiply-adds whose tap meets the map"),
+        Metric(name="activations", unit="element", version=1, exact=True, meaning="outputs of counted operators"),
+        Metric(name="weight_bytes", unit="byte", version=1, exact=True, meaning="weights read by counted operators"),
+        Metric(name="activation_bytes", unit="byte", version=1, exact=True, meaning="maps read and written by them"),
+        Metric(name="layers", unit="operator", version=1, exact=True, meaning="counted operators, one row each"),
+        Metric(name="second_opinions", unit="counter", version=1, exact=True, meaning="the same count by other tools"),
+    )
+}
+
+
+class Record(BaseModel):
+    """One measured value of one network.
+
+    Attributes:
+        subject: the network's name in the zoo, or `package.module:factory`.
+        spec_digest: identifies the network's definition; a record whose digest is not the zoo's is stale.
+        metric: a key of `METRICS`.
+        metric_version: the metric's version when this was measured.
+        unit: the metric's unit.
+        value: exact as measured, never rounded.
+        samples: the raw samples behind the value; empty for counts.
+        protocol: how it was measured (input_hw, batch, device, ...): part of the record's key.
+        complete: False when an operator was met that nobody knows how to count.
+        detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators.
+        machine: the key of the machine, or "exact".
+        versions: versions of python, torch and whatever else took part.
+        commit: the commit of this project, or "unknown" outside a checkout.
+        dirty: whether the checkout had uncommitted changes to tracked code.
+        recorded_at: UTC, ISO 8601, to the second.
+        schema_version: of this model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: str = Field(min_length=1)
+    spec_digest: str = Field(min_length=1)
+    metric: str
+    metric_version: int = Field(ge=1)
+    unit: str
+    value: int | float
+    samples: tuple[float, ...] = ()
+    protocol: dict[str, Scalar | list[int]]
+    complete: bool = True
+    detail: dict[str, Any] = Field(default_factory=dict)
+    machine: str
+    versions: dict[str, str]
+    commit: str
+    dirty: bool
+    recorded_at: str
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    def key(self) -> str:
+        """Two records with one key measure the same thing in the same way on the same machine."""
+        protocol = json.dumps(self.protocol, sort_keys=True)
+        return f"{self.machine}/{self.metric}.v{self.metric_version}/{self.spec_digest}/{protocol}"
+
+    def provenance(self) -> str:
+        """One line that says where the number comes from."""
+        protocol = ", ".join(f"{name} {_plain(value)}" for name, value in self.protocol.items())
+        where = "any machine" if self.machine == EXACT else self.machine
+        commit = self.commit[:10] + ("+changes" if self.dirty else "")
+        return f"{self.metric} of {self.subject} ({protocol}), {where}, commit {commit}, {self.recorded_at}"
+
+
+def _plain(value: Scalar | list[int]) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)

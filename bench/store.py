@@ -1,0 +1,123 @@
+"""Where records live: append-only JSON lines under results/records/<machine>/<metric>.jsonl. Imports no torch.
+
+The store is the cache of every measurement: what is in it need not be measured again. A line is written whole and
+flushed; a line that cannot be read is a `Problem`, reported with file and line, and the rest is used.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.record import METRICS, Record
+from dpn.spec import ModelSpec
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+RECORDS = RESULTS / "records"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A line of a records file that could not be used."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.line}: {self.message}; the line is skipped, remove it to silence this"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a question to the store.
+
+    Attributes:
+        record: the newest record that answers it, or None.
+        stale: the record is of an older definition of the network, or of an older version of the metric.
+    """
+
+    record: Record | None
+    stale: bool = False
+
+
+class Store:
+    """The records below one folder, read once when the store is made, and appended to."""
+
+    def __init__(self, root: Path = RECORDS) -> None:
+        self.root = root
+        self.records: list[Record] = []
+        self.problems: list[Problem] = []
+        for path in sorted(root.glob("*/*.jsonl")):
+            for line, result in _read(path):
+                if isinstance(result, Record):
+                    self.records.append(result)
+                else:
+                    self.problems.append(Problem(path, line, result))
+
+    def append(self, record: Record) -> None:
+        """Adds one line to the record's file, whole and on disk when this returns, and safe beside other writers."""
+        path = self.root / record.machine / f"{record.metric}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line = record.model_dump_json().encode() + b"\n"
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _torn(file.fileno()):
+                line = b"\n" + line
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        self.records.append(record)
+
+    def find(
+        self,
+        spec: ModelSpec,
+        metric: str,
+        *,
+        protocol: Mapping[str, Any] | None = None,
+        machine: str | None = None,
+    ) -> Found:
+        """The newest current record of a metric of a network, else the newest stale one, else none.
+
+        Args:
+            spec: the network; a record is current when it has this spec's digest.
+            metric: a key of `METRICS`.
+            protocol: entries that the record's protocol must have; by default the spec's own input size.
+            machine: only records of that machine.
+        """
+        wanted = {"input_hw": list(spec.input_hw)} if protocol is None else protocol
+        stale: Record | None = None
+        for record in reversed(self.records):
+            if record.metric != metric or (machine is not None and record.machine != machine):
+                continue
+            if any(record.protocol.get(name) != value for name, value in wanted.items()):
+                continue
+            current_version = record.metric_version == METRICS[metric].version
+            if record.spec_digest == spec.digest() and current_version:
+                return Found(record)
+            if record.subject == spec.name and stale is None:
+                stale = record
+        return Found(stale, stale=stale is not None)
+
+
+def _read(path: Path) -> Iterator[tuple[int, Record | str]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield number, Record.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                field = ".".join(map(str, first["loc"]))
+                yield number, f"not a record: {f'{field}: ' if field else ''}{first['msg']}"
+
+
+def _torn(descriptor: int) -> bool:
+    """Whether the file's last line was cut off before its end."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

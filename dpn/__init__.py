@@ -1,0 +1,1 @@
+"""Pose networks around the Dilation Pyramid Network: specs, builders, data, training, metrics."""

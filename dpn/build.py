@@ -1,0 +1,28 @@
+"""spec -> torch.nn.Module."""
+
+from torch import nn
+
+from dpn.networks.dpn import DPN
+from dpn.spec import DPNSpec, ModelSpec
+
+_BUILDERS = {DPNSpec: DPN}
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The network that the spec describes, freshly initialised, in training mode, on torch's current default device.
+
+    Example:
+        >>> import torch
+        >>> from dpn.zoo import ZOO
+        >>> with torch.device("meta"):  # no memory for weights
+        ...     net = build(ZOO["dpn4_64"])
+        >>> sum(p.numel() for p in net.parameters())
+        3336529
+
+    Raises:
+        TypeError: no builder knows this kind of spec.
+    """
+    if type(spec) not in _BUILDERS:
+        known = ", ".join(kind.__name__ for kind in _BUILDERS)
+        raise TypeError(f"no builder for a {type(spec).__name__} ({spec!r}); dpn/build.py knows {known}")
+    return _BUILDERS[type(spec)](spec)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""One network family per file; `blocks` is what they share."""

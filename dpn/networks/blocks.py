@@ -1,0 +1,71 @@
+"""Building blocks that several network families share."""
+
+from torch import Tensor, nn
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """A bias-free convolution that keeps the map's size up to the stride, batch norm and ReLU.
+
+    Takes (B, in_channels, H, W), returns (B, out_channels, ceil(H / stride), ceil(W / stride)); `kernel` is odd.
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Bottleneck(nn.Module):
+    """ResNet's post-activation bottleneck, 1x1 -> 3x3 -> 1x1, with the stride and the dilation on the 3x3 convolution.
+
+    The shortcut is the identity where shapes allow it, else a 1x1 convolution with batch norm. Parameter names are
+    torchvision's, so that an ImageNet ResNet loads. He et al., CVPR 2016; Table I of the paper.
+    """
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        out_channels = self.expansion * width
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=dilation, dilation=dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, 4 * width, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        return self.relu(self.bn3(self.conv3(y)) + shortcut)  # type: ignore[no-any-return]
+
+
+def bottlenecks(in_channels: int, width: int, count: int, *, stride: int = 1) -> nn.Sequential:
+    """A ResNet stage: `count` bottlenecks, the first of which takes the stride and the change of channels."""
+    first = Bottleneck(in_channels, width, stride=stride)
+    rest = (Bottleneck(Bottleneck.expansion * width, width) for _ in range(count - 1))
+    return nn.Sequential(first, *rest)
+
+
+def init_from_scratch(net: nn.Module) -> None:
+    """The recipe's initialisation: weights of convolutions N(0, 0.001), their biases 0, batch norm 1 and 0.
+
+    As in the published SimpleBaseline and HRNet code, whose recipe the paper follows; ImageNet weights, where there
+    are any, are loaded over it.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=0.001)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,97 @@
+"""What a network is, as frozen data: `ModelSpec` and one subclass for each family. Imports no torch."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from dpn import dilation
+
+Reading = Literal["costed", "printed"]
+"""Of Table I: `printed` is the table to the letter, `costed` adds the 1x1 convolution that the published costs imply."""
+
+__all__ = ["DPNSpec", "ModelSpec", "Reading", "replace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What every network has, whatever its family.
+
+    Attributes:
+        name: the name in the zoo; not part of the network's identity.
+        paper: where the paper reports this network, for people: "Table VI, row DPN4_64".
+        input_hw: height and width of the input in pixels.
+        joints: number of heatmaps.
+    """
+
+    family: ClassVar[str]
+    stride_multiple: ClassVar[int] = 1
+    """Height and width of an input must be multiples of this, in pixels."""
+
+    name: str
+    paper: str = ""
+    input_hw: tuple[int, int] = (256, 192)
+    joints: int = 17
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that makes this network the network it is: its family and fields, without name and paper row."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("name", "paper")}
+        return {"family": self.family, **fields}
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change exactly when the network's definition changes."""
+        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def check_input(self, height: int, width: int) -> None:
+        """Raises ValueError, naming the nearest sizes that fit, when the network cannot take such an input."""
+        step = self.stride_multiple
+        if height > 0 and width > 0 and height % step == 0 and width % step == 0:
+            return
+        near = "x".join(str(max(step, round(side / step) * step)) for side in (height, width))
+        raise ValueError(
+            f"{self.name} cannot take an input of {height}x{width}: "
+            f"height and width must be positive multiples of {step}, for example {near}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPNSpec(ModelSpec):
+    """A Dilation Pyramid Network (Table I) or one of its ablations (Tables II-V).
+
+    Attributes:
+        modules: number of Dilation Pyramid Modules, the n of DPNn.
+        width: channels of the 3x3 convolutions in a module, the suffix of DPNn_64; the stream has four times as many.
+        dilations: dilation radius of each block of a module, input to output.
+        conv2_blocks: ResNet-50 bottlenecks in conv2 before its 1x1 convolution (four for width 64, none for width 32).
+        conv2_stride: 2 by default; 1 keeps the modules at a quarter of the input's resolution (Table IV).
+        reading: which reading of Table I this is.
+    """
+
+    family: ClassVar[str] = "dpn"
+    stride_multiple: ClassVar[int] = 8
+
+    modules: int
+    width: int
+    dilations: tuple[int, ...] = dilation.pyramid()
+    conv2_blocks: int
+    conv2_stride: Literal[1, 2] = 2
+    reading: Reading = "costed"
+
+    def __post_init__(self) -> None:
+        if self.modules < 1 or self.width < 1:
+            raise ValueError(f"{self.name}: modules and width are at least 1, not {self.modules} and {self.width}")
+        if not self.dilations or min(self.dilations) < 1:
+            raise ValueError(f"{self.name}: dilations must be positive integers, not {self.dilations}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the stream through the modules."""
+        return 4 * self.width
+
+    @property
+    def module_hw(self) -> tuple[int, int]:
+        """Height and width of the maps that the modules run at, for the default input."""
+        height, width = self.input_hw
+        return height // (4 * self.conv2_stride), width // (4 * self.conv2_stride)
