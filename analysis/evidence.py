@@ -1,0 +1,57 @@
+"""What tables, figures and claims are made from: the paper's numbers and the records, behind one small interface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from bench import reported
+from bench.record import Record
+from bench.reported import Reported, ReportedTable
+from bench.store import RECORDS, Found, Store
+from dpn.spec import ModelSpec
+from dpn.zoo import ZOO
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The paper's seven tables and every record, read when first asked for.
+
+    Attributes:
+        records_root: the folder of the records.
+        reported_root: the folder of the paper's tables.
+        zoo: the networks; a name that is not in it has nothing measured.
+    """
+
+    records_root: Path = RECORDS
+    reported_root: Path = reported.REPORTED
+    zoo: Mapping[str, ModelSpec] = field(default_factory=lambda: ZOO)
+
+    @cached_property
+    def store(self) -> Store:
+        """Every record that can be read; `store.problems` has the lines that cannot."""
+        return Store(self.records_root)
+
+    @cached_property
+    def reported(self) -> dict[str, ReportedTable]:
+        """The paper's tables by name."""
+        return reported.load_all(self.reported_root)
+
+    def printed(self, table: str, row: str, column: str) -> Reported:
+        """One cell of the paper."""
+        return self.reported[table].cell(row, column)
+
+    def found(self, subject: str, metric: str) -> Found:
+        """The record of a metric of a network at its own input size; none for a network that the zoo lacks."""
+        spec = self.zoo.get(subject)
+        return Found(None) if spec is None else self.store.find(spec, metric)
+
+    def record(self, subject: str, metric: str) -> Record | None:
+        """The current record, or None where nothing is measured or what is measured is stale."""
+        found = self.found(subject, metric)
+        return None if found.stale else found.record
+
+    def macs_by_kind(self, subject: str) -> dict[str, int] | None:
+        """Multiply-adds by kind of operator, as conventions take them; None where nothing current is measured."""
+        record = self.record(subject, "macs")
+        return None if record is None else record.detail["by_kind"]
