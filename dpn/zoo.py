@@ -51,9 +51,7 @@ def constant(base: DPNSpec, d: int) -> DPNSpec:
 
 def reversed_(base: DPNSpec) -> DPNSpec:
     """The reversed module, RDPM (Table V): costs of the base."""
-    return replace(
-        base, name=f"{base.name}_reversed", paper="Table V, RDPM", dilations=dilation.reversed_pyramid()
-    )
+    return replace(base, name=f"{base.name}_reversed", paper="Table V, RDPM", dilations=dilation.reversed_pyramid())
 
 
 def highres(base: DPNSpec) -> DPNSpec:

@@ -1,0 +1,287 @@
+"""Counts a network: nominal and live multiply-adds, parameters, maps and bytes, exactly, operator by operator.
+
+The counter sits at torch's dispatch level, so that it sees functional calls, shared modules and calls of `.forward`
+alike, and runs on the meta device, so that nothing is computed and no weight takes memory. Every operator that it
+sees is counted, declared free (`bench.operators`), or unknown; a count with an unknown operator is incomplete.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from bench.conventions import AT_OUTPUT, KINDS
+from bench.operators import KEEPS_SHAPE, RULES, Cost, Margins, is_free
+
+
+class CountError(RuntimeError):
+    """A network could not be run for counting; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One call of one counted operator.
+
+    Attributes:
+        module: dotted path of the innermost module that made the call; "" for the network itself.
+        op: ATen name without overload, such as "aten::convolution".
+        kind: one of `bench.conventions.KINDS`.
+        output_shape: shape of what it returns.
+        kernel: kernel size, empty where there is none; likewise `stride` and `dilation`.
+        groups: of a convolution.
+        macs: nominal multiply-adds of the call.
+        live_macs: those whose tap falls inside the map.
+        macs_at_output: as `macs`, transposed convolutions at output size.
+        params: parameters that the module itself holds, in the row of its first counted call.
+        activations: elements of the output.
+        weight_bytes: weights and biases read.
+        activation_bytes: maps read and written.
+    """
+
+    module: str
+    op: str
+    kind: str
+    output_shape: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    macs: int
+    live_macs: int
+    macs_at_output: int
+    params: int
+    activations: int
+    weight_bytes: int
+    activation_bytes: int
+
+    @property
+    def arithmetic_intensity(self) -> float:
+        """Floating-point operations (two for a multiply-add) for each byte of weights and maps."""
+        return 2 * self.macs / (self.weight_bytes + self.activation_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """The count of a network for one input.
+
+    Attributes:
+        params: parameters of the whole network, shared ones once.
+        operators: every counted call, in execution order.
+        free: how often each free operator ran.
+        unknown: how often each unknown operator ran, with the module it ran in; empty when the count is complete.
+    """
+
+    params: int
+    operators: tuple[Operator, ...]
+    free: Mapping[str, int]
+    unknown: Mapping[tuple[str, str], int]
+
+    def total(self, quantity: str) -> int:
+        """The sum of an integer attribute of `Operator` over all operators, e.g. "live_macs"."""
+        return sum(getattr(operator, quantity) for operator in self.operators)
+
+    @property
+    def macs(self) -> int:
+        """Nominal multiply-adds."""
+        return self.total("macs")
+
+    @property
+    def live_macs(self) -> int:
+        """Multiply-adds whose tap falls inside the map."""
+        return self.total("live_macs")
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operator that ran is counted or declared free."""
+        return not self.unknown
+
+    @property
+    def macs_by_kind(self) -> dict[str, int]:
+        """Multiply-adds by kind, as `bench.conventions` takes them."""
+        by_kind = dict.fromkeys((*KINDS, AT_OUTPUT), 0)
+        for operator in self.operators:
+            by_kind[operator.kind] += operator.macs
+            if operator.kind == "transposed_convolution":
+                by_kind[AT_OUTPUT] += operator.macs_at_output
+        return by_kind
+
+
+def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta") -> Count:
+    """Counts one forward pass in evaluation mode; the network is left as it was.
+
+    Args:
+        net: any module, on any device; its weights are neither copied nor computed with on the meta device.
+        inputs: the positional inputs of `forward`, as tensors or as shapes of float tensors, e.g. (1, 3, 256, 192).
+        device: "meta", or "cpu" for a network whose forward needs the values of tensors.
+
+    Example:
+        >>> count(nn.Conv2d(3, 8, 3, padding=1), (1, 3, 10, 10)).macs
+        21600
+
+    Raises:
+        CountError: the forward pass failed.
+    """
+    params = sum(parameter.numel() for parameter in net.parameters())
+    tensors = [_tensor(value, device) for value in inputs]
+    run = _on_meta(net) if device == "meta" else net
+    with _evaluation_mode(net), _inside_modules(net) as where, torch.inference_mode():
+        counter = _Counter(where)
+        try:
+            with torch.device(device), counter:
+                run(*tensors)
+        except Exception as error:
+            remedy = "check the input's size"
+            if device == "meta":
+                remedy += ", or count on real tensors (device cpu) if the forward pass reads values or makes its own"
+            place = f" in {where.path}" if where.path else ""
+            raise CountError(f"{type(net).__name__} failed{place}: {error}; {remedy}") from error
+    return Count(
+        params=params,
+        operators=tuple(counter.operators),
+        free=dict(counter.free),
+        unknown=dict(counter.unknown),
+    )
+
+
+class _Where:
+    """The innermost module that is running."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.names = names
+        self.stack: list[nn.Module] = []
+        self.path = ""
+
+    def enter(self, module: nn.Module, _inputs: Any) -> None:
+        if id(module) in self.names:
+            self.stack.append(module)
+            self.path = self.names[id(module)]
+
+    def leave(self, module: nn.Module, _inputs: Any, _output: Any) -> None:
+        if self.stack and self.stack[-1] is module:
+            self.stack.pop()
+            self.path = self.names[id(self.stack[-1])] if self.stack else ""
+
+    def own_params(self) -> tuple[int, int]:
+        """Identity and number of own parameters of the innermost module."""
+        if not self.stack:
+            return 0, 0
+        module = self.stack[-1]
+        return id(module), sum(parameter.numel() for parameter in module.parameters(recurse=False))
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self, where: _Where) -> None:
+        super().__init__()
+        self.where = where
+        self.operators: list[Operator] = []
+        self.free: Counter[str] = Counter()
+        self.unknown: Counter[tuple[str, str]] = Counter()
+        self.margins: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self.seen_modules: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func._schema.name
+        if name not in RULES and not is_free(func):
+            with self:  # a composite operator: what it is made of comes by here again
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        answered = name in KEEPS_SHAPE and args[0].is_meta
+        out = torch.empty_like(args[0]) if answered else func(*args, **kwargs)
+        if name in RULES:
+            margins = self.margins.get(args[0]) if args and isinstance(args[0], Tensor) else None
+            self._add(name, RULES[name](args, kwargs, out, margins), out)
+        elif is_free(func):
+            self.free[name] += 1
+            if name == "aten::constant_pad_nd" and (args[2] if len(args) > 2 else 0) == 0:
+                self.margins[out] = _margins(args[1], out.dim() - 2)
+        else:
+            self.unknown[name, self.where.path] += 1
+        return out
+
+    def _add(self, name: str, cost: Cost, out: Any) -> None:
+        result = out[0] if isinstance(out, tuple | list) else out
+        module, params = self.where.own_params()
+        self.operators.append(
+            Operator(
+                module=self.where.path,
+                op=name,
+                kind=cost.kind,
+                output_shape=tuple(result.shape),
+                kernel=cost.kernel,
+                stride=cost.stride,
+                dilation=cost.dilation,
+                groups=cost.groups,
+                macs=cost.macs,
+                live_macs=cost.live_macs,
+                macs_at_output=cost.macs_at_output,
+                params=0 if module in self.seen_modules else params,
+                activations=result.numel(),
+                weight_bytes=sum(map(_bytes, cost.weights)),
+                activation_bytes=sum(map(_bytes, cost.maps)) + _bytes(result),
+            )
+        )
+        self.seen_modules.add(module)
+
+
+def _margins(pad: Sequence[int], axes: int) -> Margins | None:
+    """The zeros of a padding operator on each spatial axis; None when it pads other axes too, or crops."""
+    if axes < 1 or len(pad) > 2 * axes or min(pad) < 0:
+        return None
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
+    return [*((0, 0) for _ in range(axes - len(pairs))), *reversed(pairs)]
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _tensor(value: Tensor | Sequence[int], device: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return torch.empty(tuple(value), device=device) if device == "meta" else torch.rand(tuple(value), device=device)
+
+
+def _on_meta(net: nn.Module) -> Callable[..., Any]:
+    """The network as a function on the meta device, without touching or copying its weights."""
+    state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    if all(tensor.is_meta for tensor in state.values()):
+        return net
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
+    return lambda *inputs: torch.func.functional_call(net, shapes, inputs)
+
+
+@contextmanager
+def _evaluation_mode(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and back to what every module was; attention without the fused kernels that hide its parts."""
+    training = [(module, module.training) for module in net.modules()]
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    net.eval()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        for module, was in training:
+            module.training = was
+
+
+@contextmanager
+def _inside_modules(net: nn.Module) -> Iterator[_Where]:
+    where = _Where({id(module): name for name, module in net.named_modules()})
+    hooks = [register_module_forward_pre_hook(where.enter), register_module_forward_hook(where.leave)]
+    try:
+        yield where
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,189 @@
+"""What one operator costs: every ATen operator that has multiply-adds, and those that are declared free."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.live import live_share
+
+Margins = Sequence[tuple[int, int]]
+"""For each spatial axis, how many cells at its two ends an operator before has filled with zeros."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of one call of one operator.
+
+    Attributes:
+        kind: one of `bench.conventions.KINDS`.
+        macs: nominal multiply-adds.
+        live_macs: those whose tap falls inside the map.
+        macs_at_output: `macs`, but transposed convolutions multiplied out at their output size.
+        weights: the tensors that are weights or biases.
+        maps: the other tensors that are read.
+        kernel: kernel size; empty where the operator has none. Likewise stride and dilation.
+        groups: of a convolution.
+    """
+
+    kind: str
+    macs: int
+    live_macs: int
+    macs_at_output: int
+    weights: tuple[Tensor, ...]
+    maps: tuple[Tensor, ...]
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+
+
+Rule = Callable[[Sequence[Any], Mapping[str, Any], Any, Margins | None], Cost]
+"""(positional arguments, keyword arguments, output, margins of the first argument) -> cost."""
+
+
+def _per_axis(values: Sequence[int], axes: int) -> tuple[int, ...]:
+    return tuple(values) * axes if len(values) == 1 else tuple(values)
+
+
+def _convolution(args: Sequence[Any], kwargs: Mapping[str, Any], out: Tensor, margins: Margins | None) -> Cost:
+    """aten::convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)."""
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
+    a = dict(zip(names, args, strict=False)) | dict(kwargs)
+    image, weight = a["input"], a["weight"]
+    axes = weight.dim() - 2
+    stride, padding, dilation = (_per_axis(a[name], axes) for name in ("stride", "padding", "dilation"))
+    kernel = tuple(weight.shape[2:])
+    positions, plane = tuple(out.shape[2:]), tuple(image.shape[2:])
+    if a["transposed"]:  # every input position meets every tap; a tap lives where it lands on the output
+        positions, plane, margins = plane, positions, None
+    live, nominal = live_share(
+        positions, kernel, stride=stride, padding=padding, dilation=dilation, input_hw=plane, margins=margins
+    )
+    per_pair = image.shape[0] * prod(weight.shape[:2])  # batch x channels in x channels out / groups
+    return Cost(
+        kind="transposed_convolution" if a["transposed"] else "convolution",
+        macs=nominal * per_pair,
+        live_macs=live * per_pair,
+        macs_at_output=prod(out.shape[2:]) * prod(kernel) * per_pair,
+        weights=tuple(t for t in (weight, a["bias"]) if t is not None),
+        maps=(image,),
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        groups=a["groups"],
+    )
+
+
+def _dense(kind: str, macs: int, *, weights: Sequence[Tensor | None] = (), maps: Sequence[Tensor] = ()) -> Cost:
+    present = tuple(w for w in weights if w is not None)
+    return Cost(kind=kind, macs=macs, live_macs=macs, macs_at_output=macs, weights=present, maps=tuple(maps))
+
+
+def _linear(args: Sequence[Any], kwargs: Mapping[str, Any], out: Tensor, _: Margins | None) -> Cost:
+    """aten::linear(input, weight, bias): each output element is a dot product over the input features."""
+    image, weight = args[0], args[1]
+    bias = args[2] if len(args) > 2 else kwargs.get("bias")
+    return _dense("linear", out.numel() * image.shape[-1], weights=(weight, bias), maps=(image,))
+
+
+def _bilinear(args: Sequence[Any], _: Mapping[str, Any], out: Tensor, __: Margins | None) -> Cost:
+    """aten::bilinear(input1, input2, weight, bias): one multiply-add for each weight and each output row."""
+    weight = args[2]
+    rows = out.numel() // weight.shape[0]
+    return _dense("linear", rows * weight.numel(), weights=args[2:4], maps=args[:2])
+
+
+def _product(left: int) -> Rule:
+    """Matrix products; the two factors stand at `left` and `left + 1`, behind what is added to them."""
+
+    def rule(args: Sequence[Any], _: Mapping[str, Any], out: Tensor, __: Margins | None) -> Cost:
+        a, b = args[left], args[left + 1]
+        if a.dim() == 1:  # dot: the output is one number
+            return _dense("matmul", a.numel(), maps=(a, b))
+        rows = prod(a.shape[:-1])  # the batch is in the rows
+        return _dense("matmul", rows * a.shape[-1] * (b.shape[-1] if b.dim() > 1 else 1), maps=(a, b))
+
+    return rule
+
+
+def _attention(args: Sequence[Any], _: Mapping[str, Any], __: Any, ___: Margins | None) -> Cost:
+    """softmax(q k^T) v: L x S dot products over E, and L x S more over Ev, for each head; no mask makes it cheaper."""
+    query, key, value = args[:3]
+    keys = key.shape[-2]
+    macs = prod(query.shape[:-1]) * keys * (query.shape[-1] + value.shape[-1])
+    return _dense("attention", macs, maps=(query, key, value))
+
+
+RULES: dict[str, Rule] = {
+    "aten::convolution": _convolution,
+    "aten::_convolution": _convolution,
+    "aten::linear": _linear,
+    "aten::bilinear": _bilinear,
+    "aten::mm": _product(0),
+    "aten::bmm": _product(0),
+    "aten::mv": _product(0),
+    "aten::dot": _product(0),
+    "aten::vdot": _product(0),
+    "aten::addmm": _product(1),
+    "aten::addmv": _product(1),
+    "aten::baddbmm": _product(1),
+    "aten::addbmm": _product(1),
+    "aten::_addmm_activation": _product(1),
+    "aten::scaled_dot_product_attention": _attention,
+    "aten::_scaled_dot_product_attention_math": _attention,
+    "aten::_scaled_dot_product_flash_attention": _attention,
+    "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "aten::_scaled_dot_product_efficient_attention": _attention,
+    "aten::_scaled_dot_product_cudnn_attention": _attention,
+    "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
+}
+"""Operators with multiply-adds, by name without overload."""
+
+FREE: frozenset[str] = frozenset(
+    f"aten::{name}"
+    for line in (
+        # normalisation
+        "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm",
+        "layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm _fused_rms_norm",
+        "local_response_norm norm linalg_vector_norm _weight_norm _weight_norm_interface",
+        # pooling and resampling
+        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d",
+        "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_avg_pool3d",
+        "_adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+        "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d upsample_linear1d",
+        "upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa grid_sampler",
+        "grid_sampler_2d grid_sampler_3d affine_grid_generator im2col col2im pixel_shuffle pixel_unshuffle",
+        # activations and random numbers that are not tagged as pointwise
+        "softmax _softmax log_softmax _log_softmax _safe_softmax glu prelu _prelu_kernel celu dropout alpha_dropout",
+        "feature_dropout native_dropout bernoulli bernoulli_ rand_like randn_like uniform_ normal_ gumbel_softmax",
+        # reductions, sorting, comparison
+        "sum mean var std var_mean std_mean prod amax amin max min argmax argmin any all cumsum cumprod logsumexp",
+        "sort topk median nanmedian kthvalue unique_dim _unique2 nonzero equal _local_scalar_dense item count_nonzero",
+        # moving data without computing
+        "cat stack constant_pad_nd pad reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d",
+        "replication_pad3d _pad_circular roll flip index index_select index_put index_put_ gather scatter scatter_",
+        "scatter_add take_along_dim embedding one_hot tril triu repeat repeat_interleave clone copy copy_ fill_ zero_",
+        "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach detach_",
+        "alias set_ resize_ masked_fill masked_fill_ where meshgrid channel_shuffle native_channel_shuffle rot90",
+        "new_empty new_zeros new_ones new_full empty_like zeros_like ones_like full_like arange linspace",
+    )
+    for name in line.split()
+)
+"""Operators without multiply-adds by every convention of this project. Views and pointwise operators need no entry."""
+
+KEEPS_SHAPE = frozenset({"aten::batch_norm", "aten::instance_norm", "aten::layer_norm", "aten::group_norm"})
+"""Free operators whose result has the shape of their first argument. On the meta device torch works that out with
+hundreds of small Python calls, which is most of the time of a count; so the counter answers in their place."""
+
+
+@cache
+def is_free(func: torch._ops.OpOverload) -> bool:
+    """Whether the operator is declared free: in `FREE`, a view, pointwise, or a factory that reads no tensor."""
+    schema = func._schema
+    reads_tensor = any("Tensor" in str(argument.type) for argument in schema.arguments)
+    return schema.name in FREE or func.is_view or torch.Tag.pointwise in func.tags or not reads_tensor
