@@ -1,21 +1,33 @@
-"""The paper's own numbers: every cell of its seven tables, as printed, from results/reported. Imports no torch."""
+"""The paper's own words: every cell of its seven tables and every caption, as printed, from results/reported.
+
+Imports no torch. Subscripts, superscripts and line breaks inside a cell are written in one line of plain text: i_th,
+2^(6-i), and "; " between the lines of a stack.
+"""
 
 import csv
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.conventions import round_printed
 from bench.store import RESULTS
 
 REPORTED = RESULTS / "reported"
 TABLES = tuple(f"table-{n}" for n in range(1, 8))
+FIGURES = tuple(f"figure-{n}" for n in range(1, 4))
 HEADER = "header"
-"""Row id of a table's header cells."""
+"""Row id of a table's header cells; the only cells that may be blank, above a column of row labels."""
+
+_BLANK_ONLY_IN_HEADER = {
+    "if": {"properties": {"row": {"not": {"const": HEADER}}}},
+    "then": {"properties": {"printed": {"minLength": 1}}},
+}
 
 
 class ReportedError(ValueError):
@@ -29,19 +41,25 @@ class Reported(BaseModel):
         table: "table-6".
         row: the row's id, unique in the table.
         column: the column's id.
-        subject: the network that the cell is about, as named in the zoo; empty for labels.
+        subject: the network that the cell is about, as named in the zoo; empty where it is about no single one.
         metric: what the number is: params, gflops, ap, pckh, ap_gain, epochs, resolution; "text" for the rest.
-        printed: the string in print; "-" where the paper prints a dash.
+        printed: the string in print; "-" where the paper prints a dash, empty where a header cell is blank.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_BLANK_ONLY_IN_HEADER)
 
     table: str
     row: str = Field(min_length=1)
     column: str = Field(min_length=1)
     subject: str
     metric: str = Field(min_length=1)
-    printed: str = Field(min_length=1)
+    printed: str
+
+    @model_validator(mode="after")
+    def _blank_only_in_header(self) -> Self:
+        if not self.printed and self.row != HEADER:
+            raise ValueError("`printed` may be empty in header cells only")
+        return self
 
     @property
     def number(self) -> Decimal | None:
@@ -87,36 +105,71 @@ def load(table: str, folder: Path = REPORTED) -> ReportedTable:
         ReportedError: the file is missing, a cell of the grid rows x columns is missing, empty or given twice.
     """
     path = folder / f"{table}.csv"
-    if not path.is_file():
-        raise ReportedError(f"{path} is missing; restore it: git checkout -- results/reported")
     cells: dict[tuple[str, str], Reported] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        expected = ["row", "column", "subject", "metric", "printed"]
-        if reader.fieldnames != expected:
-            raise ReportedError(f"{path}: the first line must be {','.join(expected)}, not {reader.fieldnames}")
-        for line in reader:
-            key = (line["row"] or "", line["column"] or "")
-            where = f"{path}, line {reader.line_num}: row {key[0]!r}, column {key[1]!r}"
-            if None in line or None in line.values():
-                raise ReportedError(f"{where}: not {len(expected)} fields; quote fields that contain commas")
-            if not (key[0] and key[1] and line["metric"] and line["printed"]):
-                raise ReportedError(f"{where}: a field is empty; only `subject` may be")
-            if key in cells:
-                raise ReportedError(f"{where}: this cell is given twice")
-            cells[key] = Reported(table=table, **line)
+    for number, line in _lines(path, ("row", "column", "subject", "metric", "printed")):
+        key = line["row"], line["column"]
+        where = f"{path}, line {number}: row {key[0]!r}, column {key[1]!r}"
+        blank = [name for name in ("row", "column", "metric", "printed") if not line[name].strip()]
+        if blank and not (blank == ["printed"] and line["row"] == HEADER):
+            raise ReportedError(f"{where}: {' and '.join(blank)} must not be empty")
+        if key in cells:
+            raise ReportedError(f"{where}: this cell is given twice; remove one of the two lines")
+        cells[key] = Reported(table=table, **line)
     rows = tuple(dict.fromkeys(row for row, _ in cells))
     columns = tuple(dict.fromkeys(column for _, column in cells))
     for row in rows:
         for column in columns:
             if (row, column) not in cells:
-                raise ReportedError(f"{path}: the cell at row {row!r}, column {column!r} is missing")
+                raise ReportedError(f"{path}: the cell at row {row!r}, column {column!r} is missing; add its line")
     return ReportedTable(table, rows, columns, cells)
 
 
 def load_all(folder: Path = REPORTED) -> dict[str, ReportedTable]:
     """All seven tables, by name."""
     return {table: load(table, folder) for table in TABLES}
+
+
+def captions(folder: Path = REPORTED) -> dict[str, str]:
+    """The paper's captions, without "TABLE I:", by "table-1" .. "table-7" and "figure-1" .. "figure-3".
+
+    Raises:
+        ReportedError: the file is missing, a caption is missing, empty or given twice, or belongs to nothing.
+    """
+    path = folder / "captions.csv"
+    found: dict[str, str] = {}
+    for number, line in _lines(path, ("table", "caption")):
+        where = f"{path}, line {number}: {line['table']!r}"
+        if line["table"] not in TABLES + FIGURES:
+            raise ReportedError(f"{where} is no table or figure; there are {', '.join(TABLES + FIGURES)}")
+        if line["table"] in found:
+            raise ReportedError(f"{where}: this caption is given twice; remove one of the two lines")
+        if not line["caption"].strip():
+            raise ReportedError(f"{where}: caption must not be empty")
+        found[line["table"]] = line["caption"]
+    if missing := [name for name in TABLES + FIGURES if name not in found]:
+        raise ReportedError(f"{path}: no caption for {', '.join(missing)}; add its line")
+    return found
+
+
+def _lines(path: Path, fields: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a CSV that has exactly these fields, each with its line number; at least one."""
+    if not path.is_file():
+        raise ReportedError(f"{path} is missing; restore it: git checkout -- results/reported")
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != fields:
+            raise ReportedError(f"{path}: the first line must be {','.join(fields)}, not {reader.fieldnames}")
+        empty = True
+        for line in reader:
+            if None in line or None in line.values():
+                named = ", ".join(f"{name} {line[name]!r}" for name in fields if line[name] is not None)
+                raise ReportedError(
+                    f"{path}, line {reader.line_num}: {named}: not {len(fields)} fields; quote fields with commas"
+                )
+            empty = False
+            yield reader.line_num, line
+    if empty:
+        raise ReportedError(f"{path} has no lines; restore it: git checkout -- results/reported")
 
 
 @dataclass(frozen=True)
