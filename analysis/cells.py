@@ -1,13 +1,15 @@
 """The nouns of a table: cells that know where their number comes from, columns, rows and the table itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
+from bench.conventions import round_printed
 from bench.record import Record
-from bench.reported import Reported
+from bench.reported import Reported, compare
+from bench.store import Found
 
 State = Literal["label", "reported", "measured", "match", "differs", "stale", "missing"]
 """`reported`: only the paper says so. `measured`: a record, with nothing to compare it with. `match` and `differs`: a
@@ -50,6 +52,61 @@ class Cell:
 
 
 EMPTY = Cell(text="", value=None)
+NOT_MEASURED = Cell(text="–", value=None, state="missing", how="no such network in the zoo yet, or nothing measured")
+
+
+def label(text: str) -> Cell:
+    """Words without a source."""
+    return Cell(text=text)
+
+
+def from_print(cell: Reported) -> Cell:
+    """The paper's cell as it stands there."""
+    return Cell(text=cell.printed, value=cell.number or cell.printed, state="reported", reported=cell)
+
+
+def from_record(
+    found: Found, shown: Callable[[int | float], str], *, value: Fraction | None = None, how: str = ""
+) -> Cell:
+    """A measured number that has nothing to be compared with.
+
+    Args:
+        found: the store's answer.
+        shown: turns the exact value into what is shown.
+        value: the exact value, where it is not the record's own but follows from it.
+        how: how it follows.
+    """
+    if found.record is None:
+        return NOT_MEASURED
+    exact = found.record.value if value is None else value
+    state: State = "stale" if found.stale else "measured"
+    return Cell(text=shown(exact), value=exact, state=state, record=found.record, how=how)
+
+
+def compared(found: Found, value: Fraction | None, printed: Reported, *, how: str = "", decimals: int = 1) -> Cell:
+    """A measured number beside a printed one: shown with the print's decimals, and whether those digits agree.
+
+    Args:
+        found: the record behind the value.
+        value: the exact value in the unit of the print; None where nothing is measured.
+        printed: the paper's cell.
+        how: how the value follows from the record.
+        decimals: shown where the paper prints a dash, so that there is nothing to compare with.
+    """
+    if found.record is None or value is None:
+        return NOT_MEASURED
+    if printed.number is None:
+        text, state, note = round_printed(value, decimals), "measured", ""
+    else:
+        verdict = compare(value, printed.number)
+        text = verdict.rounded
+        state = "match" if verdict.matches else "differs"
+        note = "" if verdict.matches else f"{verdict.difference:+}"
+    if found.stale:
+        state = "stale"
+    return Cell(
+        text=text, value=value, state=cast(State, state), note=note, reported=printed, record=found.record, how=how
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,182 @@
+"""What a DPN costs: the two readings of Table I, the other counters' opinions, and every network in one list."""
+
+from fractions import Fraction
+
+from analysis.cells import EMPTY, NOT_MEASURED, Cell, Column, Row, Table, compared, from_print, from_record, label
+from analysis.cost_cells import COST_NOTE, GIMACS, LIVE_NOTE, MILLION, in_millions, live_share, title
+from analysis.evidence import Evidence
+from bench.conventions import round_printed
+from bench.reported import Reported
+
+READINGS = ("costed", "printed")
+COUNTED_FOR_SHOW = ("dpn4_32", "dpn4_64", "dpn4_64_highres")
+"""Networks whose second opinions the report prints; the records have every network's."""
+
+
+def published_digits(evidence: Evidence) -> list[Reported]:
+    """Every cost of a DPN network that Tables IV, VI and VII print: what a reading of Table I has to meet."""
+    return [
+        cell
+        for name in ("table-4", "table-6", "table-7")
+        for cell in evidence.reported[name].cells.values()
+        if cell.metric in ("params", "gflops") and f"{cell.subject}_printed" in evidence.zoo
+    ]
+
+
+def table_readings(evidence: Evidence) -> Table:
+    """The two readings of Table I against every published digit of a DPN's cost."""
+    rows = []
+    met = dict.fromkeys(READINGS, 0)
+    digits = published_digits(evidence)
+    for cell in digits:
+        cells = {
+            "where": label(title(cell.table)),
+            "network": label(cell.subject),
+            "quantity": label("#Params (M)" if cell.metric == "params" else "GFLOPs"),
+            "published": from_print(cell),
+        }
+        for reading, subject in zip(READINGS, (cell.subject, f"{cell.subject}_printed"), strict=True):
+            cells[reading] = _reading(evidence, subject, cell)
+            met[reading] += cells[reading].state == "match"
+        rows.append(Row(f"{cell.table}/{cell.row}/{cell.column}", cells, rule_above=_starts(rows, cell.table)))
+    return Table(
+        id="table-readings",
+        title="Two readings of Table I",
+        caption=f"Of {len(digits)} published costs of DPN networks, the costed reading of Table I prints "
+        f"{met['costed']} and Table I to the letter {met['printed']}.",
+        columns=(
+            Column(id="where", label="In", align="left"),
+            Column(id="network", label="Network", align="left"),
+            Column(id="quantity", label="Quantity", align="left"),
+            Column(id="published", label="published"),
+            Column(id="costed", label="costed", group="measured, by reading"),
+            Column(id="printed", label="to the letter", group="measured, by reading"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Costed: Table I with one more 1x1 convolution, batch norm and ReLU at the modules' resolution, and with "
+            "the head's upsampling kept in the high-resolution networks. The paper states neither; its costs imply "
+            "both.",
+            COST_NOTE,
+            "Shown with three decimals; the comparison rounds to the published ones.",
+        ),
+    )
+
+
+def _starts(rows: list[Row], table: str) -> bool:
+    return bool(rows) and not rows[-1].id.startswith(f"{table}/")
+
+
+def _reading(evidence: Evidence, subject: str, printed: Reported) -> Cell:
+    metric = "params" if printed.metric == "params" else "macs"
+    found = evidence.found(subject, metric)
+    if found.record is None:
+        return NOT_MEASURED
+    if metric == "params":
+        value, how = Fraction(int(found.record.value), MILLION), "parameters / 10^6"
+    else:
+        value, how = GIMACS.value(found.record.detail["by_kind"]), "multiply-adds / 2^30"
+    cell = compared(found, value, printed, how=how)
+    note = f"prints {cell.text}, {cell.note}" if cell.note else ""
+    return Cell(
+        text=round_printed(value, 3), value=value, state=cell.state, note=note, reported=printed, record=found.record,
+        how=how,
+    )  # fmt: skip
+
+
+def table_counters(evidence: Evidence) -> Table:
+    """The same networks counted by other tools, each difference with its reason, to the last multiply-add."""
+    rows: list[Row] = []
+    for name in COUNTED_FOR_SHOW:
+        macs, opinions = evidence.found(name, "macs"), evidence.found(name, "second_opinions").record
+        if macs.record is None or opinions is None:
+            continue
+        ours = int(macs.record.value)
+        rows.append(
+            Row(
+                f"{name}/own",
+                {
+                    "network": label(name),
+                    "counter": label("this workbench"),
+                    "total": from_record(macs, lambda v: f"{int(v):,}"),
+                    "difference": EMPTY,
+                    "reasons": label("multiply-adds of convolutions, and of nothing else here"),
+                    "unexplained": EMPTY,
+                },
+                rule_above=bool(rows),
+            )
+        )
+        for opinion in opinions.detail["opinions"]:
+            cells = {"network": label(name), "counter": label(f"{opinion['counter']} {opinion['version']}")}
+            if opinion["failure"]:
+                blank = dict.fromkeys(("total", "difference", "unexplained"), NOT_MEASURED)
+                cells |= blank | {"reasons": label(opinion["failure"])}
+            else:
+                difference = opinion["total"] - ours
+                values = {
+                    "total": opinion["total"], "difference": difference, "unexplained": opinion["unexplained"],
+                }  # fmt: skip
+                cells |= {
+                    key: Cell(text=f"{value:+,}" if key == "difference" else f"{value:,}", value=value,
+                              state="measured", record=opinions, how=f"{opinion['counter']}: {key}")
+                    for key, value in values.items()
+                }  # fmt: skip
+                extras = "; ".join(f"{reason}: {count:+,}" for reason, count in opinion["extras"].items())
+                cells["reasons"] = label(extras or "none")
+            rows.append(Row(f"{name}/{opinion['counter']}", cells))
+    agreeing = [record for name in evidence.zoo if (record := evidence.record(name, "second_opinions"))]
+    exact = sum(all(o["unexplained"] == 0 for o in record.detail["opinions"]) for record in agreeing)
+    return Table(
+        id="table-counters",
+        title="Second opinions",
+        caption=f"The same network by other counters. For {exact} of {len(agreeing)} networks that were counted by "
+        "all of them, every difference is explained to the last multiply-add.",
+        columns=(
+            Column(id="network", label="Network", align="left"),
+            Column(id="counter", label="Counter", align="left"),
+            Column(id="total", label="MACs"),
+            Column(id="difference", label="difference"),
+            Column(id="reasons", label="which is", align="left"),
+            Column(id="unexplained", label="unexplained"),
+        ),
+        rows=tuple(rows),
+        notes=("FlopCounterMode returns operations, two for each multiply-add; its total is halved here.",),
+    )
+
+
+def table_networks(evidence: Evidence) -> Table:
+    """Every network of the zoo with its exact counts."""
+    rows = []
+    for name, spec in evidence.zoo.items():
+        macs = evidence.found(name, "macs")
+        gi = None if macs.record is None else GIMACS.value(macs.record.detail["by_kind"])
+        rows.append(
+            Row(
+                name,
+                {
+                    "network": label(name),
+                    "paper": label(spec.paper),
+                    "input": label("x".join(map(str, spec.input_hw))),
+                    "params": from_record(evidence.found(name, "params"), in_millions),
+                    "gimacs": from_record(macs, lambda v: round_printed(v, 3), value=gi, how="multiply-adds / 2^30"),
+                    "macs": from_record(macs, lambda v: f"{int(v):,}"),
+                    "live": live_share(evidence, name),
+                },
+            )
+        )
+    return Table(
+        id="table-networks",
+        title="Every network",
+        caption="Exact counts of every network that this workbench builds.",
+        columns=(
+            Column(id="network", label="Network", align="left"),
+            Column(id="paper", label="in the paper", align="left", hide_on_phone=True),
+            Column(id="input", label="input", align="left", hide_on_phone=True),
+            Column(id="params", label="parameters (M)"),
+            Column(id="gimacs", label="MACs / 2^30"),
+            Column(id="macs", label="MACs", hide_on_phone=True),
+            Column(id="live", label="live (%)"),
+        ),
+        rows=tuple(rows),
+        notes=(LIVE_NOTE,),
+    )

@@ -1,0 +1,206 @@
+"""`python -m bench`: list, count, measure, verify, opinions."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench import cli, conventions, suite
+from bench.store import Store
+from bench.subject import Subject, parse_hw, resolve
+from dpn.zoo import ZOO
+
+Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Name = tyro.conf.Positional[str]
+
+
+def list_(as_json: Json = False) -> None:
+    """Every network of the zoo, with the row of the paper that it stands for."""
+    rows = [
+        {"name": spec.name, "family": spec.family, "input_hw": list(spec.input_hw), "joints": spec.joints,
+         "paper": spec.paper, "spec_digest": spec.digest()}
+        for spec in ZOO.values()
+    ]  # fmt: skip
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table("name", "input", "joints", "in the paper", box=None, header_style="bold")
+    for spec in ZOO.values():
+        table.add_row(spec.name, "x".join(map(str, spec.input_hw)), str(spec.joints), spec.paper)
+    Console().print(table)
+
+
+def count(
+    name: Name,
+    input_: Input = None,
+    convention: str = "macs",
+    as_json: Json = False,
+    layers: Flag = False,
+    strict: Flag = False,
+    device: str = "meta",
+) -> int:
+    """Counts one network, stores nothing.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        input_: height and width of the input; by default the network's own, 256x192 for a factory.
+        convention: one of macs, flops, gmacs, gimacs, hrnet_summary, hrnet_summary_truncated, gimacs_truncated, fpd.
+        as_json: print one object.
+        layers: one row for each counted operator too.
+        strict: exit with 1 when an operator is unknown.
+        device: meta, or cpu for a network whose forward pass needs the values of tensors.
+    """
+    unit = conventions.lookup(convention)
+    subject = resolve(name, parse_hw(input_) if input_ else None)
+    from bench.counting import count_subject, unknown_operators
+
+    counted, digest = count_subject(subject, device)
+    by_kind = counted.macs_by_kind
+    exact = unit.value(by_kind)
+    answer: dict[str, Any] = {
+        "name": name,
+        "input_hw": list(subject.input_hw),
+        "params": counted.params,
+        "macs": counted.macs,
+        "live_macs": counted.live_macs,
+        "convention": convention,
+        "value": int(exact) if exact.denominator == 1 else float(exact),
+        "unit": unit.unit,
+        "complete": counted.complete,
+        "unknown": unknown_operators(counted),
+        "macs_by_kind": by_kind,
+        **{total: counted.total(total) for total in ("activations", "weight_bytes", "activation_bytes")},
+        "spec_digest": digest,
+    }
+    if layers:
+        answer["layers"] = [
+            asdict(operator) | {"arithmetic_intensity": operator.arithmetic_intensity} for operator in counted.operators
+        ]
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        _print_count(answer, subject)
+    for unknown in answer["unknown"]:
+        print(f"unknown operator: {unknown}; the count is incomplete", file=sys.stderr)
+    return 1 if strict and not counted.complete else 0
+
+
+def _print_count(answer: dict[str, Any], subject: Subject) -> None:
+    console = Console()
+    size = "x".join(map(str, subject.input_hw))
+    complete = "" if answer["complete"] else ", incomplete"
+    console.print(f"[bold]{answer['name']}[/] at {size}, one image{complete}", highlight=False)
+    table = Table(box=None, show_header=False)
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for quantity in ("params", "macs", "live_macs", "activations", "weight_bytes", "activation_bytes"):
+        table.add_row(quantity, f"{answer[quantity]:,}")
+    for convention in conventions.CONVENTIONS.values():
+        if convention.divisor > 1:
+            printed = convention.printed(answer["macs_by_kind"], 3)
+            table.add_row(f"{convention.name}, {convention.unit}", printed)
+    console.print(table)
+    if "layers" in answer:
+        rows = Table("module", "kind", "output", "kernel", "dilation", "params", "MACs", "live MACs", box=None)
+        for layer in answer["layers"]:
+            shapes = ("x".join(map(str, layer[key])) for key in ("output_shape", "kernel", "dilation"))
+            numbers = (f"{layer[key]:,}" for key in ("params", "macs", "live_macs"))
+            rows.add_row(layer["module"], layer["kind"], *shapes, *numbers)
+        console.print(rows)
+
+
+def measure(*names: Name, suite_name: Annotated[str | None, tyro.conf.arg(name="suite")] = None) -> int:
+    """Measures networks into results/records: adds what is missing, checks what is there against a fresh count.
+
+    Args:
+        names: names of the zoo or package.module:factory; or give a suite.
+        suite_name: "paper" is every network of the paper's tables.
+    """
+    return _measure(names, suite_name, write=True)
+
+
+def verify(*names: Name, suite_name: Annotated[str | None, tyro.conf.arg(name="suite")] = None) -> int:
+    """Counts networks afresh and compares with the stored records, exactly; writes nothing, exits with 1 if any differ.
+
+    Args:
+        names: names of the zoo or package.module:factory; or give a suite.
+        suite_name: "paper" is every network of the paper's tables.
+    """
+    return _measure(names, suite_name, write=False)
+
+
+def _measure(names: tuple[str, ...], suite_name: str | None, *, write: bool) -> int:
+    wanted = [resolve(name) for name in (*names, *(suite.networks(suite_name) if suite_name else ()))]
+    if not wanted:
+        raise ValueError("nothing to measure; name networks (python -m bench list) or give --suite paper")
+    from bench.counting import Outcome, measure_counts, measure_opinions
+
+    store, outcome = Store(), Outcome()
+    for problem in store.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    console = Console(stderr=True)
+    for subject in track(wanted, "counting", console=console, disable=not console.is_terminal):
+        measure_counts(subject, store, outcome, write=write)
+        if write:
+            measure_opinions(subject, store, outcome)
+    for name, operators in outcome.incomplete.items():
+        print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
+    for line in outcome.differing:
+        print(f"differs: {line}", file=sys.stderr)
+    missing = "added" if write else "missing"
+    print(f"{len(wanted)} networks counted: {outcome.verified} stored records verified, {outcome.added} {missing}, "
+          f"{len(outcome.differing)} differ")  # fmt: skip
+    if outcome.differing:
+        print("error: a stored count is contradicted; if the change is meant, raise the metric's version in "
+              "bench/record.py and measure again, else mend the network or the counter", file=sys.stderr)  # fmt: skip
+    return 1 if outcome.differing or (not write and outcome.added) else 0
+
+
+def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
+    """What fvcore, ptflops and torch's FlopCounterMode count for a network, and why they differ.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        input_: height and width of the input.
+        as_json: print one object.
+    """
+    subject = resolve(name, parse_hw(input_) if input_ else None)
+    import torch
+
+    from bench.macs import count as count_net
+    from bench.second_opinions import second_opinions, to_record_detail
+
+    with torch.device("meta"):
+        net = subject.factory()
+    shape = (1, 3, *subject.input_hw)
+    own = count_net(net, shape).macs
+    detail = to_record_detail(second_opinions(net, shape))
+    if as_json:
+        print(json.dumps({"name": name, "macs": own, **detail}))
+        return
+    table = Table("counter", "version", "MACs", "of which not ours", "unexplained", box=None)
+    table.add_row("bench.macs", "", f"{own:,}", "", "")
+    for opinion in detail["opinions"]:
+        if opinion["failure"]:
+            table.add_row(opinion["counter"], opinion["version"], opinion["failure"], "", "")
+            continue
+        extras = "; ".join(f"{reason} {macs:+,}" for reason, macs in opinion["extras"].items())
+        table.add_row(
+            opinion["counter"], opinion["version"], f"{opinion['total']:,}", extras, f"{opinion['unexplained']:,}"
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    cli.run(
+        "python -m bench",
+        "Counts and times networks, and keeps the numbers with their provenance.",
+        {"list": list_, "count": count, "measure": measure, "verify": verify, "opinions": opinions},
+    )

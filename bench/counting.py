@@ -1,0 +1,147 @@
+"""From a network to its count records, and the check of stored counts against a fresh count."""
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from bench import environment
+from bench.macs import Count, count
+from bench.record import EXACT, METRICS, Record
+from bench.second_opinions import agreeing, second_opinions, to_record_detail
+from bench.store import Store
+from bench.subject import Subject
+
+TOTALS = ("live_macs", "activations", "weight_bytes", "activation_bytes")
+
+
+@dataclass
+class Outcome:
+    """What a run of measurements did.
+
+    Attributes:
+        added: records that were new.
+        verified: stored records that a fresh count equals.
+        differing: one line for each stored record that a fresh count contradicts.
+        incomplete: networks with operators that nobody knows how to count, with their names.
+    """
+
+    added: int = 0
+    verified: int = 0
+    differing: list[str] = field(default_factory=list)
+    incomplete: dict[str, list[str]] = field(default_factory=dict)
+
+
+def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
+    """Builds a network without memory for weights and counts one image; returns the count and its digest."""
+    with torch.device(device):
+        net = subject.factory()
+    return count(net, (1, 3, *subject.input_hw), device=device), subject.digest(net)
+
+
+def count_records(subject: Subject) -> Iterator[Record]:
+    """All count records of a network: one for each metric of `METRICS` that its count answers."""
+    counted, digest = count_subject(subject)
+    values: dict[str, tuple[int, dict[str, Any]]] = {
+        "params": (counted.params, {}),
+        "macs": (counted.macs, {"by_kind": counted.macs_by_kind, "free": dict(sorted(counted.free.items()))}),
+        "layers": (len(counted.operators), {"columns": layer_columns(counted), "maps": stage_maps(counted)}),
+        **{name: (counted.total(name), {}) for name in TOTALS},
+    }
+    if counted.unknown:
+        values["macs"][1]["unknown"] = unknown_operators(counted)
+    for metric, (value, detail) in values.items():
+        yield make_record(subject, digest, metric, value, detail, complete=counted.complete)
+
+
+def make_record(
+    subject: Subject, digest: str, metric: str, value: int, detail: dict[str, Any], *, complete: bool = True
+) -> Record:
+    """A record of an exact metric, with the provenance of here and now."""
+    commit, dirty = environment.commit()
+    return Record(
+        subject=subject.name,
+        spec_digest=digest,
+        metric=metric,
+        metric_version=METRICS[metric].version,
+        unit=METRICS[metric].unit,
+        value=value,
+        protocol={"input_hw": list(subject.input_hw), "batch": 1},
+        complete=complete,
+        detail=detail,
+        machine=EXACT,
+        versions=environment.versions(),
+        commit=commit,
+        dirty=dirty,
+        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def layer_columns(counted: Count) -> dict[str, list[Any]]:
+    """The operators as columns of equal length: what figures and tables of layers are made from."""
+    operators = counted.operators
+    columns: dict[str, list[Any]] = {
+        name: [getattr(operator, name) for operator in operators]
+        for name in (
+            "module", "op", "kind", "groups", "macs", "live_macs", "params", "activations",
+            "weight_bytes", "activation_bytes",
+        )
+    }  # fmt: skip
+    for name in ("kernel", "stride", "dilation"):
+        columns[name] = [list(getattr(operator, name)) for operator in operators]
+    columns["out_channels"] = [operator.output_shape[1] for operator in operators]
+    columns["output_hw"] = [list(operator.output_shape[2:]) for operator in operators]
+    return columns
+
+
+def stage_maps(counted: Count) -> dict[str, list[int]]:
+    """Output shapes, without the batch, of the network's parts and their parts, in execution order."""
+    return {path: list(shape[1:]) for path, shape in counted.maps.items() if path and path.count(".") < 2}
+
+
+def unknown_operators(counted: Count) -> list[str]:
+    """One phrase for each unknown operator: what, how often, where."""
+    return [
+        f"{name} x{times}" + (f" in {module}" if module else "")
+        for (name, module), times in sorted(counted.unknown.items())
+    ]
+
+
+def measure_counts(subject: Subject, store: Store, outcome: Outcome, *, write: bool = True) -> None:
+    """Counts a network afresh; adds what the store lacks and compares with what it has. Nothing is overwritten."""
+    known = {record.key(): record for record in store.records}  # of several with one key, the newest
+    for fresh in count_records(subject):
+        stored = known.get(fresh.key())
+        if stored is None:
+            outcome.added += 1
+            if write:
+                store.append(fresh)
+        elif (stored.value, stored.detail, stored.complete) == (fresh.value, fresh.detail, fresh.complete):
+            outcome.verified += 1
+        else:
+            outcome.differing.append(_difference(stored, fresh))
+        if fresh.metric == "macs" and not fresh.complete:
+            outcome.incomplete[subject.name] = fresh.detail["unknown"]
+
+
+def measure_opinions(subject: Subject, store: Store, outcome: Outcome) -> None:
+    """Adds what other counters say of a network, unless the store has it."""
+    with torch.device("meta"):
+        net = subject.factory()
+    digest = subject.digest(net)
+    blank = make_record(subject, digest, "second_opinions", 0, {})
+    if any(record.key() == blank.key() for record in store.records):
+        return
+    opinions = second_opinions(net, (1, 3, *subject.input_hw))
+    store.append(make_record(subject, digest, "second_opinions", agreeing(opinions), to_record_detail(opinions)))
+    outcome.added += 1
+
+
+def _difference(stored: Record, fresh: Record) -> str:
+    values = f"stored {stored.value}, counted now {fresh.value}"
+    if stored.value == fresh.value:
+        changed = [key for key in {*stored.detail, *fresh.detail} if stored.detail.get(key) != fresh.detail.get(key)]
+        values += f", but its {', '.join(sorted(changed)) or 'completeness'} changed"
+    return f"{fresh.metric} of {fresh.subject}: {values} (stored: {stored.provenance()})"

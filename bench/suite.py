@@ -1,0 +1,13 @@
+"""What the paper needs measured, as data. Imports no torch."""
+
+from dpn.zoo import ZOO
+
+SUITES: dict[str, tuple[str, ...]] = {"paper": tuple(ZOO)}
+"""Names of networks by suite."""
+
+
+def networks(suite: str) -> tuple[str, ...]:
+    """The networks of a suite; a KeyError lists the suites when there is none of that name."""
+    if suite not in SUITES:
+        raise KeyError(f"no suite named {suite!r}; there are {', '.join(SUITES)}")
+    return SUITES[suite]
