@@ -1,0 +1,211 @@
+"""Every way to write a table down: HTML and CSV here, LaTeX and terminal text from their modules, and files.
+
+HTML comes from a Jinja2 template with autoescape, not from pandas' Styler: Styler gives header cells no `scope`, cannot
+attach a source to a cell, spans no lone header over two lines, and puts a random id on every table.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from analysis.cells import Cell, Column, State, Table
+from analysis.latex import standalone_preamble, to_latex
+from analysis.layout import LOOKS, column_cells, is_long, mark, note_width, plain, spans, states
+from analysis.terminal import to_text
+
+__all__ = [
+    "legend_html",
+    "standalone_preamble",
+    "stylesheet",
+    "to_csv",
+    "to_html",
+    "to_latex",
+    "to_text",
+    "write_table",
+]
+
+_HERE = Path(__file__).parent
+_JINJA = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_Attributes = dict[str, str | int | None]
+
+
+def stylesheet() -> str:
+    """The look of the whole report, for a <style> element; its first comment lists the classes."""
+    return (_HERE / "page.css").read_text(encoding="utf-8")
+
+
+def to_html(table: Table) -> str:
+    """The table as one <figure> whose id is the table's; the page must have the `stylesheet`.
+
+    Each body cell carries its column in `data-column`, what it rests on in `title` and `data-source`, and its state as
+    a class `state-...` and as a named mark. Columns hidden on a phone have the class `phone-hidden`.
+    """
+    rows = [
+        {
+            "attributes": {
+                "id": re.sub(r"\s+", "_", f"{table.id}:{plain(row.id)}"),
+                "class": "rule-above" if row.rule_above else None,
+            },
+            "cells": [_body_cell(table, column, row.cells[column.id]) for column in table.columns],
+        }
+        for row in table.rows
+    ]
+    return _macro("figure", _cleaned(table), _header(table), rows, [plain(note) for note in table.notes])
+
+
+def legend_html(shown: Iterable[State]) -> str:
+    """What the marks of these states mean, as a list; labels need no explanation.
+
+    Example:
+        >>> "does not round" in legend_html(["differs"]), legend_html(["label"])
+        (True, '')
+    """
+    wanted = set(shown)
+    looks = [(state, look) for state, look in LOOKS.items() if state in wanted]
+    return _macro("legend", looks) if looks else ""
+
+
+def _macro(name: str, *arguments: object) -> str:
+    # A plain string: what callers put into a template of their own, they must call safe themselves.
+    return str(getattr(_JINJA.get_template("table.html.j2").module, name)(*arguments))
+
+
+def _cleaned(table: Table) -> dict[str, str]:
+    return {"id": table.id, "title": plain(table.title), "caption": plain(table.caption)}
+
+
+def _header(table: Table) -> list[list[dict[str, Any]]]:
+    """One line of labels, or two where columns have groups; an ungrouped label then spans both."""
+    groups = spans(table.columns)
+    if not any(span.group for span in groups):
+        return [[_label(table, column) for column in table.columns]]
+    upper = []
+    for span in groups:
+        if not span.group:
+            upper.append(_label(table, span.columns[0], rowspan=2))
+            continue
+        total, on_phone = len(span.columns), sum(not column.hide_on_phone for column in span.columns)
+        group: _Attributes = {"scope": "colgroup", "colspan": total, "class": "group"}
+        if on_phone < total:
+            group["class"] = "group phone-hidden"
+        upper.append({"text": plain(span.group), "attributes": group})
+        if 0 < on_phone < total:
+            # A colspan cannot follow the columns that a phone hides: it gets a header of its own.
+            phone = group | {"colspan": on_phone, "class": "group phone-only", "hidden": "hidden"}
+            upper.append({"text": plain(span.group), "attributes": phone})
+    return [upper, [_label(table, column) for column in table.columns if column.group]]
+
+
+def _label(table: Table, column: Column, rowspan: int | None = None) -> dict[str, Any]:
+    attributes: _Attributes = {"scope": "col", "rowspan": rowspan, "class": _classes(table, column)}
+    return {"text": plain(column.label), "attributes": attributes}
+
+
+def _classes(table: Table, column: Column) -> str:
+    named = {
+        "stub": column is table.columns[0],
+        "long": is_long(table, column),
+        "phone-hidden": column.hide_on_phone,
+    }
+    return " ".join([column.align, *(name for name, holds in named.items() if holds)])
+
+
+def _body_cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
+    sources = [plain(line) for line in cell.sources()]
+    look = LOOKS.get(cell.state)
+    told = [f"{look.word}: {look.meaning}", *sources] if look else sources
+    stub = column is table.columns[0] and bool(cell.text)
+    attributes: _Attributes = {
+        "scope": "row" if stub else None,
+        "class": _classes(table, column) + (f" state-{cell.state}" if look else ""),
+        "data-column": column.id,
+        "title": "\n".join(told) or None,
+        "data-source": "\n".join(sources) or None,
+    }
+    # Right-aligned digits stay aligned when every cell leaves the same room for its mark and its note.
+    aligned = column.align == "right" and bool(cell.text or look)
+    width = note_width(table, column) if aligned else 0
+    return {
+        "tag": "th" if stub else "td",
+        "attributes": attributes,
+        "text": plain(cell.text),
+        "word": look.word if look else "",
+        "mark": look.mark if look else "",
+        "slot": aligned and any(map(mark, column_cells(table, column))),
+        "note": plain(cell.note),
+        "note_style": f"min-width:{width}ch" if width else None,
+    }
+
+
+def to_csv(table: Table) -> str:
+    r"""The exact values by row id and column id, as RFC 4180 has it but with "\n"; see `exact`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["row", *(column.id for column in table.columns)])
+    for row in table.rows:
+        writer.writerow([plain(row.id), *(exact(row.cells[column.id]) for column in table.columns)])
+    return buffer.getvalue()
+
+
+def exact(cell: Cell) -> str:
+    """The cell's value in full, of an endless fraction 17 significant digits; the text where there is no value.
+
+    Example:
+        >>> exact(Cell(text="3.0", value=Fraction(3224371200, 2**30))), exact(Cell(text="0.7", value=Fraction(2, 3)))
+        ('3.0029296875', '0.66666666666666667')
+    """
+    if isinstance(cell.value, Fraction):
+        return _decimal(cell.value)
+    if cell.value is None or isinstance(cell.value, str):
+        return plain(cell.text if cell.value is None else cell.value)
+    return repr(cell.value) if isinstance(cell.value, float) else str(cell.value)
+
+
+def _decimal(value: Fraction) -> str:
+    places = {2: 0, 5: 0}
+    rest = value.denominator
+    for prime in places:
+        while rest % prime == 0:
+            rest //= prime
+            places[prime] += 1
+    with localcontext() as context:
+        if rest != 1:
+            context.prec = 17
+            return str(Decimal(value.numerator) / Decimal(value.denominator))
+        needed = max(places.values())
+        digits = value.numerator * 10**needed // value.denominator
+        context.prec = len(str(digits)) + needed
+        return format(Decimal(digits).scaleb(-needed), "f")
+
+
+def write_table(table: Table, folder: Path) -> tuple[Path, ...]:
+    """Writes `table-6.html`, a page of its own, `table-6.tex` and `table-6.csv`; returns their paths.
+
+    Raises:
+        ValueError: the table's id would not make a file name.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", table.id):
+        raise ValueError(f"a table cannot be called {table.id!r}; use lower-case letters, digits and single hyphens")
+    legend = Markup(legend_html(states(table)))
+    page = _macro("page", plain(table.title), Markup(stylesheet()), Markup(to_html(table)), legend)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ending, text in (("html", page), ("tex", to_latex(table)), ("csv", to_csv(table))):
+        path = folder / f"{table.id}.{ending}"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        paths.append(path)
+    return tuple(paths)
