@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from bench.conventions import round_printed
 from bench.store import RESULTS
@@ -24,7 +25,7 @@ FIGURES = tuple(f"figure-{n}" for n in range(1, 4))
 HEADER = "header"
 """Row id of a table's header cells; the only cells that may be blank, above a column of row labels."""
 
-_BLANK_ONLY_IN_HEADER = {
+_BLANK_ONLY_IN_HEADER: JsonDict = {
     "if": {"properties": {"row": {"not": {"const": HEADER}}}},
     "then": {"properties": {"printed": {"minLength": 1}}},
 }

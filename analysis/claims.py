@@ -1,0 +1,137 @@
+"""The claims audit: every quantitative statement of the paper, recomputed from its own numbers and from measurements.
+
+A stated figure holds when it is the recomputed one rounded to the stated digits. One that is only met when digits are
+cut off does not hold, and the text says "truncated".
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis import claims_method, claims_tables_2_3, claims_tables_4_5, claims_tables_6_7
+from analysis.cells import Cell, Column, Row, Table
+from analysis.claims_checks import ABOUT, LARGE_MARGIN, MUCH, Check, Claim, Recompute, UnavailableError
+from analysis.evidence import Evidence
+
+__all__ = ["CLAIMS", "VERDICTS", "Check", "Claim", "ClaimVerdict", "Finding", "audit", "claims_table", "verdict"]
+
+ClaimVerdict = Literal["holds", "holds on the paper's units only", "does not hold", "cannot be checked"]
+
+VERDICTS: dict[ClaimVerdict, str] = {
+    "holds": "true, and nothing measured contradicts it",
+    "holds on the paper's units only": "true of the printed numbers, false in one unit or as measured",
+    "does not hold": "false by the paper's own numbers, or as measured where it prints none",
+    "cannot be checked": "neither the printed numbers nor the records decide it",
+}
+"""What each verdict means."""
+
+CLAIMS: tuple[Claim, ...] = (
+    *claims_method.CLAIMS,
+    *claims_tables_2_3.CLAIMS,
+    *claims_tables_4_5.CLAIMS,
+    *claims_tables_6_7.CLAIMS,
+)
+"""In the order of the paper's sections, a table beside the text that discusses it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What became of a claim.
+
+    Attributes:
+        id: the claim's.
+        quotation: the claim's.
+        place: the claim's.
+        paper: the arithmetic on the paper's own numbers.
+        measured: the arithmetic on what was measured; empty where nothing but training could tell.
+        verdict: follows from the two.
+        note: the claim's.
+    """
+
+    id: str
+    quotation: str
+    place: str
+    paper: str
+    measured: str
+    verdict: ClaimVerdict
+    note: str
+
+
+def verdict(paper: bool | None, measured: bool | None) -> ClaimVerdict:
+    """What follows from the two recomputations; None is one that could not be made.
+
+    Example:
+        >>> verdict(paper=True, measured=False)
+        "holds on the paper's units only"
+    """
+    if paper is False:
+        return "does not hold"
+    if paper is True:
+        return "holds on the paper's units only" if measured is False else "holds"
+    if measured is None:
+        return "cannot be checked"
+    return "holds" if measured else "does not hold"
+
+
+def audit(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS) -> tuple[Finding, ...]:
+    """Every claim recomputed, in the order of `CLAIMS`."""
+    return tuple(_finding(claim, evidence) for claim in claims)
+
+
+def _finding(claim: Claim, evidence: Evidence) -> Finding:
+    paper = _run(claim.paper, evidence)
+    measured = Check("", None) if claim.measured is None else _run(claim.measured, evidence)
+    return Finding(
+        id=claim.id,
+        quotation=claim.quotation,
+        place=claim.place,
+        paper=paper.text,
+        measured=measured.text,
+        verdict=verdict(paper.holds, measured.holds),
+        note=claim.note,
+    )
+
+
+def _run(recompute: Recompute, evidence: Evidence) -> Check:
+    try:
+        return recompute(evidence)
+    except UnavailableError as error:
+        return Check(str(error), None)
+
+
+_COLUMNS = (
+    Column(id="quotation", label="The paper says", align="left"),
+    Column(id="place", label="Where", align="left", hide_on_phone=True),
+    Column(id="paper", label="By its own numbers", align="left", hide_on_phone=True),
+    Column(id="measured", label="As measured", align="left", hide_on_phone=True),
+    Column(id="verdict", label="Verdict", align="left"),
+)
+
+
+def claims_table(evidence: Evidence) -> Table:
+    """The audit as a table, one row for each claim; its caption counts the verdicts."""
+    findings = audit(evidence)
+    counts = Counter(finding.verdict for finding in findings)
+    summary = ", ".join(f"{name}: {counts[name]}" for name in VERDICTS)
+    return Table(
+        id="table-claims",
+        title="Claims",
+        caption=f"{len(findings)} quantitative statements of the paper, recomputed; {summary}.",
+        columns=_COLUMNS,
+        rows=tuple(_row(finding) for finding in findings),
+        notes=(
+            *(f"{name}: {meaning}." for name, meaning in VERDICTS.items()),
+            "A stated figure holds when it equals the recomputed one rounded to the stated digits, not truncated.",
+            f"About a fraction: within {ABOUT} of it. Much, significantly, considerably: at most {MUCH}. "
+            f"A large margin: more than {LARGE_MARGIN} points of AP, as the text says.",
+            "Costs in one unit are multiply-adds / 2^30: a record's, or else the printed number converted from its "
+            "convention.",
+        ),
+    )
+
+
+def _row(finding: Finding) -> Row:
+    texts = {column.id: getattr(finding, column.id) for column in _COLUMNS}
+    cells = {name: Cell(text=text, value=text) for name, text in texts.items()}
+    cells["verdict"] = Cell(text=finding.verdict, value=finding.verdict, how=finding.note)
+    return Row(finding.id, cells)

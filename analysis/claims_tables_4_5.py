@@ -1,0 +1,254 @@
+"""What the paper states of Tables IV and V (Section IV-B), as claims to be checked."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from math import gcd
+
+from analysis.claims_checks import (
+    MUCH,
+    Amount,
+    Check,
+    Claim,
+    Recompute,
+    arrow_claims,
+    gaps,
+    listed,
+    near,
+    network,
+    one_unit,
+    printed,
+    quotient,
+    reached,
+)
+from analysis.claims_tables_2_3 import WIDE, smallest_large_margin
+from analysis.evidence import Evidence
+from dpn import dilation
+
+SLIM = ("dpn1_32", "dpn2_32", "dpn3_32", "dpn4_32")
+_THIRD = Fraction(1, 3)
+
+
+def _resolution(evidence: Evidence) -> Check:
+    cell = evidence.printed("table-4", "ap_64x48", "resolution")
+    return Check(f"Table IV prints {cell.printed}", cell.printed == "64×32")
+
+
+def _resolution_built(evidence: Evidence) -> Check:
+    height, width = network(evidence, "dpn1_64_highres").module_hw
+    return Check(f"256x192 at a quarter is {height}x{width}", (height, width) == (64, 32))
+
+
+def _comparable(evidence: Evidence) -> Check:
+    deficits = gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE)
+    limit = smallest_large_margin(evidence)
+    return Check(
+        f"{listed(deficits)}; below the least large margin of Table III, {limit.text}",
+        all(deficit.value < limit.value for deficit in deficits),
+    )
+
+
+def _printed_shares(evidence: Evidence) -> list[Amount]:
+    rows = ("gflops_32x24", "gflops_64x48")
+    pairs = [[printed(evidence, "table-4", row, name) for row in rows] for name in WIDE]
+    return [quotient(medium, high) for medium, high in pairs]
+
+
+def _measured_shares(evidence: Evidence) -> list[Amount]:
+    return [
+        quotient(
+            one_unit(evidence, "table-4", "gflops_32x24", name, subject=name),
+            one_unit(evidence, "table-4", "gflops_64x48", name, subject=f"{name}_highres"),
+        )
+        for name in WIDE
+    ]
+
+
+def _about_a_third(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
+    def check(evidence: Evidence) -> Check:
+        found = shares(evidence)
+        return Check(listed(found), all(near(share, _THIRD) for share in found))
+
+    return check
+
+
+def _much_cheaper(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
+    def check(evidence: Evidence) -> Check:
+        found = shares(evidence)
+        return Check(listed(found), all(share.value <= 100 * MUCH for share in found))
+
+    return check
+
+
+def _same_network_same_ap(evidence: Evidence) -> Check:
+    pairs = [(printed(evidence, "table-4", "ap_32x24", n), printed(evidence, "table-2", "dpm", n)) for n in WIDE]
+    text = "; ".join(f"{n.upper()} {four.text} and {two.text}" for n, (four, two) in zip(WIDE, pairs, strict=True))
+    return Check(f"Tables IV and II: {text}", all(four.value == two.value for four, two in pairs))
+
+
+def _more_time(evidence: Evidence) -> Check:
+    high, low = (printed(evidence, "table-4", row, "epochs") for row in ("ap_64x48", "ap_32x24"))
+    return Check(f"{high.text} epochs against {low.text}", high.value > low.value)
+
+
+def _one_module(evidence: Evidence) -> Check:
+    (lead,) = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[:1])
+    return Check(lead.text, lead.value > 1)
+
+
+def _same_field(_: Evidence) -> Check:
+    both = [dilation.rf_of_schedule(stack) for stack in (dilation.pyramid(), dilation.reversed_pyramid())]
+    return Check(f"Eq. 2: {both[0]} and {both[1]}", both[0] == both[1])
+
+
+def _same_field_counted(evidence: Evidence) -> Check:
+    both = [reached(network(evidence, name).dilations) for name in ("dpn1_32", "dpn1_32_reversed")]
+    return Check(f"pixels reached per axis: {both[0]} and {both[1]}", both[0] == both[1])
+
+
+def _reversed_grids(_: Evidence) -> Check:
+    stack = dilation.reversed_pyramid()
+    pixels, rf = reached(stack), dilation.rf_of_schedule(stack)
+    return Check(f"{pixels} of {rf} pixels per axis contribute", pixels < rf)
+
+
+def _phases(radii: Sequence[int]) -> list[int]:
+    """Groups of outputs that share no pixel of the map after each layer but the last, on a plane."""
+    return [gcd(*radii[layer:]) ** 2 for layer in range(1, len(radii))]
+
+
+def _reversed_decouples(evidence: Evidence) -> Check:
+    theirs, ours = (_phases(network(evidence, name).dilations) for name in ("dpn1_32_reversed", "dpn1_32"))
+    text = f"groups of outputs that share no pixel of inner maps 1..5: RDPM {theirs}, DPM {ours}"
+    return Check(text, max(theirs) > 1 and max(ours) == 1)
+
+
+def _still_ahead(evidence: Evidence) -> Check:
+    leads = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[1:])
+    return Check(listed(leads), all(lead.value > 0 for lead in leads))
+
+
+def _contains_decreasing(_: Evidence) -> Check:
+    lengths = {n: _longest_fall(dilation.reversed_pyramid() * n) for n in (2, 3, 4)}
+    text = ", ".join(f"{length} in {n} modules" for n, length in lengths.items())
+    needed = len(dilation.pyramid())
+    return Check(
+        f"longest run of falling radii, gaps allowed: {text}; DPM has {needed}", max(lengths.values()) >= needed
+    )
+
+
+def _longest_fall(radii: Sequence[int]) -> int:
+    """Length of the longest strictly decreasing subsequence."""
+    best: list[int] = []
+    for i, radius in enumerate(radii):
+        best.append(1 + max((best[j] for j in range(i) if radii[j] > radius), default=0))
+    return max(best)
+
+
+def _increasing(_: Evidence) -> Check:
+    radii = dilation.reversed_pyramid()
+    stated = tuple(2 ** (i - 1) for i in range(1, len(radii) + 1))
+    return Check(f"i = 1..6: {', '.join(map(str, stated))}", stated == radii and list(stated) == sorted(set(stated)))
+
+
+def _increasing_built(evidence: Evidence) -> Check:
+    radii = network(evidence, "dpn1_32_reversed").dilations
+    return Check(f"dpn1_32_reversed is built with {radii}", radii == tuple(2**i for i in range(len(radii))))
+
+
+CLAIMS = (
+    Claim(
+        id="medium-much-cheaper",
+        quotation="with computation cost reduced significantly",
+        place="Sec. III-B, Table IV",
+        paper=_much_cheaper(_printed_shares),
+        measured=_much_cheaper(_measured_shares),
+        note="Significantly: to at most half.",
+    ),
+    Claim(
+        id="one-network-two-aps",
+        quotation="140 32×24 65.2",
+        place="Table IV, DPN1_64; Table II",
+        paper=_same_network_same_ap,
+        note="The same networks, trained for the same 140 epochs, in two tables.",
+    ),
+    Claim(
+        id="resolution-64x32",
+        quotation="high-resolution representation, 64×32",
+        place="Sec. IV-B, Table IV",
+        paper=_resolution,
+        measured=_resolution_built,
+    ),
+    Claim(
+        id="comparable-at-medium",
+        quotation="medium-resolution achieves comparable performance to high-resolution",
+        place="Sec. IV-B, Table IV",
+        paper=_comparable,
+        note="Comparable: by less than the smallest lead that the text calls a large margin. The high-resolution "
+        "networks were trained half as long again, so resolution is not the only difference.",
+    ),
+    Claim(
+        id="one-third-of-the-cost",
+        quotation="medium-resolution only needs about one-third of the calculation of high-resolution",
+        place="Sec. IV-B, Table IV",
+        paper=_about_a_third(_printed_shares),
+        measured=_about_a_third(_measured_shares),
+        note="About: within a tenth of it.",
+    ),
+    Claim(
+        id="more-time-to-train",
+        quotation="it will bring much more computation cost and need more time to be trained well",
+        place="Sec. IV-B, Table IV",
+        paper=_more_time,
+        note="No high-resolution network trained for 140 epochs is reported, so the need itself is not shown.",
+    ),
+    *arrow_claims(
+        "table-5",
+        "Table V",
+        "rdpm",
+        {"dpn1_32": "50.6 ↑1.6", "dpn2_32": "56.9 ↑0.4", "dpn3_32": "60.0 ↑0.3", "dpn4_32": "62.0 ↑0.4"},
+    ),
+    Claim(
+        id="table-5-increasing",
+        quotation="The dilation radius of RDPM is defined by 2^(i-1), so the dilation radius scheme of RDPM is "
+        "increasing",
+        place="Table V, caption",
+        paper=_increasing,
+        measured=_increasing_built,
+    ),
+    Claim(
+        id="more-than-one-percent",
+        quotation="DPM outperforms RDPM by more than one percent in terms of average precision",
+        place="Sec. IV-B, Table V",
+        paper=_one_module,
+        note="Percent: points of AP.",
+    ),
+    Claim(
+        id="reversed-same-field",
+        quotation="RDPM has the same receptive field with DPM",
+        place="Sec. IV-B, Table V",
+        paper=_same_field,
+        measured=_same_field_counted,
+    ),
+    Claim(
+        id="reversed-grids",
+        quotation="it still suffers from gridding issue",
+        place="Sec. IV-B, Table V",
+        paper=_reversed_grids,
+        measured=_reversed_decouples,
+        note="By the paper's own definition, pixels of the field that do not contribute, RDPM has no gridding. Its "
+        "wiring differs: neighbouring outputs share no pixel of the inner maps.",
+    ),
+    Claim(
+        id="reversed-consistently-behind",
+        quotation="DPM still outperforms it consistently",
+        place="Sec. IV-B, Table V",
+        paper=_still_ahead,
+    ),
+    Claim(
+        id="stacked-reversed-decreases",
+        quotation="stacked RDPM containing a decreasing dilation radius scheme like DPM",
+        place="Sec. IV-B, Table V",
+        paper=_contains_decreasing,
+        note="Like DPM: as many layers, each with a smaller radius than the one before, in up to four modules.",
+    ),
+)

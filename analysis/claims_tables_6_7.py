@@ -1,0 +1,326 @@
+"""What the paper states of Tables VI and VII and of Figure 3 (Section IV-C), as claims to be checked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from analysis.claims_checks import (
+    MUCH,
+    Amount,
+    Check,
+    Claim,
+    Recompute,
+    UnavailableError,
+    column,
+    figure,
+    gap,
+    listed,
+    near,
+    one_unit,
+    params,
+    printed,
+    quotient,
+    unchecked,
+)
+from analysis.claims_method import COCO_RIVALS
+from analysis.claims_tables_2_3 import smallest_large_margin
+from analysis.evidence import Evidence
+from bench.conventions import round_printed
+
+MPII_RIVALS = ("deepercut_r101", "sbl_r152_mpii", "mca", "jada", "pyranet", "dlcm", "pil")
+_HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A way to read the cost of a row.
+
+    Attributes:
+        label: what it is, for the arithmetic's text.
+        read: from the evidence, a table and a row.
+        remedy: what would supply it where it is missing, before the rows' names.
+    """
+
+    label: str
+    read: Callable[[Evidence, str, str], Amount]
+    remedy: str = ""
+
+
+def _recorded(evidence: Evidence, _table: str, row: str) -> Amount:
+    return params(evidence, row)
+
+
+PRINTED_PARAMS = Cost("printed parameters", lambda evidence, table, row: printed(evidence, table, row, "params"))
+PRINTED_COST = Cost("printed cost", lambda evidence, table, row: printed(evidence, table, row, "gflops"))
+RECORDED_PARAMS = Cost("recorded parameters", _recorded, "python -m bench measure")
+ONE_UNIT = Cost("cost in Gi multiply-adds", one_unit, "python -m bench measure")
+AS_PRINTED = (PRINTED_PARAMS, PRINTED_COST)
+AS_MEASURED = (RECORDED_PARAMS, ONE_UNIT)
+
+
+def _each_share(
+    test: Callable[[Amount], bool], table: str, ours: str, rivals: Sequence[str], costs: Sequence[Cost]
+) -> Recompute:
+    """Whether our share of every rival's cost passes: one failure decides, one missing share leaves it open."""
+
+    def check(evidence: Evidence) -> Check:
+        parts: list[str] = []
+        holds: bool | None = True
+        for cost in costs:
+            known, missing = _read(evidence, table, (ours, *rivals), cost)
+            shares = {row: quotient(known[ours], known[row]) for row in rivals if ours in known and row in known}
+            if shares:
+                most = max(shares, key=lambda row: shares[row].value)
+                parts.append(f"{cost.label}: {'at most ' * (len(shares) > 1)}{shares[most].text} ({most})")
+            if missing:
+                remedy = f"; run: {cost.remedy} {' '.join(missing)}" if cost.remedy else ""
+                parts.append(f"no {cost.label} of {', '.join(missing)}{remedy}")
+            if not all(map(test, shares.values())):
+                holds = False
+            elif missing and holds:
+                holds = None
+        return Check("; ".join(parts), holds)
+
+    return check
+
+
+def _read(evidence: Evidence, table: str, rows: Sequence[str], cost: Cost) -> tuple[dict[str, Amount], list[str]]:
+    """The costs that are known, by row, and the rows of the others."""
+    known: dict[str, Amount] = {}
+    missing = []
+    for row in rows:
+        try:
+            known[row] = cost.read(evidence, table, row)
+        except UnavailableError:
+            missing.append(row)
+    return known, missing
+
+
+def _at_most(limit: Fraction) -> Callable[[Amount], bool]:
+    return lambda share: share.value <= 100 * limit
+
+
+def _about_half(share: Amount) -> bool:
+    return near(share, _HALF)
+
+
+def _beats(ours: str, *rivals: str) -> Recompute:
+    def check(evidence: Evidence) -> Check:
+        leads = [gap(*(printed(evidence, "table-6", row, "ap") for row in (ours, rival))) for rival in rivals]
+        return Check(listed(leads), all(lead.value > 0 for lead in leads))
+
+    return check
+
+
+def _just_two_modules(evidence: Evidence) -> Check:
+    one, four = (printed(evidence, "table-4", "gflops_32x24", name) for name in ("dpn1_64", "dpn4_64"))
+    base, whole = (printed(evidence, "table-6", row, "gflops") for row in ("hrnet_w32", "dpn2_hrnet"))
+    expected = base.value + 2 * (four.value - one.value) / 3
+    half_digit = Fraction(1, 20)
+    slack = half_digit * (2 + Fraction(2, 3) * 2)  # each of the four printed numbers is off by up to half a digit
+    text = f"{base.text} + 2 ({four.text} - {one.text}) / 3 = {round_printed(expected, 2)}, printed {whole.text}"
+    return Check(f"{text}; equal within the rounding of the four numbers", abs(expected - whole.value) <= slack)
+
+
+def _just_two_modules_measured(evidence: Evidence) -> Check:
+    base, one, two = (params(evidence, name) for name in ("hrnet_w32", "dpn1_64", "dpn2_64"))
+    value = base.value + 2 * (two.value - one.value)
+    text = f"{base.text} + 2 ({two.text} - {one.text}) = {round_printed(value, 3)} M"
+    return figure(Amount(value, text), printed(evidence, "table-6", "dpn2_hrnet", "params").text)
+
+
+def _names_a_row(name: str) -> Recompute:
+    def check(evidence: Evidence) -> Check:
+        rows = [row for row in evidence.reported["table-6"].rows if "hrnet" in row]
+        labels = [evidence.printed("table-6", row, "method").printed for row in rows]
+        return Check(f"Table VI has {', '.join(labels)}", any(name in label for label in labels))
+
+    return check
+
+
+def _competitive_with_w48(evidence: Evidence) -> Check:
+    deficit = gap(printed(evidence, "table-6", "hrnet_w48", "ap"), printed(evidence, "table-6", "dpn2_hrnet", "ap"))
+    return Check(f"with HRNet-w48: {deficit.text}", deficit.value < smallest_large_margin(evidence).value)
+
+
+def _more_efficient(
+    table: str, score: str, ours: str, rivals: Sequence[str], cost: Cost, factor: Fraction
+) -> Recompute:
+    """Whether our score for each unit of cost is above `factor` times the best rival's."""
+
+    def check(evidence: Evidence) -> Check:
+        scores = {row: printed(evidence, table, row, score) for row in (ours, *rivals)}
+        costs = {row: cost.read(evidence, table, row) for row in scores}
+        rates = {row: scores[row].value / costs[row].value for row in scores}
+        best = max(rivals, key=lambda row: rates[row])
+        parts = (
+            f"{row} {scores[row].text} / {costs[row].text} = {round_printed(rates[row], 1)}" for row in (ours, best)
+        )
+        return Check("; ".join(parts), rates[ours] > factor * rates[best])
+
+    return check
+
+
+def _share_of_all(evidence: Evidence) -> Check:
+    ours, rivals = (
+        printed(evidence, "table-7", "dpn4_64_mpii", "pckh"),
+        column(evidence, "table-7", "pckh", MPII_RIVALS),
+    )
+    shares = [quotient(ours, rival) for rival in rivals.values()]
+    least = min(shares, key=lambda share: share.value)
+    return Check(f"the least is {least.text}", least.value > 95)
+
+
+def _of_pil(cost: Cost, stated: str) -> Recompute:
+    def check(evidence: Evidence) -> Check:
+        ours, theirs = (cost.read(evidence, "table-7", row) for row in ("dpn4_64_mpii", "pil"))
+        return figure(quotient(ours, theirs, 3), stated)
+
+    return check
+
+
+_PCKH = Cost("PCKh", lambda evidence, table, row: printed(evidence, table, row, "pckh"))
+_MUCH_NOTE = "Much, significantly: at most half."
+_ONE = Fraction(1)
+
+CLAIMS = (
+    Claim(
+        id="table-6-input-size",
+        quotation="Resolution of input image is 256×192",
+        place="Table VI, caption",
+        paper=unchecked("the paper does not say what each rival was given"),
+        note="OpenPose and Mask R-CNN find people in whole images; a crop of 256x192 cannot be their input.",
+    ),
+    Claim(
+        id="better-than-openpose-and-cpn",
+        quotation="achieves better performance than previous state-of-the-art methods OpenPose [27] and CPN [8]",
+        place="Sec. IV-C, Table VI",
+        paper=_beats("dpn4_64", "openpose", "cpn_r50"),
+    ),
+    Claim(
+        id="cheaper-than-openpose-and-cpn",
+        quotation="with significantly lower computation cost and much fewer parameters",
+        place="Sec. IV-C, Table VI",
+        paper=_each_share(_at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_PRINTED),
+        measured=_each_share(_at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_MEASURED),
+        note=f"{_MUCH_NOTE} Table VI prints no cost of OpenPose.",
+    ),
+    Claim(
+        id="better-than-openpose-with-0.7",
+        quotation="DPN4_32, achieves better performance than OpenPose [27] with only 0.7 mega parameters",
+        place="Sec. IV-C, Table VI",
+        paper=_beats("dpn4_32", "openpose"),
+        measured=lambda evidence: figure(params(evidence, "dpn4_32"), "0.7"),
+    ),
+    Claim(
+        id="just-two-more-modules",
+        quotation="DPM2_HRNet has just two more DPM modules stacked to the end of the backbone net HRNet-w32",
+        place="Sec. IV-C, Table VI",
+        paper=_just_two_modules,
+        measured=_just_two_modules_measured,
+        note="A module's cost is the step between DPN1_64 and DPN4_64 or DPN2_64. Modules of 256 channels cannot "
+        "follow HRNet's 32 without a transition, which the text leaves out.",
+    ),
+    Claim(
+        id="hrnet-w64",
+        quotation="achieves competitive performance to the heavy HRNet-w64",
+        place="Sec. IV-C, Table VI",
+        paper=_names_a_row("HRNet-w64"),
+        note="There is no such network in the table; the numbers that follow are HRNet-w48's.",
+    ),
+    Claim(
+        id="competitive-with-w48",
+        quotation="competitive performance to the heavy HRNet-w64",
+        place="Sec. IV-C, Table VI",
+        paper=_competitive_with_w48,
+        note="Read as HRNet-w48. Competitive: behind by less than the smallest lead that the text calls "
+        "a large margin.",
+    ),
+    Claim(
+        id="half-of-w48",
+        quotation="with only half computation and parameters of it",
+        place="Sec. IV-C, Table VI",
+        paper=_each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_PRINTED),
+        measured=_each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_MEASURED),
+        note="Read as HRNet-w48. Half: within a tenth of it.",
+    ),
+    Claim(
+        id="parameter-efficiency",
+        quotation="the proposed DPN net achieves much better parameter efficiency than the previous state-of-the-art "
+        "methods",
+        place="Sec. IV-C, Fig. 3",
+        paper=_more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, PRINTED_PARAMS, 1 / MUCH),
+        measured=_more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, RECORDED_PARAMS, 1 / MUCH),
+        note="AP for each million parameters, DPN4_64; much better: more than twice the best rival's.",
+    ),
+    Claim(
+        id="less-computation-than-all",
+        quotation="our DPN net consumes less computation cost than previous methods achieving better or competitive "
+        "performance",
+        place="Sec. IV-C, Table VI",
+        paper=_each_share(_at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (PRINTED_COST,)),
+        measured=_each_share(_at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (ONE_UNIT,)),
+        note="DPN4_64; DPN2_hrnet costs more than HRNet-w32 and CPN.",
+    ),
+    Claim(
+        id="more-than-95-percent",
+        quotation="Our DPN4_64 achieves more than 95% of all the previous state-of-the-art methods",
+        place="Sec. IV-C, Table VII",
+        paper=_share_of_all,
+    ),
+    Claim(
+        id="mpii-costs-decreased",
+        quotation="with parameter volume and computation cost decreased significantly",
+        place="Sec. IV-C, Table VII",
+        paper=_each_share(_at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_PRINTED),
+        measured=_each_share(_at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_MEASURED),
+        note=_MUCH_NOTE,
+    ),
+    Claim(
+        id="95.8-percent-of-pil",
+        quotation="our DPN4_64 achieves 95.8% of the performance of PIL [29]",
+        place="Sec. IV-C, Table VII",
+        paper=_of_pil(_PCKH, "95.8"),
+    ),
+    Claim(
+        id="12.7-percent-of-pil",
+        quotation="our DPN4_64 only consumes 12.7% of the parameters",
+        place="Sec. IV-C, Table VII",
+        paper=_of_pil(PRINTED_PARAMS, "12.7"),
+        measured=_of_pil(RECORDED_PARAMS, "12.7"),
+    ),
+    Claim(
+        id="6.3-percent-of-pil",
+        quotation="6.3% of the computation consumed by PIL [29]",
+        place="Sec. IV-C, Table VII",
+        paper=_of_pil(PRINTED_COST, "6.3"),
+        measured=_of_pil(ONE_UNIT, "6.3"),
+        note="DPN4_64's cost is printed in multiply-adds / 2^30, PIL's in operations / 10^9, two to a multiply-add.",
+    ),
+    *(
+        Claim(
+            id=f"mpii-efficiency-{part}",
+            quotation=quotation,
+            place="Sec. IV-C, Table VII",
+            paper=_more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_printed, _ONE),
+            measured=_more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_measured, _ONE),
+            note=note,
+        )
+        for part, quotation, as_printed, as_measured, note in (
+            (
+                "parameters",
+                "achieves better efficiency both in parameters",
+                PRINTED_PARAMS,
+                RECORDED_PARAMS,
+                "PCKh for each million parameters.",
+            ),
+            (
+                "computation",
+                "and computation than previous methods on the MPII dataset",
+                PRINTED_COST,
+                ONE_UNIT,
+                "PCKh for each unit of cost.",
+            ),
+        )
+    ),
+)
