@@ -6,7 +6,7 @@ sees is counted, declared free (`bench.operators`), or unknown; a count with an 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -76,12 +77,14 @@ class Count:
         operators: every counted call, in execution order.
         free: how often each free operator ran.
         unknown: how often each unknown operator ran, with the module it ran in; empty when the count is complete.
+        maps: output shape of each module that returns one tensor, by dotted path, in the order of first completion.
     """
 
     params: int
     operators: tuple[Operator, ...]
     free: Mapping[str, int]
     unknown: Mapping[tuple[str, str], int]
+    maps: Mapping[str, tuple[int, ...]]
 
     def total(self, quantity: str) -> int:
         """The sum of an integer attribute of `Operator` over all operators, e.g. "live_macs"."""
@@ -126,8 +129,12 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         21600
 
     Raises:
-        CountError: the forward pass failed.
+        CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
+    if any(isinstance(parameter, UninitializedParameter) for parameter in net.parameters()):
+        raise CountError(
+            f"{type(net).__name__} has lazy parameters without a shape; call it once on a real input, then count it"
+        )
     params = sum(parameter.numel() for parameter in net.parameters())
     tensors = [_tensor(value, device) for value in inputs]
     run = _on_meta(net) if device == "meta" else net
@@ -147,6 +154,7 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         operators=tuple(counter.operators),
         free=dict(counter.free),
         unknown=dict(counter.unknown),
+        maps=where.maps,
     )
 
 
@@ -157,15 +165,19 @@ class _Where:
         self.names = names
         self.stack: list[nn.Module] = []
         self.path = ""
+        self.maps: dict[str, tuple[int, ...]] = {}
 
     def enter(self, module: nn.Module, _inputs: Any) -> None:
         if id(module) in self.names:
             self.stack.append(module)
             self.path = self.names[id(module)]
 
-    def leave(self, module: nn.Module, _inputs: Any, _output: Any) -> None:
-        if self.stack and self.stack[-1] is module:
-            self.stack.pop()
+    def leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+        if module in self.stack:
+            while self.stack.pop() is not module:  # those above it left by an exception that the network caught
+                pass
+            if isinstance(output, Tensor):
+                self.maps.setdefault(self.names[id(module)], tuple(output.shape))
             self.path = self.names[id(self.stack[-1])] if self.stack else ""
 
     def own_params(self) -> tuple[int, int]:
@@ -178,12 +190,12 @@ class _Where:
 
 class _Counter(TorchDispatchMode):
     def __init__(self, where: _Where) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
         self.where = where
         self.operators: list[Operator] = []
         self.free: Counter[str] = Counter()
         self.unknown: Counter[tuple[str, str]] = Counter()
-        self.margins: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self.margins: MutableMapping[Tensor, Margins | None] = WeakIdKeyDictionary()
         self.seen_modules: set[int] = set()
 
     def __torch_dispatch__(
@@ -204,7 +216,11 @@ class _Counter(TorchDispatchMode):
         elif is_free(func):
             self.free[name] += 1
             if name == "aten::constant_pad_nd" and (args[2] if len(args) > 2 else 0) == 0:
-                self.margins[out] = _margins(args[1], out.dim() - 2)
+                self.margins[out] = _margins(args[1], out.dim() - 2, self.margins.get(args[0]))
+            elif func._schema.is_mutable and isinstance(
+                args[0], Tensor
+            ):  # whatever was written there need not be zero any more
+                self.margins.pop(args[0], None)
         else:
             self.unknown[name, self.where.path] += 1
         return out
@@ -234,12 +250,16 @@ class _Counter(TorchDispatchMode):
         self.seen_modules.add(module)
 
 
-def _margins(pad: Sequence[int], axes: int) -> Margins | None:
-    """The zeros of a padding operator on each spatial axis; None when it pads other axes too, or crops."""
+def _margins(pad: Sequence[int], axes: int, before: Margins | None) -> Margins | None:
+    """The zeros on each spatial axis after a padding operator, together with those that were there `before`.
+
+    None when it pads other axes too, or crops.
+    """
     if axes < 1 or len(pad) > 2 * axes or min(pad) < 0:
         return None
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    return [*((0, 0) for _ in range(axes - len(pairs))), *reversed(pairs)]
+    new = [*((0, 0) for _ in range(axes - len(pairs))), *reversed(pairs)]
+    return [(low + a, high + b) for (low, high), (a, b) in zip(new, before or [(0, 0)] * axes, strict=True)]
 
 
 def _bytes(tensor: Tensor) -> int:

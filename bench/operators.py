@@ -101,7 +101,7 @@ def _bilinear(args: Sequence[Any], _: Mapping[str, Any], out: Tensor, __: Margin
 def _product(left: int) -> Rule:
     """Matrix products; the two factors stand at `left` and `left + 1`, behind what is added to them."""
 
-    def rule(args: Sequence[Any], _: Mapping[str, Any], out: Tensor, __: Margins | None) -> Cost:
+    def rule(args: Sequence[Any], _: Mapping[str, Any], __: Any, ___: Margins | None) -> Cost:
         a, b = args[left], args[left + 1]
         if a.dim() == 1:  # dot: the output is one number
             return _dense("matmul", a.numel(), maps=(a, b))
@@ -111,12 +111,19 @@ def _product(left: int) -> Rule:
     return rule
 
 
-def _attention(args: Sequence[Any], _: Mapping[str, Any], __: Any, ___: Margins | None) -> Cost:
+def _attention(args: Sequence[Any], _: Mapping[str, Any], out: Any, __: Margins | None) -> Cost:
     """softmax(q k^T) v: L x S dot products over E, and L x S more over Ev, for each head; no mask makes it cheaper."""
     query, key, value = args[:3]
-    keys = key.shape[-2]
-    macs = prod(query.shape[:-1]) * keys * (query.shape[-1] + value.shape[-1])
-    return _dense("attention", macs, maps=(query, key, value))
+    result = out[0] if isinstance(out, tuple | list) else out
+    rows = prod(result.shape[:-1])  # of the result, because the batch of the query may be broadcast
+    return _dense("attention", rows * key.shape[-2] * (query.shape[-1] + value.shape[-1]), maps=(query, key, value))
+
+
+def _recurrent_layer(args: Sequence[Any], _: Mapping[str, Any], __: Any, ___: Margins | None) -> Cost:
+    """aten::mkldnn_rnn_layer(input, w_ih, w_hh, b_ih, b_hh, ...): every step of every sequence meets both weights."""
+    image, weights = args[0], args[1:5]
+    steps = prod(image.shape[:2])
+    return _dense("linear", steps * sum(w.numel() for w in weights[:2]), weights=weights, maps=(image,))
 
 
 RULES: dict[str, Rule] = {
@@ -141,6 +148,7 @@ RULES: dict[str, Rule] = {
     "aten::_scaled_dot_product_efficient_attention": _attention,
     "aten::_scaled_dot_product_cudnn_attention": _attention,
     "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
+    "aten::mkldnn_rnn_layer": _recurrent_layer,
 }
 """Operators with multiply-adds, by name without overload."""
 
@@ -155,22 +163,26 @@ FREE: frozenset[str] = frozenset(
         "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d",
         "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_avg_pool3d",
         "_adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+        "max_unpool2d max_unpool3d _upsample_nearest_exact1d _upsample_nearest_exact3d _upsample_bicubic2d_aa",
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d upsample_linear1d",
         "upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa grid_sampler",
         "grid_sampler_2d grid_sampler_3d affine_grid_generator im2col col2im pixel_shuffle pixel_unshuffle",
         # activations and random numbers that are not tagged as pointwise
         "softmax _softmax log_softmax _log_softmax _safe_softmax glu prelu _prelu_kernel celu dropout alpha_dropout",
-        "feature_dropout native_dropout bernoulli bernoulli_ rand_like randn_like uniform_ normal_ gumbel_softmax",
+        "hardswish hardswish_ log_sigmoid_forward feature_dropout native_dropout bernoulli bernoulli_ rand_like",
+        "randn_like uniform_ normal_ gumbel_softmax",
         # reductions, sorting, comparison
-        "sum mean var std var_mean std_mean prod amax amin max min argmax argmin any all cumsum cumprod logsumexp",
-        "sort topk median nanmedian kthvalue unique_dim _unique2 nonzero equal _local_scalar_dense item count_nonzero",
+        "sum mean var std var_mean std_mean prod amax amin aminmax max min argmax argmin any all cumsum cumprod",
+        "logsumexp sort topk median nanmedian kthvalue unique_dim _unique2 nonzero equal _local_scalar_dense item",
+        "count_nonzero",
         # moving data without computing
-        "cat stack constant_pad_nd pad reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d",
-        "replication_pad3d _pad_circular roll flip index index_select index_put index_put_ gather scatter scatter_",
+        "cat stack constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d",
+        "replication_pad2d replication_pad3d _pad_circular roll flip index _unsafe_index index_select index_put",
+        "index_put_ index_fill index_fill_ gather scatter scatter_ unsafe_split unsafe_split_with_sizes unsafe_chunk",
         "scatter_add take_along_dim embedding one_hot tril triu repeat repeat_interleave clone copy copy_ fill_ zero_",
-        "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach detach_",
-        "alias set_ resize_ masked_fill masked_fill_ where meshgrid channel_shuffle native_channel_shuffle rot90",
-        "new_empty new_zeros new_ones new_full empty_like zeros_like ones_like full_like arange linspace",
+        "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach",
+        "detach_ alias set_ resize_ masked_fill masked_fill_ where meshgrid channel_shuffle native_channel_shuffle",
+        "rot90 new_empty new_zeros new_ones new_full empty_like zeros_like ones_like full_like arange linspace",
     )
     for name in line.split()
 )
