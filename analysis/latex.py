@@ -1,17 +1,21 @@
 """Tables as publishable LaTeX: booktabs, spanning headers, right-aligned digits, and states told by type alone."""
 
+import math
 import re
 import textwrap
-import unicodedata
-from itertools import pairwise
+from collections.abc import Sequence
 
-from analysis.cells import Cell, State, Table
+from analysis.cells import Cell, Row, State, Table
+from analysis.latex_text import escape
 from analysis.layout import LONG, Span, column_cells, is_long, note_width, plain, spans, states, text_width
 
 NARROW, WIDE = 58, 118
 """Characters of 8-point text on the lines of IEEE's one column (3.487 in) and of its two (7.140 in)."""
 
-PACKAGES = ("array", "booktabs", "amssymb")
+PAGE_LINES = 56
+"""Lines of a table, its header and notes included, that surely fit on a page; a taller one continues on the next."""
+
+PACKAGES = ("array", "tabularx", "booktabs", "amssymb")
 
 _EXPLAINED: dict[State, str] = {
     "match": r"Upright: measured, and the same digits as in print.",
@@ -22,81 +26,6 @@ _EXPLAINED: dict[State, str] = {
     "missing": r"Dash: neither in print nor measured.",
 }
 
-_ASCII = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "`": r"\textasciigrave{}",
-    '"': "{''}",
-    # At the start of a row, \\ would take [ and * for its own.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    # Two in a row would become a quotation mark.
-    "'": "{'}",
-    **{char: "\\" + char for char in "{}$&#_%"},
-}
-# A character and its command, in text and in mathematics.
-_WORDS = """
-• textbullet ° textdegree § S ¶ P © textcopyright ® textregistered ™ texttrademark … dots
-ß ss æ ae Æ AE œ oe Œ OE ø o Ø O å aa Å AA ł l Ł L ı i
-"""
-_MATHS = """
-α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu µ mu ν nu ξ xi π pi ρ rho
-σ sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Φ Phi Ψ Psi Ω Omega
-× times ± pm · cdot ÷ div √ surd ∞ infty ∝ propto ∼ sim ≤ leq ≥ geq ≠ neq ≈ approx ≡ equiv ∈ in ∑ sum ∏ prod ∂ partial
-↑ uparrow ↓ downarrow → rightarrow ← leftarrow ↔ leftrightarrow ⇒ Rightarrow ↻ circlearrowright ∇ nabla ∅ emptyset
-○ circ ✓ checkmark ✗ times † dagger ‡ ddagger ⌊ lfloor ⌋ rfloor ⌈ lceil ⌉ rceil
-"""
-_words, _maths = _WORDS.split(), _MATHS.split()
-_SYMBOLS = (
-    {char: f"\\{name}{{}}" for char, name in zip(_words[::2], _words[1::2], strict=True)}
-    | {char: f"$\\{name}$" for char, name in zip(_maths[::2], _maths[1::2], strict=True)}
-    | {"−": "$-$", "∗": "$*$", "′": "$'$", "⁄": "/", "–": "{--}", "—": "{---}", "‐": "-", "‑": "-"}
-    | {"‘": "{`}", "’": "{'}", "“": "{``}", "”": "{''}", "\xa0": "~", "\u2009": r"\,", "\u202f": r"\,"}
-)
-_ACCENTS = dict(
-    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327", "`'^~=u.\"rHvc", strict=True)
-)
-
-
-def escape(text: str) -> str:
-    r"""The text as LaTeX that shows it, whatever it holds; a character that no font has becomes its code point.
-
-    Only the encodings that LaTeX always has are used, so the journal's own preamble will do.
-
-    Example:
-        >>> print(escape("50% of A_1 & B, 64×48 ↑ é 中"))
-        50\% of A\_1 \& B, 64$\times$48 $\uparrow$ \'{e} {[}U+4E2D{]}
-    """
-    chars = unicodedata.normalize("NFC", plain(text))
-    escaped = ""
-    for char, following in pairwise(chars + " "):
-        # A second hyphen or comma would make one dash, one quotation mark of the two.
-        ligature = char == following and char in "-,"
-        escaped += _escape_char(char) + ("{}" if ligature else "")
-    return escaped
-
-
-def _escape_char(char: str) -> str:
-    if char in _SYMBOLS:
-        return _SYMBOLS[char]
-    if char.isascii():
-        return _ASCII.get(char, char)
-    decomposed = unicodedata.decomposition(char).split()
-    kind = decomposed.pop(0) if decomposed and decomposed[0].startswith("<") else ""
-    parts = [chr(int(code, 16)) for code in decomposed]
-    if kind:
-        script = {"<super>": r"\textsuperscript{%s}", "<sub>": r"\textsubscript{%s}"}.get(kind, "%s")
-        return script % "".join(map(_escape_char, parts))
-    if len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS:
-        dotless = {"i": r"\i", "j": r"\j"}
-        return f"\\{_ACCENTS[parts[1]]}{{{dotless.get(parts[0], parts[0])}}}"
-    return f"{{[}}U+{ord(char):04X}{{]}}"
-
 
 def standalone_preamble() -> str:
     """The packages that the tables need, to stand after the document class."""
@@ -106,39 +35,33 @@ def standalone_preamble() -> str:
 def to_latex(table: Table) -> str:
     r"""The table as a float, `table` where one of two columns is wide enough for it, otherwise `table*`.
 
-    `table-6` gets the label `tab:6`. Digits stand right-aligned; marks and notes hang to their right. The packages of
-    `standalone_preamble` are needed, and nothing else.
+    `table-6` gets the label `tab:6`. Digits stand right-aligned; marks and notes hang to their right. A table too tall
+    for a page becomes several floats. The packages of `standalone_preamble` are needed, and nothing else.
     """
     layout = _Layout(table)
     environment = "table" if layout.natural_width <= NARROW else "table*"
     size = r"\footnotesize" if layout.natural_width <= WIDE else r"\scriptsize"
     legend = " ".join(_EXPLAINED[state] for state in _told(table))
     notes = [note for note in (legend, *map(escape, table.notes)) if note]
-    lines = [
-        f"% {plain(table.title)} ({plain(table.id)}), written by analysis/latex.py.",
-        rf"\begin{{{environment}}}[t]",
-        r"\centering",
-        r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}",
-        rf"\caption[{{{escape(table.title)}}}]{{{escape(table.caption)}}}",
-        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9:._-]', '-', table.id.removeprefix('table-'))}}}",
-        size,
-        r"\setlength{\tabcolsep}{4pt}",
-        rf"\begin{{tabular}}{{@{{}}{layout.preamble()}@{{}}}}",
-        r"\toprule",
-        *layout.header(),
-        r"\midrule",
-        *layout.body(),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    if notes:
-        lines += [
-            r"\par\smallskip",
-            r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-            *(note + r"\par" for note in notes),
-            r"\end{minipage}",
+    begin, end = layout.environment()
+    label = re.sub(r"[^A-Za-z0-9:._-]", "-", table.id.removeprefix("table-"))
+    lines = [f"% {plain(table.title)} ({plain(table.id)}), written by analysis/latex.py."]
+    parts = layout.parts(reserved=len(notes))
+    for number, rows in enumerate(parts):
+        heading = [
+            r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}",
+            rf"\caption[{{{escape(table.title)}}}]{{{escape(table.caption)}}}",
+            rf"\label{{tab:{label}}}",
         ]
-    return "\n".join([*lines, rf"\end{{{environment}}}"]) + "\n"
+        continued = [rf"Table~\ref{{tab:{label}}}, continued.\par\smallskip"]
+        lines += [rf"\begin{{{environment}}}[t]", r"\centering", *(continued if number else heading)]
+        lines += [size, r"\setlength{\tabcolsep}{4pt}", begin, r"\toprule", *layout.header(), r"\midrule"]
+        lines += [*layout.body(rows), r"\bottomrule", end]
+        if notes and number == len(parts) - 1:
+            lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+            lines += [*(note + r"\par" for note in notes), r"\end{minipage}"]
+        lines.append(rf"\end{{{environment}}}")
+    return "\n".join(lines) + "\n"
 
 
 def _told(table: Table) -> list[State]:
@@ -179,21 +102,56 @@ class _Layout:
     @property
     def natural_width(self) -> int:
         """Characters of the table's widest line, long columns at the least that they can be read in."""
-        return sum(32 if long else width for width, long in zip(self.widths, self.long, strict=True))
+        return sum(min(width, 20) if long else width for width, long in zip(self.widths, self.long, strict=True))
 
-    def preamble(self) -> str:
-        """The column specification, without the margins at both ends."""
-        # Long columns share what the others leave, each by the square root of its length.
-        room = max(WIDE - sum(w for w, long in zip(self.widths, self.long, strict=True) if not long), 0)
-        roots = sum(w**0.5 for w, long in zip(self.widths, self.long, strict=True) if long)
+    def _weights(self) -> dict[int, float]:
+        """How the long columns share what the others leave: by the square root of their text, one on average."""
+        roots = {
+            index: sum(len(cell.text) + 1 for cell in column_cells(self.table, self.table.columns[index])) ** 0.5
+            for index, long in enumerate(self.long)
+            if long
+        }
+        return {index: len(roots) * root / sum(roots.values()) for index, root in roots.items()}
+
+    def environment(self) -> tuple[str, str]:
+        """The beginning and the end of the table proper, without margins at its sides."""
+        weights = self._weights()
         found = []
         for index, column in enumerate(self.table.columns):
-            if self.long[index]:
-                share = room * self.widths[index] ** 0.5 / roots - 2
-                found.append(rf">{{\raggedright\arraybackslash}}p{{{max(share / WIDE, 0.12):.2f}\linewidth}}")
+            if index in weights:
+                found.append(rf">{{\hsize={weights[index]:.3f}\hsize\raggedright\arraybackslash}}X")
             else:
                 found.append("r@{}l" if self.hangs[index] else column.align[0])
-        return "".join(found)
+        name, width = ("tabularx", r"{\linewidth}") if weights else ("tabular", "")
+        return rf"\begin{{{name}}}{width}{{@{{}}{''.join(found)}@{{}}}}", rf"\end{{{name}}}"
+
+    def parts(self, reserved: int) -> list[tuple[Row, ...]]:
+        """The rows of each float, with as many lines reserved; a part rather ends where a rule is."""
+        room = max(PAGE_LINES - 4 - reserved, 10)
+        found: list[tuple[Row, ...]] = []
+        part: list[Row] = []
+        used = 0.0
+        for row in self.table.rows:
+            lines = self._lines(row)
+            if part and (used + lines > room or (row.rule_above and used > 0.8 * room)):
+                found.append(tuple(part))
+                part, used = [], 0.0
+            part.append(row)
+            used += lines
+        return [*found, tuple(part)]
+
+    def _lines(self, row: Row) -> float:
+        """How many lines the row will take, the space above it included."""
+        weights = self._weights()
+        if not weights:
+            return 1.1
+        room = WIDE - sum(width for width, long in zip(self.widths, self.long, strict=True) if not long)
+        share = max(room, 12 * len(weights)) / len(weights)
+        columns = self.table.columns
+        return 0.5 + max(
+            math.ceil(len(row.cells[columns[index].id].text) / (share * weight - 2))
+            for index, weight in weights.items()
+        )
 
     def header(self) -> list[str]:
         """The lines between top rule and rows."""
@@ -231,10 +189,10 @@ class _Layout:
         start = self.first[index]
         return rf"\multicolumn{{2}}{{{self._edged(align, start, start + 1)}}}{{{label}}}"
 
-    def body(self) -> list[str]:
+    def body(self, rows: Sequence[Row]) -> list[str]:
         """A line for each row, and the rules between them."""
         lines = []
-        for number, row in enumerate(self.table.rows):
+        for number, row in enumerate(rows):
             if row.rule_above and number:
                 lines.append(r"\midrule[\cmidrulewidth]")
             elif any(self.long) and number:

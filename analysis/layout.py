@@ -8,8 +8,9 @@ from itertools import groupby
 
 from analysis.cells import Cell, Column, State, Table
 
-LONG = 36
-"""A left-aligned column with a cell of more characters than this holds sentences: it wraps, the others do not."""
+LONG, MIDDLING = 36, 18
+"""A left-aligned column with a cell of more characters than `LONG` holds sentences, and wraps; beside such a column,
+one with more than `MIDDLING` wraps too, to leave it room."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,10 @@ def note_width(table: Table, column: Column) -> int:
 
 
 def is_long(table: Table, column: Column) -> bool:
-    """Whether the column holds sentences, which wrap."""
-    return column.align == "left" and text_width(table, column) > LONG
+    """Whether the column holds text that wraps; see `LONG`."""
+    widths = {other.id: text_width(table, other) for other in table.columns if other.align == "left"}
+    limit = MIDDLING if any(width > LONG for width in widths.values()) else LONG
+    return widths.get(column.id, 0) > limit
 
 
 def states(table: Table) -> tuple[State, ...]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from analysis.cells import EMPTY, Cell, Column, Row, State, Table
-from analysis.latex import escape
+from analysis.latex import PAGE_LINES
+from analysis.latex_text import escape
 from analysis.layout import LOOKS, spans
 from analysis.render import (
     exact,
@@ -238,7 +239,6 @@ def test_csv_reads_back_exactly(table: Table) -> None:
         Fraction(10**30 + 1, 8),
         0,
         -3,
-        2.0**-30,
         Decimal("1.10"),
     ],
 )
@@ -326,6 +326,18 @@ def test_latex_states_differ_by_type(table: Table) -> None:
     assert italic.startswith(r"\textit{")
 
 
+def test_a_tall_table_continues_on_the_next_page_with_all_its_rows(table: Table) -> None:
+    rows = tuple(replace(table.rows[n % 5], id=f"r{n}") for n in range(3 * PAGE_LINES))
+    latex = to_latex(replace(table, rows=rows))
+    floats = latex.count(r"\begin{tabular}")
+    assert floats > 3
+    assert latex.count(r"\caption") == latex.count(r"\label") == 1
+    assert latex.count(r", continued.") == floats - 1
+    assert latex.count("\nNet ") == len(rows)
+    assert max(part.count("\nNet ") for part in latex.split(r"\bottomrule")) < PAGE_LINES
+    assert table.notes[1] in latex.split(r"\bottomrule")[-1]
+
+
 @pytest.mark.parametrize("text", UGLY)
 def test_escaped_text_is_ascii_with_every_special_character_disarmed(text: str) -> None:
     escaped = escape(text)
@@ -342,6 +354,8 @@ def test_latex_compiles(table: Table, tmp_path: Path) -> None:
     first_hangs = replace(table, id="table-hang", columns=table.columns[2:3])
     ugly = (text_table(UGLY), replace(text_table(UGLY, "right"), id="table-right"))
     tables = (table, flat, quotes, first_hangs, *ugly, replace(table, id="table-empty", rows=(), notes=()))
+    tall = tuple(replace(quotes.rows[n % 2], id=f"r{n}") for n in range(90))
+    tables += (replace(quotes, id="table-tall", rows=tall),)
     source = tmp_path / "tables.tex"
     # Two passes in one file: the list of tables and the labels are read back, too.
     body = "".join(to_latex(each) + "\\clearpage\n" for each in tables)
