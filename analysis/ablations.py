@@ -1,6 +1,6 @@
 """Tables II-V: the paper's ablations, AP as reported beside costs as measured."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from analysis.cells import Cell, Column, Row, Table, from_print, from_record, label
 from analysis.cost_cells import COST_NOTE, GIMACS, LIVE_NOTE, cost, in_millions, live_share, title
@@ -35,43 +35,55 @@ def table_5(evidence: Evidence) -> Table:
 def _ablation(evidence: Evidence, name: str, *, note: str) -> Table:
     printed = evidence.reported[name]
     networks = [c for c in printed.columns if any(printed.cell(r, c).metric == "ap" for r in printed.rows)]
-    words = [column for column in printed.columns if column not in networks]
-    header = {column: printed.cell(HEADER, column).printed for column in printed.columns}
+    prints_costs = any(cell.metric == "gflops" for cell in printed.cells.values())
     rows: list[Row] = []
+    below: list[Row] = []
     for row in printed.rows:
         if row == HEADER:
             continue
         cells = [printed.cell(row, column) for column in networks]
-        texts = ", ".join(text for column in words if (text := printed.cell(row, column).printed) not in ("", "-"))
+        words = [_word(printed.cell(row, column)) for column in printed.columns if column not in networks]
         metric = cells[0].metric
-        name_of_row = {"ap_gain": "printed gain", "gflops": f"GFLOPs ({texts})"}.get(metric, texts)
-        if metric == "ap" and words == ["network"]:
-            name_of_row = f"AP, {texts}"
-        shown = {c.column: from_print(c) for c in cells}
-        rows.append(Row(row, {"quantity": label(name_of_row)} | shown, rule_above=metric in ("ap", "gflops")))
-        if metric == "gflops" or (metric == "ap" and "gflops" not in {c.metric for c in printed.cells.values()}):
-            rows += _costs_below(evidence, row, cells)
+        name_of_row = "printed gain" if metric == "ap_gain" else ", ".join(filter(None, words))
+        if metric == "ap" and "AP" not in name_of_row:
+            name_of_row = f"AP, {name_of_row}"
+        shown = {cell.column: from_print(cell) for cell in cells}
+        rows.append(Row(row, {"quantity": label(name_of_row)} | shown, rule_above=metric == "gflops"))
+        if metric == "gflops":
+            rows += _costs(evidence, row, cells, "measured")
+        elif metric == "ap" and not prints_costs:
+            below += _costs(evidence, row, cells, words[-1])
     columns = [Column(id="quantity", label="", align="left")]
-    columns += [Column(id=column, label=header[column]) for column in networks]
+    columns += [Column(id=column, label=printed.cell(HEADER, column).printed) for column in networks]
     return Table(
         id=name,
         title=title(name),
         caption=captions()[name],
         columns=tuple(columns),
-        rows=tuple(rows),
+        rows=(*rows, *below),
         notes=(COST_NOTE, LIVE_NOTE, note),
     )
 
 
-def _costs_below(evidence: Evidence, row: str, cells: list[Reported]) -> Iterator[Row]:
-    """Measured parameters, cost and live share of the networks of a printed row; beside the print where it is a cost."""
-    params: dict[str, Cell] = {"quantity": label("parameters (M)")}
-    costs: dict[str, Cell] = {"quantity": label("GFLOPs, measured")}
-    live: dict[str, Cell] = {"quantity": label("live (%)")}
-    for cell in cells:
-        params[cell.column] = from_record(evidence.found(cell.subject, "params"), in_millions)
-        costs[cell.column] = cost(evidence, cell.subject, GIMACS, cell if cell.metric == "gflops" else None)
-        live[cell.column] = live_share(evidence, cell.subject)
-    yield Row(f"{row}_params", params)
-    yield Row(f"{row}_measured", costs)
-    yield Row(f"{row}_live", live)
+def _word(cell: Reported) -> str:
+    """A label cell of a printed row, for the label of ours."""
+    return f"{cell.printed} epochs" if cell.metric == "epochs" else cell.printed.strip("-")
+
+
+def _costs(evidence: Evidence, row: str, cells: list[Reported], whose: str) -> Iterator[Row]:
+    """Measured costs of the networks of a printed row, beside the print where the row prints costs."""
+    printed = cells[0].metric == "gflops"
+    kinds: dict[str, tuple[str, Callable[[Reported], Cell]]] = {
+        "params": ("parameters (M)", lambda cell: from_record(evidence.found(cell.subject, "params"), in_millions)),
+        "measured": ("GFLOPs", lambda cell: cost(evidence, cell.subject, GIMACS, cell if printed else None)),
+        "live": ("live (%)", lambda cell: live_share(evidence, cell.subject)),
+    }
+    if printed:
+        del kinds["params"]
+    for position, (kind, (words, make)) in enumerate(kinds.items()):
+        name_of_row = label(f"{words}, measured" if printed else f"{whose}: {words}")
+        yield Row(
+            f"{row}_{kind}",
+            {"quantity": name_of_row} | {cell.column: make(cell) for cell in cells},
+            rule_above=position == 0 and not printed,
+        )

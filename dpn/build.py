@@ -1,11 +1,14 @@
 """spec -> torch.nn.Module."""
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import nn
 
 from dpn.networks.dpn import DPN
 from dpn.spec import DPNSpec, ModelSpec
 
-_BUILDERS = {DPNSpec: DPN}
+_BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {DPNSpec: DPN}
 
 
 def build(spec: ModelSpec) -> nn.Module:
@@ -25,4 +28,4 @@ def build(spec: ModelSpec) -> nn.Module:
     if type(spec) not in _BUILDERS:
         known = ", ".join(kind.__name__ for kind in _BUILDERS)
         raise TypeError(f"no builder for a {type(spec).__name__} ({spec!r}); dpn/build.py knows {known}")
-    return _BUILDERS[type(spec)](spec)  # type: ignore[arg-type]
+    return _BUILDERS[type(spec)](spec)

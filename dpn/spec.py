@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from dpn import dilation
 
 Reading = Literal["costed", "printed"]
-"""Of Table I: `printed` is the table to the letter, `costed` adds the 1x1 convolution that the published costs imply."""
+"""Of Table I: `printed` is the table itself, `costed` adds the 1x1 convolution that the published costs imply."""
 
 __all__ = ["DPNSpec", "ModelSpec", "Reading", "replace"]
 

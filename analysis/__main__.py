@@ -1,0 +1,87 @@
+"""`python -m analysis`: report, show, explain, gallery."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.evidence import Evidence
+from bench import cli
+from bench.store import RECORDS, RESULTS
+
+Name = tyro.conf.Positional[str]
+Records = Annotated[Path, tyro.conf.arg(help="the folder of the records")]
+
+
+def report(out: Path = RESULTS / "report", records: Records = RECORDS) -> None:
+    """Makes the report from the records: runs the notebooks and writes one page, with all tables and figures as files.
+
+    Args:
+        out: the folder that becomes the report.
+        records: the folder of the records.
+    """
+    from analysis.report import prepare_environment, write_report
+
+    prepare_environment()
+    page = write_report(out, records=records, done=lambda name: print(f"  {name}", flush=True))
+    print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
+def show(name: Name, records: Records = RECORDS) -> None:
+    """Prints a table.
+
+    Args:
+        name: its id, such as table-6, table-7-one-unit, table-readings or table-claims.
+        records: the folder of the records.
+    """
+    from analysis import tables
+    from analysis.terminal import to_text
+
+    evidence = _evidence(records)
+    print(to_text(tables.table(name, evidence)), end="")
+
+
+def explain(table: Name, row: Name, column: Name, records: Records = RECORDS) -> None:
+    """Says where the numbers in a cell come from: the printed string, the record, and how one follows from the other.
+
+    Args:
+        table: the table's id, such as table-6.
+        row: the row's id; the network's name, for tables of networks.
+        column: the column's id, or the part before its underscore: params stands for params_reported, params_measured.
+        records: the folder of the records.
+    """
+    from analysis import tables
+    from analysis.provenance import explain_cell
+
+    found = tables.table(table, _evidence(records))
+    ids = [c.id for c in found.columns if c.id == column or c.id.startswith(f"{column}_")]
+    for name in ids or [column]:
+        print("\n".join(explain_cell(found, row, name, records)))
+
+
+def gallery(out: Path = RESULTS / "gallery") -> None:
+    """Writes the pictures that the README shows.
+
+    Args:
+        out: where to.
+    """
+    from analysis.figures import write_gallery
+
+    for path in write_gallery(_evidence(RECORDS), out):
+        print(path)
+
+
+def _evidence(records: Path) -> Evidence:
+    evidence = Evidence(records_root=records)
+    for problem in evidence.store.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return evidence
+
+
+if __name__ == "__main__":
+    cli.run(
+        "python -m analysis",
+        "Turns records into tables, figures and one page.",
+        {"report": report, "show": show, "explain": explain, "gallery": gallery},
+    )

@@ -1,0 +1,221 @@
+"""The report's sentences that hold numbers, all computed: each chapter's answer, the findings, what is missing."""
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+
+from analysis import architecture, comparison, costs
+from analysis.claims import VERDICTS, audit
+from analysis.cost_cells import GIMACS
+from analysis.evidence import Evidence
+from bench.conventions import round_printed
+from dpn import dilation
+
+UNMEASURED = "Nothing is measured yet; run: python -m bench measure --suite paper"
+HOLDS, UNITS_ONLY, FAILS, OPEN = VERDICTS
+
+
+def digits_met(evidence: Evidence) -> tuple[int, int, int]:
+    """Published DPN costs, how many the costed reading prints, and how many Table I to the letter prints."""
+    rows = costs.table_readings(evidence).rows
+    met = {name: sum(row.cells[name].state == "match" for row in rows) for name in costs.READINGS}
+    return len(rows), met["costed"], met["printed"]
+
+
+def verdicts(evidence: Evidence) -> Counter[str]:
+    """How many of the paper's claims got each verdict."""
+    return Counter(finding.verdict for finding in audit(evidence))
+
+
+def measured(evidence: Evidence) -> int:
+    """Networks of the zoo whose count is current and complete."""
+    return sum((record := evidence.record(name, "macs")) is not None and record.complete for name in evidence.zoo)
+
+
+def cards(evidence: Evidence) -> list[tuple[str, str]]:
+    """Number and label of the summary's cards."""
+    total, costed, letter = digits_met(evidence)
+    found = verdicts(evidence)
+    return [
+        (f"{costed} of {total}", "published DPN costs met by Table I as the costs imply it"),
+        (f"{letter} of {total}", "met by Table I to the letter"),
+        (f"{measured(evidence)} of {len(evidence.zoo)}", "networks counted, to the last multiply-add"),
+        (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
+        (str(found[UNITS_ONLY]), "claims that hold only in the paper's mixed units"),
+        (str(found[FAILS]), "claims that do not hold"),
+    ]
+
+
+def summary(evidence: Evidence) -> str:
+    """What the whole report comes to."""
+    total, costed, letter = digits_met(evidence)
+    found = verdicts(evidence)
+    return (
+        f"Of {total} published costs of DPN networks, the networks built here print {costed} once Table I is given the "
+        f"1x1 convolution that its costs imply, and {letter} without it. Of {found.total()} quantitative claims in the "
+        f"paper, {found[HOLDS]} hold, {found[UNITS_ONLY]} only in the paper's mixed units, {found[FAILS]} do "
+        f"not, and {found[OPEN]} cannot be checked from costs and printed numbers alone."
+    )
+
+
+def network(evidence: Evidence) -> str:
+    """Chapter 2."""
+    wide, slim = (evidence.record(name, "params") for name in ("dpn4_64", "dpn4_32"))
+    if wide is None or slim is None:
+        return UNMEASURED
+    cells = [cell for row in architecture.table_1(evidence).rows for cell in row.cells.values()]
+    same = sum(cell.state == "match" for cell in cells)
+    different = sum(cell.state == "differs" for cell in cells)
+    reach, ordinary = dilation.rf_pyramid(), dilation.rf_of_schedule(dilation.normal())
+    return (
+        f"The built DPN4_64 has {int(wide.value):,} parameters and DPN4_32 {int(slim.value):,}. {same} of the "
+        f"{same + different} entries of Table I read the same in the built networks; one convolution that the table does "
+        f"not list is there too. One module reads {reach} positions along each axis (Eq. 6), {ordinary} with ordinary "
+        f"convolutions."
+    )
+
+
+def cost(evidence: Evidence) -> str:
+    """Chapter 4."""
+    macs, live = evidence.record("dpn4_64", "macs"), evidence.record("dpn4_64", "live_macs")
+    layers = evidence.record("dpn4_64", "layers")
+    if macs is None or live is None or layers is None:
+        return UNMEASURED
+    found = architecture.layers_of(layers)
+    modules = sum(layer.macs for layer in architecture.in_stage(found, "dpm"))
+    total, met, letter = digits_met(evidence)
+    return (
+        f"DPN4_64 takes {int(macs.value):,} multiply-adds for a 256x192 image, {_gi(evidence, 'dpn4_64')} in units of "
+        f"2^30, which is what the paper calls GFLOPs; {_percent(modules, macs.value)} of them are in the modules, and "
+        f"{_percent(live.value, macs.value)} of all meet data rather than padding. Read as its costs imply, Table I "
+        f"prints {met} of {total} published costs; to the letter, {letter}."
+    )
+
+
+def ablations(evidence: Evidence) -> str:
+    """Chapter 6."""
+    pairs = [("dpn4_64", "dpn4_64_normal"), ("dpn4_32", "dpn4_32_d8"), ("dpn4_32", "dpn4_32_reversed")]
+    records = [
+        (evidence.record(a, metric), evidence.record(b, metric)) for a, b in pairs for metric in ("params", "macs")
+    ]
+    if any(a is None or b is None for a, b in records):
+        return UNMEASURED
+    equal = all(a is not None and b is not None and a.value == b.value for a, b in records)
+    outcome = "cost exactly the same" if equal else "do not cost the same"
+    shares = {name: _live(evidence, name) for name in ("dpn4_64", "dpn4_64_normal")}
+    return (
+        f"The networks that Tables II, III and V compare {outcome}, in parameters and in multiply-adds, so their AP is not "
+        f"bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's meet data, "
+        f"{shares['dpn4_64_normal']} of its ordinary counterpart's. AP is the paper's; no network is trained here yet."
+    )
+
+
+def comparison_(evidence: Evidence) -> str:
+    """Chapter 7."""
+    table = comparison.table_7_one_unit(evidence)
+    as_printed, one_unit = table.cell("pil", "ratio_printed"), table.cell("pil", "ratio")
+    moved = [r for r in table.rows if r.cells["rank"].text != r.cells["rank_printed"].text]
+    share = {name: 100 / Fraction(str(cell.value)) for name, cell in (("print", as_printed), ("unit", one_unit))}
+    return (
+        "The cost columns of Tables VI and VII mix three conventions. In one unit DPN4_64 takes "
+        f"{round_printed(share['unit'], 1)} % of PIL's multiply-adds, not {round_printed(share['print'], 1)} %: PIL costs "
+        f"{one_unit.text} times as much, not {as_printed.text}; and {len(moved)} of the {len(table.rows)} networks of "
+        "Table VII change their rank by cost."
+    )
+
+
+def claims(evidence: Evidence) -> str:
+    """Chapter 8."""
+    found = verdicts(evidence)
+    return "; ".join(f"{found[verdict]} {_plural(verdict, found[verdict])}" for verdict in VERDICTS) + (
+        f": the verdicts on {found.total()} quantitative statements, each recomputed from the paper's own numbers and, "
+        "where it can be, from measured ones."
+    )
+
+
+def reproduce(_: Evidence) -> str:
+    """Chapter 9."""
+    return "Two commands on a fresh machine: make report, make test. Neither needs a data set, a GPU or the network."
+
+
+def findings(evidence: Evidence) -> list[str]:
+    """What was found that a reader of the paper should know, one sentence each."""
+    total, costed, letter = digits_met(evidence)
+    sentences = [
+        f"Table I as printed misses {total - letter} of {total} published costs. One more 1x1 convolution, batch norm and "
+        f"ReLU at the modules' resolution, and upsampling kept at high resolution, meet {costed}.",
+        "The paper's “GFLOPs” are multiply-adds divided by 2^30, not operations, and not by 10^9.",
+        comparison_(evidence),
+    ]
+    if layers := evidence.record("dpn4_64", "layers"):
+        found = [x for x in architecture.layers_of(layers) if x.dilation and max(x.dilation) == max(dilation.pyramid())]
+        ratio = Fraction(sum(x.live_macs for x in found), sum(x.macs for x in found))
+        sentences.append(
+            f"At the paper's default resolution the first dilated layer of each module is a 1x1 convolution in effect: "
+            f"exactly {ratio} of its taps meet the 32x24 map, the others only padding."
+        )
+    sentences += [
+        f"Does not hold: “{finding.quotation}” ({finding.place}): {finding.paper}"
+        for finding in audit(evidence)
+        if finding.verdict == FAILS
+    ]
+    return sentences
+
+
+def missing(evidence: Evidence) -> list[str]:
+    """What the report cannot say, and why."""
+    absent = sorted(
+        {
+            cell.subject
+            for name in ("table-6", "table-7")
+            for cell in evidence.reported[name].cells.values()
+            if cell.subject and cell.subject not in evidence.zoo
+        }
+    )
+    uncounted = [name for name in evidence.zoo if evidence.record(name, "macs") is None]
+    stale = [name for name in evidence.zoo if evidence.found(name, "macs").stale]
+    sentences = [
+        "Accuracy is quoted from the paper everywhere: no network has been trained or evaluated here.",
+        "Latency, memory and energy are not measured: this report counts.",
+    ]
+    if absent:
+        sentences.append(
+            f"Compared networks that are not built here: {', '.join(absent)}; their costs are the paper's."
+        )
+    if uncounted:
+        sentences.append(
+            f"Not counted{' or stale' if stale else ''}: {', '.join(uncounted)}; run: python -m bench measure --suite paper."
+        )
+    sentences += [f"Skipped: {problem}." for problem in evidence.store.problems]
+    return sentences
+
+
+def _gi(evidence: Evidence, name: str) -> str:
+    by_kind = evidence.macs_by_kind(name)
+    return "not measured" if by_kind is None else round_printed(GIMACS.value(by_kind), 3)
+
+
+def _live(evidence: Evidence, name: str) -> str:
+    macs, live = evidence.record(name, "macs"), evidence.record(name, "live_macs")
+    return "an unmeasured share" if macs is None or live is None else _percent(live.value, macs.value)
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{round_printed(100 * Fraction(part) / Fraction(whole), 1)} %"
+
+
+def _plural(verdict: str, number: int) -> str:
+    """The verdict with its verb in the number's form: "1 holds", "14 hold"."""
+    return verdict if number == 1 else verdict.replace("holds", "hold").replace("does not", "do not")
+
+
+ALL: dict[str, Callable[[Evidence], str]] = {
+    "summary": summary,
+    "network": network,
+    "cost": cost,
+    "ablations": ablations,
+    "comparison": comparison_,
+    "claims": claims,
+    "reproduce": reproduce,
+}
+"""Each chapter's answer, by the name of its notebook."""

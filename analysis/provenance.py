@@ -1,0 +1,73 @@
+"""Where the numbers of a table or a page come from, in lines that fit below it."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+from analysis.cells import Table
+from analysis.evidence import Evidence
+from bench import environment
+from bench.record import Record
+
+SHORT = 10
+"""Digits of a commit that are shown."""
+
+
+def records_of(table: Table) -> list[Record]:
+    """The records behind a table's cells, each once."""
+    cells = (cell for row in table.rows for cell in row.cells.values())
+    return list({cell.record.key(): cell.record for cell in cells if cell.record is not None}.values())
+
+
+def of_table(table: Table) -> str:
+    """One line: which of the paper's tables are quoted, how many records stand behind it, counted when and where."""
+    cells = [cell for row in table.rows for cell in row.cells.values()]
+    quoted = dict.fromkeys(cell.reported.table for cell in cells if cell.reported is not None)
+    parts = []
+    if quoted:
+        parts.append("reported: " + ", ".join(f"{name}.csv" for name in quoted))
+    if records := records_of(table):
+        parts.append("measured: " + of_records(records))
+    return "; ".join(parts) or "computed from the paper's equations"
+
+
+def of_records(records: Iterable[Record]) -> str:
+    """How many records, of which metrics, from which commits and days."""
+    found = list(records)
+    metrics = ", ".join(sorted({record.metric for record in found}))
+    commits = sorted({record.commit[:SHORT] + ("+changes" if record.dirty else "") for record in found})
+    days = sorted({record.recorded_at[:10] for record in found})
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"{len(found)} records ({metrics}), commit {', '.join(commits)}, {span}"
+
+
+def of_page(evidence: Evidence) -> dict[str, str]:
+    """What the page says of itself: machine, versions, commit, records, and lines of records that were skipped."""
+    head, dirty = environment.commit()
+    records = evidence.store.records
+    return {
+        "made on": f"{environment.cpu_name()}, {environment.cores()} cores, {environment.memory_gib()} GiB",
+        "with": ", ".join(f"{tool} {version}" for tool, version in environment.versions().items()),
+        "from commit": head[:SHORT] + (" with uncommitted changes" if dirty else ""),
+        "records": of_records(records) if records else "none",
+        "skipped lines": "; ".join(map(str, evidence.store.problems)) or "none",
+    }
+
+
+def explain_cell(table: Table, row: str, column: str, records: Path) -> list[str]:
+    """Lines that lead from a cell back to its printed string and its record, with the record's file.
+
+    Raises:
+        KeyError: the table has no such row or column; names those it has.
+    """
+    cell = table.cell(row, column)
+    note = f" {cell.note}" if cell.note else ""
+    lines = [f"{table.id}, row {row}, column {column}: {cell.text}{note} [{cell.state}]"]
+    if cell.value is not None and str(cell.value) != cell.text:
+        lines.append(f"  exact: {float(cell.value) if isinstance(cell.value, Fraction) else cell.value}")
+    lines += [f"  {source}" for source in cell.sources()]
+    if cell.record is not None:
+        record = cell.record
+        lines.append(f"  in {records / record.machine / record.metric}.jsonl, spec digest {record.spec_digest}")
+        lines.append("  with " + ", ".join(f"{tool} {version}" for tool, version in record.versions.items()))
+    return lines

@@ -1,0 +1,107 @@
+"""What a notebook shows and writes: tables, figures and answers, on screen and into the report's folder."""
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import answers, figures, provenance, render, style, tables
+from analysis.cells import Table
+from analysis.evidence import Evidence
+from bench.store import RECORDS
+
+UP = "../"
+"""From an executed notebook, in the report's notebooks/, to the report's folder; the page drops it."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A piece of HTML, which Jupyter displays and the page takes over as it is."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+class Publisher:
+    """The notebooks' one tool.
+
+    Args:
+        out: the report's folder, where files are written; nothing is written when it is empty, for work by hand.
+        records: the folder of the records; by default the checkout's.
+    """
+
+    def __init__(self, out: str = "", records: str = "") -> None:
+        self.out = Path(out) if out else None
+        self.evidence = Evidence(records_root=Path(records) if records else RECORDS)
+
+    def answer(self, chapter: str) -> Shown:
+        """The chapter's answer, computed from the evidence."""
+        return Shown(f'<p class="answer">{html.escape(answers.ALL[chapter](self.evidence))}</p>')
+
+    def table(self, name: str) -> Shown:
+        """A table by id, as `tables.ALL` knows it, with a line that says where its numbers come from."""
+        table = tables.table(name, self.evidence)
+        return self._shown_table(table)
+
+    def figure(self, name: str) -> Shown:
+        """A figure by id, in the reader's light or dark, with a line that says where its numbers come from."""
+        drawing = figures.lookup(name)
+        data = drawing.data(self.evidence)
+        folder = self._folder("figures")
+        style.write_figure(drawing.draw, data, name, folder)
+        picture = style.picture_html(name, folder, alt=drawing.alt(data), caption=f"{drawing.title}. {drawing.caption}")
+        links = self._links("figures", name, ("png", "pdf", "svg", "csv"))
+        return Shown(picture + f'<p class="provenance">Drawn from the numbers in {links}.</p>')
+
+    def cards(self) -> Shown:
+        """The summary's numbers, large."""
+        cards = "".join(
+            f'<div class="card"><span class="number">{html.escape(number)}</span>'
+            f'<span class="label">{html.escape(label)}</span></div>'
+            for number, label in answers.cards(self.evidence)
+        )
+        return Shown(f'<div class="cards">{cards}</div>')
+
+    def findings(self) -> Shown:
+        """What was found, one sentence each."""
+        return Shown(_list(answers.findings(self.evidence)))
+
+    def missing(self) -> Shown:
+        """What the report cannot say yet, and why."""
+        return Shown(_list(answers.missing(self.evidence)))
+
+    def provenance(self) -> Shown:
+        """Machine, versions, commit and records behind the page."""
+        lines = provenance.of_page(self.evidence).items()
+        rows = "".join(f"<tr><th scope='row'>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in lines)
+        return Shown(f'<div class="scroll"><table class="facts">{rows}</table></div>')
+
+    def legend(self) -> Shown:
+        """What the marks in the tables mean."""
+        return Shown(render.legend_html(("reported", "measured", "match", "differs", "stale", "missing")))
+
+    def _shown_table(self, table: Table) -> Shown:
+        links = ""
+        if self.out is not None:
+            render.write_table(table, self.out / "tables")
+            links = " Files: " + self._links("tables", table.id, ("csv", "tex", "html")) + "."
+        line = html.escape(provenance.of_table(table))
+        return Shown(render.to_html(table) + f'<p class="provenance">{line}.{links}</p>')
+
+    def _folder(self, kind: str) -> Path:
+        if self.out is not None:
+            return self.out / kind
+        from tempfile import mkdtemp
+
+        return Path(mkdtemp(prefix="dpn-figures-"))
+
+    def _links(self, kind: str, name: str, suffixes: Iterable[str]) -> str:
+        if self.out is None:
+            return "the notebook's evidence"
+        return ", ".join(f'<a href="{UP}{kind}/{name}.{suffix}">{suffix}</a>' for suffix in suffixes)
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences) + "</ul>"

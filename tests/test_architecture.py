@@ -1,0 +1,84 @@
+"""The layers point one way, records reach the report without torch, and packages come from this checkout."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {"dpn": {"dpn"}, "bench": {"dpn", "bench"}, "analysis": {"dpn", "bench", "analysis"}}
+OURS = set(MAY_IMPORT)
+
+TORCH_FREE = (
+    "dpn.spec", "dpn.zoo", "dpn.dilation", "bench.record", "bench.store", "bench.reported", "bench.conventions",
+    "bench.suite", "bench.subject", "bench.environment", "bench.live", "analysis.evidence", "analysis.tables",
+    "analysis.claims", "analysis.figures", "analysis.publish", "analysis.report", "analysis.__main__",
+)  # fmt: skip
+
+
+def imports(source: str) -> set[str]:
+    """First components of every module that the source imports, at whatever depth."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def upward(package: str, source: str) -> set[str]:
+    """Packages of this project that a module of `package` must not import and does."""
+    return (imports(source) & OURS) - MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_imports_point_downward(package: str) -> None:
+    modules = sorted((ROOT / package).rglob("*.py"))
+    assert modules
+    assert {str(path): found for path in modules if (found := upward(package, path.read_text()))} == {}
+
+
+def test_an_upward_import_is_found() -> None:
+    assert upward("dpn", "def f():\n    from bench.store import Store\n") == {"bench"}
+    assert upward("bench", "import analysis.tables as t") == {"analysis"}
+    assert upward("analysis", "import bench, dpn") == set()
+
+
+def torch_after(*modules: str) -> bool:
+    """Whether torch is loaded in a fresh interpreter after importing these modules."""
+    code = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.strip() == "True"
+
+
+def test_records_reach_the_report_without_torch() -> None:
+    assert not torch_after(*TORCH_FREE)
+
+
+def test_torch_would_be_noticed() -> None:
+    assert torch_after("dpn.build")
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_packages_come_from_this_checkout(package: str, tmp_path: Path) -> None:
+    code = f"import {package}; print({package}.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert Path(done.stdout.strip()) == ROOT / package / "__init__.py"
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_package_files_are_a_docstring_only(package: str) -> None:
+    (statement,) = ast.parse((ROOT / package / "__init__.py").read_text()).body
+    assert isinstance(statement, ast.Expr)
+
+
+def test_checkpoints_are_loaded_as_weights_only() -> None:
+    """Every `torch.load` of the project refuses code in the file."""
+    for path in (path for package in OURS for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert options.get("weights_only") == "True", path
