@@ -1,0 +1,34 @@
+"""The paper's text, for the tests that hold quotations and printed numbers against it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAPER = Path(__file__).resolve().parents[2] / "shared" / "paper.txt"
+
+
+def undo_extraction(text: str) -> str:
+    """White space collapsed, and what the extraction made of bold face, mathematics and page breaks undone."""
+    for mark, plain in (("**", ""), ("$", ""), ("\\times", "×"), ("\\uparrow ", "↑")):
+        text = text.replace(mark, plain)
+    text = re.sub(r"\^\{↑([\d.]+)\}", r" ↑\1", text)
+    text = re.sub(r"\^\{([^{}]*)\}", r"^(\1)", text)
+    text = re.sub(r"_\{([^{}]*)\}", r"_\1", text)
+    text = " ".join(text.split())
+    text = re.sub(r"(?<=[a-z]-) (?=[a-z])", "", text)
+    return re.sub(r" ([.,])(?= |$)", r"\1", text)
+
+
+@pytest.fixture(scope="session")
+def paper_source() -> str:
+    """The extraction as it is."""
+    if not PAPER.is_file():
+        pytest.skip(f"{PAPER} is not on this machine")
+    return PAPER.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def paper_text(paper_source: str) -> str:
+    """The paper in one line of plain text."""
+    return undo_extraction(paper_source)
