@@ -1,0 +1,311 @@
+"""What the counter promises beside right numbers: it leaves the network alone, adds up, attributes and complains."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.macs import Count, CountError, Operator, count
+from bench.micro_models import Layers
+from dpn.build import build
+from dpn.spec import DPNSpec
+from dpn.zoo import ZOO
+
+SMALL = DPNSpec(name="small", modules=1, width=4, dilations=(2, 1), conv2_blocks=0, input_hw=(64, 48), joints=3)
+QUANTITIES = ("macs", "live_macs", "macs_at_output", "activations", "weight_bytes", "activation_bytes")
+
+
+def conv_net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 4, 1))
+
+
+class Failing(nn.Module):
+    """Calls a layer that cannot take its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.second = nn.Conv2d(4, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+def hooks_everywhere(net: nn.Module) -> int:
+    """How many hooks there are, on the modules and on all modules at once."""
+    shared = torch.nn.modules.module
+    number = len(shared._global_forward_hooks) + len(shared._global_forward_pre_hooks)
+    return number + sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules())
+
+
+# The network is left as it was
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("make", [conv_net, Failing], ids=["success", "failure"])
+def test_the_network_is_left_as_it_was(make: Callable[[], nn.Module], device: str) -> None:
+    net = make()
+    net.train()
+    next(net.children()).eval()  # a mixture of modes, as in a frozen layer
+    modes = [module.training for module in net.modules()]
+    tensors = {
+        name: (tensor, tensor.clone(), tensor.requires_grad) for name, tensor in net.state_dict(keep_vars=True).items()
+    }
+    hooks = hooks_everywhere(net)
+    for fast_path in (True, False):
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        try:
+            count(net, (1, 3, 8, 8), device=device)
+        except CountError:
+            assert make is Failing
+        else:
+            assert make is conv_net
+        assert torch.backends.mha.get_fastpath_enabled() is fast_path
+    torch.backends.mha.set_fastpath_enabled(True)
+    assert [module.training for module in net.modules()] == modes
+    assert len(set(modes)) == 2
+    assert hooks_everywhere(net) == hooks
+    assert not torch.is_inference_mode_enabled()
+    assert torch.empty(1).device.type == "cpu"
+    after = net.state_dict(keep_vars=True)
+    for name, (tensor, copy, requires_grad) in tensors.items():
+        assert after[name] is tensor
+        assert torch.equal(tensor, copy)
+        assert tensor.requires_grad == requires_grad
+    if make is conv_net:
+        net(torch.rand(1, 3, 8, 8)).sum().backward()  # and it still trains
+        assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_weights_are_neither_copied_nor_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = build(SMALL)
+    seen: list[str] = []
+
+    def watched(image: Tensor, weight: Tensor, *rest: object, **more: object) -> Tensor:
+        seen.append(weight.device.type)
+        return real(image, weight, *rest, **more)
+
+    real = F.conv2d
+    monkeypatch.setattr(F, "conv2d", watched)
+    addresses = [parameter.data_ptr() for parameter in net.parameters()]
+    count(net, (1, 3, 64, 48))
+    assert seen
+    assert set(seen) == {"meta"}
+    assert [parameter.data_ptr() for parameter in net.parameters()] == addresses
+
+
+def test_a_count_does_not_depend_on_where_the_network_is() -> None:
+    with torch.device("meta"):
+        on_meta = build(SMALL)
+    shape = (1, 3, 64, 48)
+    counts = [count(on_meta, shape), count(build(SMALL), shape), count(build(SMALL), torch.rand(shape), device="cpu")]
+    assert counts[0].operators == counts[1].operators == counts[2].operators
+    assert {c.params for c in counts} == {sum(p.numel() for p in on_meta.parameters())}
+    assert all(c.complete for c in counts)
+
+
+def test_counting_twice_gives_the_same() -> None:
+    net = conv_net()
+    assert count(net, (1, 3, 8, 8)) == count(net, (1, 3, 8, 8))
+
+
+def test_dropout_and_batch_norm_are_in_evaluation_mode() -> None:
+    net = conv_net().train()
+    count(net, (1, 3, 8, 8), device="cpu")
+    assert int(net[1].num_batches_tracked) == 0
+
+
+# Totals
+
+
+def test_totals_are_the_sums_of_the_operators() -> None:
+    counted = count(build(SMALL), (2, 3, 64, 48))
+    assert len(counted.operators) == 1 + 3 * 3 + 1 + 1 + 2 * 3 + 1 + 1
+    for quantity in QUANTITIES:
+        assert counted.total(quantity) == sum(getattr(op, quantity) for op in counted.operators) > 0
+    assert counted.macs == sum(op.macs for op in counted.operators)
+    assert counted.live_macs == sum(op.live_macs for op in counted.operators) < counted.macs
+    assert sum(counted.macs_by_kind.values()) == counted.macs
+    assert all(0 < op.live_macs <= op.macs for op in counted.operators)
+
+
+def test_a_batch_costs_its_images() -> None:
+    one, three = (count(build(SMALL), (batch, 3, 64, 48)) for batch in (1, 3))
+    for quantity in ("macs", "live_macs", "activations", "activation_bytes"):
+        assert three.total(quantity) == 3 * one.total(quantity)
+    assert three.total("weight_bytes") == one.total("weight_bytes")
+    assert three.params == one.params
+
+
+def test_bytes_and_intensity_of_a_hand_computed_layer() -> None:
+    (op,) = count(nn.Conv2d(3, 8, 3, stride=2, padding=1), (1, 3, 10, 8)).operators
+    assert (op.module, op.op, op.kind) == ("", "aten::convolution", "convolution")
+    assert (op.kernel, op.stride, op.dilation, op.groups) == ((3, 3), (2, 2), (1, 1), 1)
+    assert op.output_shape == (1, 8, 5, 4)
+    assert op.activations == 8 * 5 * 4
+    assert op.macs == 5 * 4 * 9 * 24
+    assert op.weight_bytes == 4 * (8 * 3 * 9 + 8)  # weights and bias in float32
+    assert op.activation_bytes == 4 * (3 * 10 * 8 + 8 * 5 * 4)  # map read, map written
+    assert op.arithmetic_intensity == pytest.approx(2 * 4320 / (4 * 224 + 4 * 400))
+
+
+def test_half_precision_halves_the_bytes() -> None:
+    full, half = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3).half()
+    image = torch.zeros(1, 3, 8, 8)
+    (a,), (b,) = count(full, image).operators, count(half, image.half()).operators
+    assert (a.macs, a.weight_bytes, a.activation_bytes) == (b.macs, 2 * b.weight_bytes, 2 * b.activation_bytes)
+
+
+def test_attention_reads_three_maps_and_no_weight() -> None:
+    net = Layers(F.scaled_dot_product_attention)
+    (op,) = count(net, (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 6)).operators
+    assert op.weight_bytes == 0
+    assert op.activation_bytes == 4 * 6 * (5 * 8 + 7 * 8 + 7 * 6 + 5 * 6)
+
+
+# Parameters and modules
+
+
+def test_parameter_column_adds_up_to_those_of_counted_layers() -> None:
+    net = build(SMALL)
+    counted = count(net, (1, 3, 64, 48))
+    convolutions = sum(p.numel() for m in net.modules() if isinstance(m, nn.Conv2d) for p in m.parameters())
+    norms = sum(p.numel() for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
+    assert counted.total("params") == convolutions
+    assert counted.params == convolutions + norms
+
+
+def test_a_shared_module_has_its_parameters_once() -> None:
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    counted = count(nn.Sequential(layer, nn.ReLU(), layer), (1, 4, 6, 6))
+    assert [op.params for op in counted.operators] == [4 * 4 * 9 + 4, 0]
+    assert counted.params == counted.total("params")
+    assert len({op.macs for op in counted.operators}) == 1
+
+
+def test_tied_parameters_count_once() -> None:
+    first, second = nn.Linear(6, 6), nn.Linear(6, 6)
+    second.weight = first.weight
+    assert count(nn.Sequential(first, second), (2, 6)).params == 6 * 6 + 6 + 6
+
+
+class Nested(nn.Module):
+    """Works in itself, in a child, in a grandchild and in a child again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+        self.inner = nn.ModuleDict({"deep": nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))})
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner["deep"](x @ self.weight) @ self.weight
+
+
+def test_calls_are_attributed_to_the_innermost_module() -> None:
+    counted = count(Nested(), (3, 4))
+    assert [op.module for op in counted.operators] == ["", "inner.deep.0", "inner.deep.2", ""]
+    assert [op.params for op in counted.operators] == [16, 20, 20, 0]
+
+
+def test_shapes_of_maps_by_module() -> None:
+    counted = count(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten()), (1, 3, 5, 5))
+    assert dict(counted.maps) == {"0": (1, 8, 3, 3), "1": (1, 72), "": (1, 72)}
+
+
+class Catching(nn.Module):
+    """Tries a layer that fails, and goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = Failing()
+        self.sound = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            x = self.broken(x)
+        except RuntimeError:
+            x = self.sound(x)
+        return F.conv2d(x, x.new_ones(1, 2, 1, 1))
+
+
+def test_attribution_survives_an_exception_that_the_network_catches() -> None:
+    counted = count(nn.Sequential(Catching(), nn.Conv2d(1, 1, 1)), (1, 3, 8, 8))
+    modules = [op.module for op in counted.operators]
+    assert modules[0] == "0.broken.first"
+    assert modules[1] == "0.sound"
+    assert modules[-1] == "1"
+
+
+# Complaints
+
+
+def test_an_unknown_operator_is_named_with_its_place() -> None:
+    fourier = Layers(lambda x: torch.fft.fft2(x).abs())
+    counted = count(nn.Sequential(nn.Conv2d(3, 4, 1), fourier, fourier), (1, 3, 8, 8))
+    assert not counted.complete
+    assert dict(counted.unknown) == {("aten::_fft_c2c", "1"): 2}
+    assert counted.macs == 64 * 3 * 4
+
+
+def test_a_custom_operator_is_unknown() -> None:
+    with torch.library._scoped_library("dpn_test", "FRAGMENT") as library:
+        library.define("mystery(Tensor x) -> Tensor")
+        library.impl("mystery", lambda x: x.clone(), "CompositeExplicitAutograd")
+        counted = count(Layers(torch.ops.dpn_test.mystery), (2, 3))
+    assert dict(counted.unknown) == {("dpn_test::mystery", ""): 1}
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_failure_says_where_and_what_to_do(device: str) -> None:
+    with pytest.raises(CountError, match=r"^Failing failed in second: .*channel.*; check the input's size") as caught:
+        count(Failing(), (1, 3, 8, 8), device=device)
+    assert ("device cpu" in str(caught.value)) == (device == "meta")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_network_that_reads_values_is_told_to_use_the_cpu() -> None:
+    net = Layers(lambda conv, x: conv(x) if float(x.sum()) >= 0 else x, nn.Conv2d(3, 4, 1))
+    with pytest.raises(CountError, match="device cpu"):
+        count(net, (1, 3, 8, 8))
+    assert count(net, (1, 3, 8, 8), device="cpu").macs == 64 * 3 * 4
+
+
+def test_a_lazy_layer_is_told_to_see_an_input_first() -> None:
+    with pytest.raises(CountError, match="call it once on a real input"):
+        count(nn.Sequential(nn.LazyConv2d(4, 3)), (1, 3, 8, 8))
+
+
+def test_free_operators_are_named_and_counted() -> None:
+    counted = count(conv_net(), (1, 3, 8, 8))
+    assert counted.free["aten::batch_norm"] == 1
+    assert not counted.unknown
+
+
+LAYERS_WITHOUT_COST = (
+    *(nn.ELU, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.PReLU, nn.ReLU, nn.ReLU6),
+    *(nn.SELU, nn.CELU, nn.GELU, nn.Sigmoid, nn.SiLU, nn.Mish, nn.Softplus, nn.Softsign, nn.Tanh, nn.GLU),
+    *(nn.Softmax2d, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.Identity, nn.Flatten),
+)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("layer", LAYERS_WITHOUT_COST, ids=lambda layer: layer.__name__)
+def test_layers_without_multiply_adds_are_known(layer: type[nn.Module], device: str) -> None:
+    counted = count(layer(), (2, 4, 6, 6), device=device)
+    assert counted.complete
+    assert counted.macs == 0
+
+
+def test_operators_hold_plain_data() -> None:
+    (op,) = count(nn.Linear(3, 4), torch.zeros(2, 3)).operators
+    assert isinstance(op, Operator)
+    assert all(isinstance(getattr(op, quantity), int) for quantity in QUANTITIES)
+
+
+def test_zoo_networks_are_complete() -> None:
+    with torch.device("meta"):
+        counted: Count = count(build(ZOO["dpn4_64"]), (1, 3, 256, 192))
+    assert counted.complete
+    assert counted.macs == 3_224_371_200
