@@ -80,6 +80,8 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
 
 def _imported(name: str) -> "Callable[[], nn.Module]":
     module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise SubjectError(f"a network of your own is package.module:factory, not {name!r}")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
     except ImportError as error:

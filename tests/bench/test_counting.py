@@ -1,0 +1,106 @@
+"""Stored counts are checked against fresh ones: equal is verified, missing is added, different is an error."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.counting import Outcome, count_records, layer_columns, measure_counts, measure_opinions
+from bench.macs import count
+from bench.store import Store
+from bench.subject import SubjectError, parse_hw, resolve
+from dpn.build import build
+from dpn.spec import replace
+from dpn.zoo import ZOO
+
+SUBJECT = resolve("dpn1_32")
+
+
+def test_a_second_measurement_verifies_the_first(tmp_path: Path) -> None:
+    first, second = Outcome(), Outcome()
+    measure_counts(SUBJECT, Store(tmp_path), first)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*.jsonl")}
+    measure_counts(SUBJECT, Store(tmp_path), second)
+    assert first.added == second.verified == len(files) == 7
+    assert (first.verified, second.added, second.differing) == (0, 0, [])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.jsonl")} == files
+
+
+def test_a_contradicted_record_is_reported_and_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (right,) = (record for record in count_records(SUBJECT) if record.metric == "macs")
+    store.append(right.model_copy(update={"value": 1}))
+    outcome = Outcome()
+    measure_counts(SUBJECT, store, outcome)
+    (line,) = outcome.differing
+    assert "macs of dpn1_32: stored 1, counted now 894566400" in line
+    assert [record.value for record in Store(tmp_path).records if record.metric == "macs"] == [1]
+
+
+def test_a_changed_detail_is_noticed_too(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (right,) = (record for record in count_records(SUBJECT) if record.metric == "layers")
+    columns = right.detail["columns"] | {"macs": right.detail["columns"]["macs"][::-1]}
+    store.append(right.model_copy(update={"detail": right.detail | {"columns": columns}}))
+    outcome = Outcome()
+    measure_counts(SUBJECT, store, outcome)
+    assert [("columns changed" in line) for line in outcome.differing] == [True]
+
+
+def test_verify_writes_nothing(tmp_path: Path) -> None:
+    outcome = Outcome()
+    measure_counts(SUBJECT, Store(tmp_path), outcome, write=False)
+    assert outcome.added == 7
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+def test_opinions_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome()
+    measure_opinions(SUBJECT, Store(tmp_path), outcome)
+    monkeypatch.setattr("bench.counting.second_opinions", lambda *_: pytest.fail("asked again"))
+    measure_opinions(SUBJECT, Store(tmp_path), outcome)
+    (record,) = Store(tmp_path).records
+    assert (record.metric, record.value, outcome.added) == ("second_opinions", 4, 1)
+
+
+def test_columns_hold_the_whole_count() -> None:
+    net = build(replace(ZOO["dpn1_32"], name="small", width=8))
+    counted = count(net, (1, 3, 64, 64))
+    columns = layer_columns(counted)
+    assert {len(column) for column in columns.values()} == {len(counted.operators)}
+    assert sum(columns["macs"]) == counted.macs
+    assert sum(columns["live_macs"]) == counted.live_macs
+
+
+def test_incomplete_counts_are_marked(tmp_path: Path) -> None:
+    outcome = Outcome()
+    measure_counts(resolve("tests.bench.networks:with_fourier_transform", (8, 8)), Store(tmp_path), outcome)
+    (found,) = outcome.incomplete.values()
+    assert any("_fft" in operator for operator in found)
+    assert all(not record.complete for record in Store(tmp_path).records)
+
+
+@pytest.mark.parametrize("text", ["", "256", "256,192", "0x10", "-1x5", "256x192x3", "1e2x4", "256x 192", "999999x1"])
+def test_an_input_size_has_one_form(text: str) -> None:
+    with pytest.raises(SubjectError, match="HEIGHTxWIDTH"):
+        parse_hw(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_package:build", "cannot import 'no_such_package'"),
+        ("tests.bench.networks:nothing", "has no 'nothing'"),
+        ("tests.bench.networks:needs_arguments", "when called without arguments"),
+        ("tests.bench.networks:returns_a_number", "must return a torch.nn.Module, not a int"),
+        (":", "package.module:factory"),
+        ("tests.bench.networks:", "package.module:factory"),
+    ],
+)
+def test_a_name_that_stands_for_no_network(name: str, message: str) -> None:
+    with pytest.raises(SubjectError, match=message):
+        resolve(name).factory()
+
+
+def test_a_zoo_network_checks_its_input() -> None:
+    with pytest.raises(ValueError, match="multiples of 8, for example 256x192"):
+        resolve("dpn1_32", (255, 192))

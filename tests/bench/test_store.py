@@ -1,0 +1,167 @@
+"""Records are append-only, keyed, safe beside other writers, and a bad line never hides a good one."""
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bench.record import EXACT, METRICS, Record
+from bench.store import Store
+from dpn.spec import replace
+from dpn.zoo import ZOO
+
+SPEC = ZOO["dpn1_32"]
+
+
+def a_record(**changes: Any) -> Record:
+    fields: dict[str, Any] = {
+        "subject": "dpn1_32", "spec_digest": SPEC.digest(), "metric": "macs", "metric_version": METRICS["macs"].version,
+        "unit": "MAC", "value": 894_566_400, "protocol": {"input_hw": [256, 192], "batch": 1},
+        "detail": {"by_kind": {"convolution": 894_566_400}}, "machine": EXACT, "versions": {"python": "3.11"},
+        "commit": "0" * 40, "dirty": False, "recorded_at": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    return Record(**(fields | changes))
+
+
+def test_what_is_appended_is_read_back_exactly(tmp_path: Path) -> None:
+    records = [a_record(value=2**70), a_record(metric="params", value=1, unit="parameter"), a_record(value=0.1)]
+    store = Store(tmp_path)
+    for record in records:
+        store.append(record)
+    read = Store(tmp_path)
+    assert read.problems == []
+    assert sorted(read.records, key=str) == sorted(records, key=str) == sorted(store.records, key=str)
+    assert {path.name for path in (tmp_path / EXACT).iterdir()} == {"macs.jsonl", "params.jsonl"}
+
+
+def test_appending_never_rewrites(tmp_path: Path) -> None:
+    Store(tmp_path).append(a_record(value=1))
+    before = (tmp_path / EXACT / "macs.jsonl").read_bytes()
+    Store(tmp_path).append(a_record(value=2))
+    assert (tmp_path / EXACT / "macs.jsonl").read_bytes().startswith(before)
+
+
+def test_find_prefers_the_newest_current_record(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for value in (1, 2):
+        store.append(a_record(value=value))
+    store.append(a_record(value=3, spec_digest="somethingelse"))
+    found = store.find(SPEC, "macs")
+    assert found.record is not None
+    assert (found.record.value, found.stale) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spec_digest": "older"}, {"metric_version": METRICS["macs"].version + 1}], ids=["spec", "metric"]
+)
+def test_an_outdated_record_is_stale_not_current(changes: dict[str, Any], tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(a_record(**changes))
+    found = store.find(SPEC, "macs")
+    assert found.record is not None
+    assert found.stale
+
+
+def test_find_asks_for_the_protocol_and_the_machine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(a_record(protocol={"input_hw": [512, 384], "batch": 1}))
+    assert store.find(SPEC, "macs").record is None
+    assert store.find(SPEC, "macs", protocol={"input_hw": [512, 384]}).record is not None
+    assert store.find(SPEC, "macs", protocol={"input_hw": [512, 384]}, machine="other").record is None
+    assert store.find(replace(SPEC, name="unknown", width=8), "macs", protocol={}).record is None
+
+
+def test_a_record_of_the_same_network_under_another_name_is_found(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(a_record())
+    found = store.find(replace(SPEC, name="renamed"), "macs")
+    assert found.record is not None
+    assert not found.stale
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"subject": "dpn1_32", "spec_dig', "Invalid JSON"),
+        (b"not json at all", "Invalid JSON"),
+        (b'{"benchmark": "foreign", "value": 1}', "Field required"),
+        (b"\xff\xfe\x00", "Invalid JSON"),
+        (b"[1, 2]", "not a record"),
+    ],
+    ids=["torn", "text", "foreign", "binary", "list"],
+)
+def test_a_bad_line_is_named_and_the_rest_is_used(line: bytes, message: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(a_record(value=1))
+    path = tmp_path / EXACT / "macs.jsonl"
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    store.append(a_record(value=2))
+    read = Store(tmp_path)
+    assert [record.value for record in read.records] == [1, 2]
+    (problem,) = read.problems
+    assert (problem.path, problem.line) == (path, 2)
+    assert message in problem.message
+    assert f"{path}, line 2" in str(problem)
+
+
+def test_a_torn_last_line_does_not_swallow_the_next_record(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(a_record(value=1))
+    path = tmp_path / EXACT / "macs.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 2])  # killed while writing the second
+    Store(tmp_path).append(a_record(value=3))
+    read = Store(tmp_path)
+    assert [record.value for record in read.records] == [1, 3]
+    assert [problem.line for problem in read.problems] == [2]
+
+
+def test_a_missing_folder_is_an_empty_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "none")
+    assert (store.records, store.problems) == ([], [])
+
+
+def _append_many(root: Path, start: int) -> None:
+    store = Store(root)
+    for value in range(start, start + 40):
+        store.append(a_record(value=value, detail={"padding": "x" * 20_000}))
+
+
+def test_two_writers_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append_many, args=(tmp_path, start)) for start in (0, 1000)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    read = Store(tmp_path)
+    assert read.problems == []
+    assert sorted(record.value for record in read.records) == [*range(40), *range(1000, 1040)]
+
+
+def test_a_record_is_strict() -> None:
+    with pytest.raises(ValidationError, match="surprise"):
+        a_record(surprise=1)
+    with pytest.raises(ValidationError, match="subject"):
+        a_record(subject="")
+    with pytest.raises(ValidationError, match="frozen"):
+        a_record().value = 1  # type: ignore[misc]
+
+
+def test_the_key_is_what_makes_two_measurements_the_same() -> None:
+    base = a_record()
+    assert a_record(value=1, subject="alias", commit="f" * 40, recorded_at="2027").key() == base.key()
+    for changes in (
+        {"spec_digest": "x"}, {"metric": "params"}, {"metric_version": 2}, {"machine": "m"},
+        {"protocol": {"input_hw": [256, 192], "batch": 2}},
+    ):  # fmt: skip
+        assert a_record(**changes).key() != base.key()
+
+
+def test_provenance_says_where_from() -> None:
+    text = a_record(dirty=True).provenance()
+    for part in ("macs of dpn1_32", "input_hw 256x192", "any machine", "0000000000+changes", "2026-01-01"):
+        assert part in text
