@@ -389,7 +389,7 @@ FIGURES: dict[str, Drawing] = {
             title="Accuracy over cost",
             caption="Reported AP of every DPN of Tables II to VI over its measured multiply-adds. A grey line is one "
             "cost: all ablations of one width, number of modules n and resolution share it. Open marks leave out the "
-            "multiply-adds whose tap falls on padding. Each table trains in its own way, so compare within a table.",
+            "multiply-adds whose tap falls on padding. Table IV trains its high-resolution networks for longer.",
             data=figure_efficiency_data,
             draw=figure_efficiency,
             alt=figure_efficiency_alt,
