@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.conventions import AT_OUTPUT, KINDS
-from bench.operators import KEEPS_SHAPE, RULES, Cost, Margins, is_free
+from bench.operators import RULES, Cost, Margins, is_free, shape_on_meta
 
 
 class CountError(RuntimeError):
@@ -208,8 +208,8 @@ class _Counter(TorchDispatchMode):
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        answered = name in KEEPS_SHAPE and args[0].is_meta
-        out = torch.empty_like(args[0]) if answered else func(*args, **kwargs)
+        shape = shape_on_meta(func, args)
+        out = func(*args, **kwargs) if shape is None else torch.empty(shape, dtype=args[0].dtype, device="meta")
         if name in RULES:
             margins = self.margins.get(args[0]) if args and isinstance(args[0], Tensor) else None
             self._add(name, RULES[name](args, kwargs, out, margins), out)

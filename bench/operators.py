@@ -188,9 +188,50 @@ FREE: frozenset[str] = frozenset(
 )
 """Operators without multiply-adds by every convention of this project. Views and pointwise operators need no entry."""
 
-KEEPS_SHAPE = frozenset({"aten::batch_norm", "aten::instance_norm", "aten::layer_norm", "aten::group_norm"})
-"""Free operators whose result has the shape of their first argument. On the meta device torch works that out with
-hundreds of small Python calls, which is most of the time of a count; so the counter answers in their place."""
+CHANNEL_NORMS = frozenset({"aten::batch_norm", "aten::instance_norm", "aten::group_norm"})
+SUMS = frozenset({"aten::add", "aten::sub", "aten::mul"})
+
+
+def shape_on_meta(func: torch._ops.OpOverload, args: Sequence[Any]) -> tuple[int, ...] | None:
+    """Shape of the result of some frequent operators on the meta device; None where torch must work it out.
+
+    Torch does it with hundreds of small Python calls, which would be most of the time of a count. Where the arguments
+    do not fit together the answer is None too, so that torch complains.
+    """
+    name, first = func._schema.name, args[0] if args else None
+    if not (isinstance(first, Tensor) and first.is_meta):
+        return None
+    shape = tuple(first.shape)
+    if name == "aten::convolution":
+        return _convolved_shape(*args)
+    if name in CHANNEL_NORMS:
+        fits = all(tensor.numel() == shape[1] for tensor in args[1:5] if isinstance(tensor, Tensor))
+        return shape if fits else None
+    if name == "aten::layer_norm":
+        return shape if tuple(args[1]) == shape[-len(args[1]) :] else None
+    if name in SUMS:
+        second = args[1]
+        fits = isinstance(second, Tensor) and second.shape == first.shape and second.dtype == first.dtype
+        return shape if fits else None
+    if name.startswith("aten::upsample_") and func._overloadname == "vec":  # (input, size, [align_corners,] factors)
+        size = args[1] or [int(side * factor) for side, factor in zip(shape[2:], args[-1], strict=True)]
+        return (*shape[:2], *size)
+    return None
+
+
+def _convolved_shape(*args: Any) -> tuple[int, ...] | None:
+    """The positions at which a kernel of span d (k - 1) + 1 fits on each padded axis, every stride-th of them."""
+    image, weight, bias, stride, padding, dilation, transposed, _, groups = args
+    axes = weight.dim() - 2
+    fits = image.shape[1] == weight.shape[1] * groups and (bias is None or bias.numel() == weight.shape[0])
+    if transposed or not fits or image.dim() != weight.dim() or image.dtype != weight.dtype:
+        return None
+    stride, padding, dilation = (_per_axis(values, axes) for values in (stride, padding, dilation))
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    room = [n + 2 * p - span for n, p, span in zip(image.shape[2:], padding, spans, strict=True)]
+    if min(room) < 0 or weight.shape[0] % groups:
+        return None
+    return (image.shape[0], weight.shape[0], *(free // s + 1 for free, s in zip(room, stride, strict=True)))
 
 
 @cache

@@ -106,6 +106,7 @@ def test_live_macs_are_the_taps_that_a_walk_and_a_real_convolution_meet(geometry
     image = torch.zeros(1, 4, *extents)
     output = tuple(net(image).shape[2:])
     (operator,) = count(net, image.shape).operators
+    assert operator.output_shape == (1, 8, *output)
     channels = 4 * 8 // groups
     assert operator.live_macs == walk(geometry, transposed, output) * channels
     assert operator.live_macs == ones_summed(geometry, transposed) * channels

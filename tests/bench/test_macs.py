@@ -117,6 +117,33 @@ def test_dropout_and_batch_norm_are_in_evaluation_mode() -> None:
     assert int(net[1].num_batches_tracked) == 0
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.BatchNorm2d(4),
+        nn.GroupNorm(2, 4),
+        nn.LayerNorm(7),
+        nn.Conv2d(4, 8, 3),
+        nn.Conv2d(3, 8, 9),
+        nn.InstanceNorm2d(4, affine=True),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:input's size at dim=1")
+def test_what_does_not_fit_is_refused_on_meta_too(layer: nn.Module) -> None:
+    for device in ("meta", "cpu"):
+        with pytest.raises(CountError):
+            count(layer, (2, 3, 8, 8), device=device)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("target", [{"scale_factor": 1.7}, {"scale_factor": (2, 0.5)}, {"size": (5, 11)}], ids=str)
+def test_maps_have_the_same_shapes_on_meta_and_in_truth(mode: str, target: dict[str, object]) -> None:
+    net = nn.Sequential(nn.Upsample(mode=mode, **target), nn.Conv2d(4, 4, 3, stride=2), nn.GroupNorm(2, 4))
+    on_meta, in_truth = (count(net, (2, 4, 9, 10), device=device) for device in ("meta", "cpu"))
+    assert on_meta == in_truth
+
+
 # Totals
 
 
