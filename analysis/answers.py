@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs
+from analysis import architecture, comparison, costs, published
 from analysis.claims import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
@@ -41,7 +41,7 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
         (f"{letter} of {total}", "met by Table I to the letter"),
         (f"{measured(evidence)} of {len(evidence.zoo)}", "networks counted, to the last multiply-add"),
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
-        (str(found[UNITS_ONLY]), "claims that hold only in the paper's mixed units"),
+        (str(found[UNITS_ONLY]), "claims that hold only on the paper's own numbers and units"),
         (str(found[FAILS]), "claims that do not hold"),
     ]
 
@@ -53,7 +53,7 @@ def summary(evidence: Evidence) -> str:
     return (
         f"Of {total} published costs of DPN networks, the networks built here print {costed} once Table I is given the "
         f"1x1 convolution that its costs imply, and {letter} without it. Of {found.total()} quantitative claims in the "
-        f"paper, {found[HOLDS]} hold, {found[UNITS_ONLY]} only in the paper's mixed units, {found[FAILS]} do "
+        f"paper, {found[HOLDS]} hold, {found[UNITS_ONLY]} only on the paper's own numbers and units, {found[FAILS]} do "
         f"not, and {found[OPEN]} cannot be checked from costs and printed numbers alone."
     )
 
@@ -69,8 +69,8 @@ def network(evidence: Evidence) -> str:
     reach, ordinary = dilation.rf_pyramid(), dilation.rf_of_schedule(dilation.normal())
     return (
         f"The built DPN4_64 has {int(wide.value):,} parameters and DPN4_32 {int(slim.value):,}. {same} of the "
-        f"{same + different} entries of Table I read the same in the built networks; one convolution that the table does "
-        f"not list is there too. One module reads {reach} positions along each axis (Eq. 6), {ordinary} with ordinary "
+        f"{same + different} entries of Table I read the same in the built networks; one convolution that "
+        f"the table does not list is there too. One module reads {reach} positions along each axis (Eq. 6), {ordinary} with ordinary "
         f"convolutions."
     )
 
@@ -104,8 +104,8 @@ def ablations(evidence: Evidence) -> str:
     outcome = "cost exactly the same" if equal else "do not cost the same"
     shares = {name: _live(evidence, name) for name in ("dpn4_64", "dpn4_64_normal")}
     return (
-        f"The networks that Tables II, III and V compare {outcome}, in parameters and in multiply-adds, so their AP is not "
-        f"bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's meet data, "
+        f"The networks that Tables II, III and V compare {outcome}, in parameters and in multiply-adds, so their AP "
+        f"is not bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's meet data, "
         f"{shares['dpn4_64_normal']} of its ordinary counterpart's. AP is the paper's; no network is trained here yet."
     )
 
@@ -114,12 +114,14 @@ def comparison_(evidence: Evidence) -> str:
     """Chapter 7."""
     table = comparison.table_7_one_unit(evidence)
     as_printed, one_unit = table.cell("pil", "ratio_printed"), table.cell("pil", "ratio")
+    used = [published.PUBLISHED_AS[key].resolve() for key in published.PUBLISHED_AS if key[0] in ("table-6", "table-7")]
+    conventions = len({(c.flops_per_mac, c.divisor, c.transposed_at) for c in used})
     moved = [r for r in table.rows if r.cells["rank"].text != r.cells["rank_printed"].text]
     share = {name: 100 / Fraction(str(cell.value)) for name, cell in (("print", as_printed), ("unit", one_unit))}
     return (
-        "The cost columns of Tables VI and VII mix three conventions. In one unit DPN4_64 takes "
-        f"{round_printed(share['unit'], 1)} % of PIL's multiply-adds, not {round_printed(share['print'], 1)} %: PIL costs "
-        f"{one_unit.text} times as much, not {as_printed.text}; and {len(moved)} of the {len(table.rows)} networks of "
+        f"The cost columns of Tables VI and VII mix {conventions} ways of counting. In one unit DPN4_64 takes "
+        f"{round_printed(share['unit'], 1)} % of PIL's multiply-adds, not {round_printed(share['print'], 1)} %: "
+        f"PIL costs {one_unit.text} times as much, not {as_printed.text}; and {len(moved)} of the {len(table.rows)} networks of "
         "Table VII change their rank by cost."
     )
 
@@ -142,8 +144,8 @@ def findings(evidence: Evidence) -> list[str]:
     """What was found that a reader of the paper should know, one sentence each."""
     total, costed, letter = digits_met(evidence)
     sentences = [
-        f"Table I as printed misses {total - letter} of {total} published costs. One more 1x1 convolution, batch norm and "
-        f"ReLU at the modules' resolution, and upsampling kept at high resolution, meet {costed}.",
+        f"Table I as printed misses {total - letter} of {total} published costs. One more 1x1 convolution, batch norm "
+        f"and ReLU at the modules' resolution, and upsampling kept at high resolution, meet {costed}.",
         "The paper's “GFLOPs” are multiply-adds divided by 2^30, not operations, and not by 10^9.",
         comparison_(evidence),
     ]
@@ -154,12 +156,16 @@ def findings(evidence: Evidence) -> list[str]:
             f"At the paper's default resolution the first dilated layer of each module is a 1x1 convolution in effect: "
             f"exactly {ratio} of its taps meet the 32x24 map, the others only padding."
         )
-    sentences += [
-        f"Does not hold: “{finding.quotation}” ({finding.place}): {finding.paper}"
+    return sentences
+
+
+def contradicted(evidence: Evidence) -> list[str]:
+    """The paper's statements that do not hold, each with the arithmetic that says so."""
+    return [
+        f"“{finding.quotation}” ({finding.place}): {finding.paper}"
         for finding in audit(evidence)
         if finding.verdict == FAILS
     ]
-    return sentences
 
 
 def missing(evidence: Evidence) -> list[str]:
@@ -183,9 +189,8 @@ def missing(evidence: Evidence) -> list[str]:
             f"Compared networks that are not built here: {', '.join(absent)}; their costs are the paper's."
         )
     if uncounted:
-        sentences.append(
-            f"Not counted{' or stale' if stale else ''}: {', '.join(uncounted)}; run: python -m bench measure --suite paper."
-        )
+        which = f"Not counted{' or stale' if stale else ''}: {', '.join(uncounted)}"
+        sentences.append(f"{which}; run: python -m bench measure --suite paper.")
     sentences += [f"Skipped: {problem}." for problem in evidence.store.problems]
     return sentences
 

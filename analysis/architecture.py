@@ -13,6 +13,7 @@ from analysis.evidence import Evidence
 from bench.conventions import round_printed
 from bench.record import Record
 from bench.reported import Reported, captions
+from dpn import dilation
 
 NETWORKS = ("dpn4_32", "dpn4_64")
 STAGES = ("conv0", "pooling", "conv1", "conv2", "dpm.1", "dpm.2", "dpm.3", "dpm.4", "fuse", "upsample", "heatmap")
@@ -95,7 +96,7 @@ def table_1(evidence: Evidence) -> Table:
         Column(id="size_built", label="built", group="output size", align="left"),
     ]
     for name in NETWORKS:
-        columns.append(Column(id=name, label="printed", group=name.upper().replace("DPN4", "DPN4"), align="left"))
+        columns.append(Column(id=name, label="printed", group=name.upper(), align="left"))
         columns.append(Column(id=f"{name}_built", label="built", group=name.upper(), align="left"))
     return Table(
         id="table-1",
@@ -173,6 +174,37 @@ def _dilations(record: Record | None) -> str:
     if record is None:
         return "not measured"
     return ", ".join(str(layer.dilation[0]) for layer in in_stage(layers_of(record), "dpm.1") if layer.kernel[0] == 3)
+
+
+def table_fields(_: Evidence) -> Table:
+    """Receptive fields of the paper's schedules by its own equations."""
+    schedules = {
+        "DPM (32, 16, 8, 4, 2, 1)": dilation.pyramid(),
+        "reversed (1, 2, 4, 8, 16, 32)": dilation.reversed_pyramid(),
+        "normal": dilation.normal(),
+        **{f"D = {d}": dilation.constant(d) for d in (2, 4, 6, 8)},
+    }
+    rows = []
+    for name, dilations in schedules.items():
+        cells = {"schedule": label(name), "eq6": label("")}
+        if dilations == dilation.pyramid():
+            cells["eq6"] = Cell(text=str(dilation.rf_pyramid()), value=dilation.rf_pyramid(), how="Eq. 6")
+        for modules in (1, 2, 3, 4):
+            rf = dilation.rf_of_schedule(dilations, modules=modules)
+            cells[f"m{modules}"] = Cell(text=str(rf), value=rf, how=f"Eq. 2 over {6 * modules} layers")
+        rows.append(Row(f"schedule-{len(rows) + 1}", cells))
+    return Table(
+        id="table-fields",
+        title="Receptive fields by the paper's equations",
+        caption="Positions along one axis, of the map that the modules read, that one output depends on.",
+        columns=(
+            Column(id="schedule", label="Dilations of a module", align="left"),
+            *(Column(id=f"m{m}", label=str(m), group="modules in a row, Eq. 2") for m in (1, 2, 3, 4)),
+            Column(id="eq6", label="Eq. 6"),
+        ),
+        rows=tuple(rows),
+        notes=("Shortcuts and 1x1 convolutions add nothing. The extent says nothing of holes inside it.",),
+    )
 
 
 def table_stages(evidence: Evidence) -> Table:

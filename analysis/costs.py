@@ -45,7 +45,7 @@ def table_readings(evidence: Evidence) -> Table:
         caption=f"Of {len(digits)} published costs of DPN networks, the costed reading of Table I prints "
         f"{met['costed']} and Table I to the letter {met['printed']}.",
         columns=(
-            Column(id="where", label="In", align="left"),
+            Column(id="where", label="In", align="left", hide_on_phone=True),
             Column(id="network", label="Network", align="left"),
             Column(id="quantity", label="Quantity", align="left"),
             Column(id="published", label="published"),
@@ -136,7 +136,7 @@ def table_counters(evidence: Evidence) -> Table:
             Column(id="counter", label="Counter", align="left"),
             Column(id="total", label="MACs"),
             Column(id="difference", label="difference"),
-            Column(id="reasons", label="which is", align="left"),
+            Column(id="reasons", label="which is", align="left", hide_on_phone=True),
             Column(id="unexplained", label="unexplained"),
         ),
         rows=tuple(rows),

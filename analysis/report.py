@@ -93,8 +93,9 @@ def execute(name: str, folder: Path, parameters: dict[str, str]) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     try:
         notebook = papermill.execute_notebook(
-            str(source), str(target), parameters, kernel_name="python3", progress_bar=False, cwd=str(NOTEBOOKS.parent)
-        )
+            str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
+            cwd=str(NOTEBOOKS.parent), extra_arguments=["--log-level=ERROR"],
+        )  # fmt: skip
     except PapermillExecutionError as error:
         raise ReportError(
             f"{source.name}, cell {error.exec_count}: {error.ename}: {error.evalue}; run it by hand with `make lab`"
@@ -106,17 +107,26 @@ def execute(name: str, folder: Path, parameters: dict[str, str]) -> dict[str, An
 def read_chapter(name: str, notebook: dict[str, Any]) -> Chapter:
     """An executed notebook as a chapter: its prose, and what its cells show; its code stays in the notebook."""
     title, parts = name, []
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             text = "".join(cell["source"])
             if text.startswith("# "):
                 title, _, text = text[2:].partition("\n")
-            parts.append(markdown.render(text))
+            parts.append(_rendered(text))
         else:
             shown = (output.get("data", {}).get("text/html") for output in cell.get("outputs", ()))
             parts += ["".join(html) for html in shown if html]
     return Chapter(name, title.strip(), "\n".join(parts).replace(f'href="{UP}', 'href="'))
+
+
+def _rendered(text: str) -> str:
+    """A notebook's prose as HTML, its headings one level lower, for the chapter's title is the page's second."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
 def page(chapters: list[Chapter]) -> str:

@@ -18,6 +18,7 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-7": comparison.table_7,
     "table-7-one-unit": comparison.table_7_one_unit,
     "table-readings": costs.table_readings,
+    "table-fields": architecture.table_fields,
     "table-stages": architecture.table_stages,
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,

@@ -70,9 +70,7 @@ class Convention:
         return Fraction(printed) * self.divisor / self.flops_per_mac
 
 
-def round_printed(
-    value: Fraction | float, decimals: int, rounding: Literal["nearest", "truncated"] = "nearest"
-) -> str:
+def round_printed(value: Fraction | float, decimals: int, rounding: Literal["nearest", "truncated"] = "nearest") -> str:
     """Rounds exactly, in decimal, as a person would: halves away from zero.
 
     Example:

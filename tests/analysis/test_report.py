@@ -1,0 +1,177 @@
+"""The report from end to end: whole, self-contained, linked, repeatable, and never destroying an old one."""
+
+import errno
+import html.parser
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import figures, report, tables
+from analysis.report import CHAPTERS, MARKER, ReportError, write_report
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One real report, made as the command makes it."""
+    out = tmp_path_factory.mktemp("report") / "out"
+    command = [sys.executable, "-m", "analysis", "report", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(out / "index.html") in done.stdout
+    return out
+
+
+class Elements(html.parser.HTMLParser):
+    """Attributes of every element."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def values(self, attribute: str) -> list[str]:
+        return [value for _, attributes in self.found if (value := attributes.get(attribute))]
+
+
+def test_the_page_needs_nothing_from_the_network(made: Path) -> None:
+    text = (made / "index.html").read_text(encoding="utf-8")
+    assert len(text.encode()) <= LARGEST
+    elements = Elements(text)
+    assert "script" not in {tag for tag, _ in elements.found}
+    for link in (*elements.values("src"), *elements.values("srcset")):
+        assert link.startswith("data:image/svg+xml;base64,")
+    assert re.findall(r"@import|url\(", text) == []
+
+
+def test_every_link_leads_somewhere(made: Path) -> None:
+    elements = Elements((made / "index.html").read_text(encoding="utf-8"))
+    ids = elements.values("id")
+    assert len(ids) == len(set(ids))
+    links = elements.values("href")
+    assert len(links) > 50
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in ids
+        else:
+            assert (made / link).is_file(), link
+
+
+def test_every_chapter_table_and_figure_is_there(made: Path) -> None:
+    ids = Elements((made / "index.html").read_text(encoding="utf-8")).values("id")
+    for name in (*CHAPTERS, *tables.ALL, *figures.FIGURES):
+        assert name in ids
+    for name in tables.ALL:
+        assert all((made / "tables" / f"{name}.{suffix}").stat().st_size for suffix in ("html", "tex", "csv"))
+    for name in figures.FIGURES:
+        assert all((made / "figures" / f"{name}.{suffix}").stat().st_size for suffix in ("png", "pdf", "svg", "csv"))
+    assert all((made / "notebooks" / f"{name}.ipynb").is_file() for name in CHAPTERS)
+
+
+def test_the_answers_are_computed(made: Path) -> None:
+    text = (made / "index.html").read_text(encoding="utf-8")
+    assert text.count('<p class="answer">') == len(CHAPTERS)
+    assert "Of 16 published costs of DPN networks" in text
+    assert "3,224,371,200" in text
+
+
+@pytest.mark.slow
+def test_a_second_run_writes_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    write_report(again, done=lambda _: None)
+    for kind in ("tables", "figures"):
+        first = {path.name: path.read_bytes() for path in (made / kind).iterdir()}
+        assert first == {path.name: path.read_bytes() for path in (again / kind).iterdir()}
+
+
+def test_the_way_to_the_page_imports_no_torch() -> None:
+    """The notebooks' kernels included: a torch that cannot be imported is not missed."""
+    code = "import sys; sys.modules['torch'] = None; import runpy; sys.argv = ['x', 'show', 'table-readings']; "
+    code += "runpy.run_module('analysis', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "16" in done.stdout
+
+
+@pytest.fixture
+def one_chapter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A report of its quickest chapter, for tests of what is around it."""
+    monkeypatch.setattr(report, "CHAPTERS", ("reproduce",))
+    return
+
+
+@pytest.mark.usefixtures("one_chapter")
+def test_a_failing_notebook_leaves_the_old_report_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "report"
+    write_report(out, done=lambda _: None)
+    before = (out / "index.html").read_bytes()
+    broken = tmp_path / "notebooks"
+    shutil.copytree(report.NOTEBOOKS, broken)
+    source = broken / "reproduce.ipynb"
+    source.write_text(source.read_text().replace('report.answer(\\"reproduce\\")', "1 / 0"))
+    monkeypatch.setattr(report, "NOTEBOOKS", broken)
+    with pytest.raises(ReportError, match=r"reproduce\.ipynb, cell \d: ZeroDivisionError"):
+        write_report(out, done=lambda _: None)
+    assert (out / "index.html").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"report", "notebooks"}
+
+
+@pytest.mark.usefixtures("one_chapter")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_leaves_the_old_report_whole(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "report"
+    write_report(out, done=lambda _: None)
+    before = (out / "index.html").read_bytes()
+
+    def full(*_: Any) -> str:
+        raise OSError(number, "No space left on device", "index.html")
+
+    monkeypatch.setattr(report, "page", full)
+    with pytest.raises(ReportError, match="No space left on device; the old report is untouched"):
+        write_report(out, done=lambda _: None)
+    assert (out / "index.html").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_that_is_no_report_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ReportError, match="exists and is not a report"):
+        write_report(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    file = tmp_path / "thesis.tex"
+    with pytest.raises(ReportError, match="exists and is not a report"):
+        write_report(file)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    command = [sys.executable, "-m", "analysis", "report", "--out", str(file / "report")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: cannot write beside")
+    assert "--out" in line
+
+
+@pytest.mark.usefixtures("one_chapter")
+def test_an_old_report_is_replaced_and_marked(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    out.mkdir()  # an empty folder is welcome too
+    write_report(out, done=lambda _: None)
+    (out / "leftover.txt").write_text("of an older report")
+    page = write_report(out, done=lambda _: None)
+    assert page == out / "index.html"
+    assert (out / MARKER).is_file()
+    assert not (out / "leftover.txt").exists()

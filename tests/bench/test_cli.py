@@ -1,0 +1,112 @@
+"""`python -m bench` as its users and scripts meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments: str, package: str = "bench") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", package, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def answer(*arguments: str) -> Any:
+    done = bench(*arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def error_of(*arguments: str, package: str = "bench") -> str:
+    done = bench(*arguments, package=package)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_list() -> None:
+    rows = {row["name"]: row for row in answer("list", "--json")}
+    assert rows["dpn4_64_mpii"]["input_hw"] == [256, 256]
+    assert rows["dpn4_64_mpii"]["joints"] == 16
+    assert "dpn2_32_reversed" in bench("list").stdout
+
+
+def test_count_in_a_convention() -> None:
+    got = answer("count", "dpn4_64", "--convention", "gimacs", "--json")
+    assert (got["name"], got["input_hw"], got["convention"], got["complete"]) == ("dpn4_64", [256, 192], "gimacs", True)
+    assert (got["params"], got["macs"]) == (3_336_529, 3_224_371_200)
+    assert got["live_macs"] < got["macs"]
+    assert got["value"] == pytest.approx(3.0029, abs=1e-4)
+
+
+def test_count_at_another_size_and_by_layer() -> None:
+    got = answer("count", "dpn1_32", "--input", "128x96", "--layers", "--json")
+    whole = answer("count", "dpn1_32", "--json")
+    assert got["input_hw"] == [128, 96]
+    assert 4 * got["macs"] == whole["macs"]
+    assert sum(layer["macs"] for layer in got["layers"]) == got["macs"]
+    assert all(layer["arithmetic_intensity"] > 0 for layer in got["layers"])
+
+
+def test_count_anybodys_network() -> None:
+    got = answer("count", "tests.bench.networks:pointwise", "--input", "10x20", "--convention", "flops", "--json")
+    assert (got["macs"], got["value"], got["params"]) == (3 * 5 * 200, 2 * 3 * 5 * 200, 20)
+    assert got["spec_digest"].startswith("module-")
+
+
+def test_an_unknown_operator_is_named_and_fails_when_strict() -> None:
+    name = "tests.bench.networks:with_fourier_transform"
+    lenient, strict = (bench("count", name, "--input", "8x8", "--json", *more) for more in ((), ("--strict",)))
+    assert (lenient.returncode, strict.returncode) == (0, 1)
+    assert json.loads(strict.stdout)["complete"] is False
+    assert "unknown operator: aten::_fft_r2c" in strict.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("count", "dpn4_65"), "the nearest names are dpn4_64"),
+        (("count", "dpn4_64", "--input", "250x192"), "multiples of 8, for example 248x192"),
+        (("count", "dpn4_64", "--input", "big"), "HEIGHTxWIDTH"),
+        (("count", "dpn4_64", "--convention", "gflops"), "there are macs, flops"),
+        (("count", "nowhere:net"), "cannot import 'nowhere'"),
+        (("measure",), "--suite paper"),
+        (("measure", "--suite", "all"), "there are paper"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple[str, ...], part: str) -> None:
+    assert part in error_of(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("show", "table-9"), "no table 'table-9'"),
+        (("explain", "table-6", "dpn4_64", "speed"), "it has method"),
+        (("explain", "table-6", "dpn5", "params"), "has no row 'dpn5'"),
+    ],
+)
+def test_bad_questions_to_analysis_are_one_line(arguments: tuple[str, ...], part: str) -> None:
+    assert part in error_of(*arguments, package="analysis")
+
+
+def test_show_and_explain() -> None:
+    shown = bench("show", "table-6", package="analysis")
+    assert "DPN4_64 (ours)" in shown.stdout
+    explained = bench("explain", "table-6", "dpn4_64", "params", package="analysis")
+    assert explained.returncode == 0
+    assert "reported: '3.3 M'" in explained.stdout
+    assert "measured: 3336529" in explained.stdout
+
+
+def test_verify_agrees_with_the_committed_records() -> None:
+    done = bench("verify", "dpn4_64", "dpn4_32")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "2 networks counted: 14 stored records verified, 0 missing, 0 differ\n",
+    )

@@ -1,0 +1,65 @@
+"""The paper's digits, from networks built and counted here and now, and the committed records against them."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from bench import reported
+from bench.conventions import CONVENTIONS
+from bench.counting import count_records, count_subject
+from bench.record import METRICS
+from bench.store import Store
+from bench.subject import resolve
+from dpn.spec import DPNSpec
+from dpn.zoo import ZOO
+
+COSTS = [
+    cell
+    for table in ("table-4", "table-6", "table-7")
+    for cell in reported.load(table).cells.values()
+    if cell.metric in ("params", "gflops") and cell.subject in ZOO
+]
+
+
+def prints(name: str, metric: str, number: Decimal) -> bool:
+    """Whether the network, built and counted now, prints that number."""
+    counted, _ = count_subject(resolve(name))
+    if metric == "params":
+        return reported.compare(Fraction(counted.params, 10**6), number).matches
+    return reported.compare(CONVENTIONS["gimacs"].value(counted.macs_by_kind), number).matches
+
+
+def test_the_sixteen_published_digits() -> None:
+    """facts: the costed reading meets all sixteen, the printed one ten."""
+    dpn = [cell for cell in COSTS if isinstance(ZOO[cell.subject], DPNSpec)]
+    met = {"": 0, "_printed": 0}
+    for cell in dpn:
+        assert cell.number is not None
+        for reading in met:
+            met[reading] += prints(cell.subject + reading, cell.metric, cell.number)
+    assert (len(dpn), met) == (16, {"": 16, "_printed": 10})
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_stored_counts_are_current(name: str) -> None:
+    """What is committed under results/records/exact is what the code counts: else measure again and commit."""
+    stored = {record.key(): record for record in Store().records}
+    for fresh in count_records(resolve(name)):
+        record = stored.get(fresh.key())
+        assert record is not None, f"no record of {fresh.metric} for {name}; run: make measure"
+        assert (record.value, record.detail, record.complete) == (fresh.value, fresh.detail, fresh.complete)
+    assert Store().find(ZOO[name], "second_opinions").record is not None
+
+
+def test_stored_records_are_of_clean_commits() -> None:
+    assert [record.provenance() for record in Store().records if record.dirty] == []
+    assert {record.metric for record in Store().records} <= METRICS.keys()
+
+
+def test_table_1_repeats_two_of_the_digits() -> None:
+    table = reported.load("table-1")
+    for name in ("dpn4_32", "dpn4_64"):
+        number = table.cell("params", name).number
+        assert number is not None
+        assert prints(name, "params", number)
