@@ -70,7 +70,8 @@ def network(evidence: Evidence) -> str:
     return (
         f"The built DPN4_64 has {int(wide.value):,} parameters and DPN4_32 {int(slim.value):,}. {same} of the "
         f"{same + different} entries of Table I read the same in the built networks; one convolution that "
-        f"the table does not list is there too. One module reads {reach} positions along each axis (Eq. 6), {ordinary} with ordinary "
+        f"the table does not list is there too. One module reads {reach} positions along each axis (Eq. 6), "
+        f"{ordinary} with ordinary "
         f"convolutions."
     )
 
@@ -105,7 +106,8 @@ def ablations(evidence: Evidence) -> str:
     shares = {name: _live(evidence, name) for name in ("dpn4_64", "dpn4_64_normal")}
     return (
         f"The networks that Tables II, III and V compare {outcome}, in parameters and in multiply-adds, so their AP "
-        f"is not bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's meet data, "
+        f"is not bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's "
+        f"meet data, "
         f"{shares['dpn4_64_normal']} of its ordinary counterpart's. AP is the paper's; no network is trained here yet."
     )
 
@@ -121,7 +123,8 @@ def comparison_(evidence: Evidence) -> str:
     return (
         f"The cost columns of Tables VI and VII mix {conventions} ways of counting. In one unit DPN4_64 takes "
         f"{round_printed(share['unit'], 1)} % of PIL's multiply-adds, not {round_printed(share['print'], 1)} %: "
-        f"PIL costs {one_unit.text} times as much, not {as_printed.text}; and {len(moved)} of the {len(table.rows)} networks of "
+        f"PIL costs {one_unit.text} times as much, not {as_printed.text}; and {len(moved)} of the {len(table.rows)} "
+        f"networks of "
         "Table VII change their rank by cost."
     )
 
