@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, figures, provenance, render, style, tables
+from analysis import answers, figure_files, figures, provenance, render, tables
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from bench.store import RECORDS
@@ -50,8 +50,9 @@ class Publisher:
         drawing = figures.lookup(name)
         data = drawing.data(self.evidence)
         folder = self._folder("figures")
-        style.write_figure(drawing.draw, data, name, folder)
-        picture = style.picture_html(name, folder, alt=drawing.alt(data), caption=f"{drawing.title}. {drawing.caption}")
+        figure_files.write_figure(drawing.draw, data, name, folder)
+        caption = f"{drawing.title}. {drawing.caption}"
+        picture = figure_files.picture_html(name, folder, alt=drawing.alt(data), caption=caption)
         links = self._links("figures", name, ("png", "pdf", "svg", "csv"))
         return Shown(picture + f'<p class="provenance">Drawn from the numbers in {links}.</p>')
 

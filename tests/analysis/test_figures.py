@@ -15,8 +15,11 @@ import pandas as pd
 import pytest
 from matplotlib.text import Annotation, Text
 
-from analysis import figures, style
+from analysis import figure_3, figure_files, style
 from analysis.evidence import Evidence
+from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
+from analysis.figures import FIGURES
+from analysis.labels import place_labels, text_box
 from bench.record import EXACT, METRICS, Record
 from bench.store import RECORDS, Store
 from dpn.spec import DPNSpec, ModelSpec, replace
@@ -97,7 +100,7 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 
 def drawn(figure_id: str, evidence: Evidence, dark: bool = False):
     with style.figure_style(dark):
-        drawing = figures.FIGURES[figure_id]
+        drawing = FIGURES[figure_id]
         figure = drawing.draw(drawing.data(evidence))
         figure.draw_without_rendering()
     return figure
@@ -112,7 +115,7 @@ def texts_of(figure) -> list[tuple[str, object]]:
         unseen |= {tick.label1 for tick in axis.get_major_ticks() if not low - slack <= tick.get_loc() <= high + slack}
         unseen |= set(axis.findobj(Text)) if not axis.axes.axison else set()
     seen = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in unseen]
-    return [(text.get_text(), style.text_box(text)) for text in seen]
+    return [(text.get_text(), text_box(text)) for text in seen]
 
 
 def assert_readable(figure) -> None:
@@ -128,7 +131,7 @@ def assert_readable(figure) -> None:
     for axes in figure.axes:
         labels = [text for text in axes.texts if isinstance(text, Annotation)]
         for label, line in itertools.product(labels, axes.lines):
-            box, mark = style.text_box(label), line.get_window_extent()
+            box, mark = text_box(label), line.get_window_extent()
             assert not box.overlaps(mark), f"{label.get_text()!r} lies over a mark at {line.get_xydata()}"
 
 
@@ -137,14 +140,14 @@ def marks(axes) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("figure_id", figures.FIGURES)
+@pytest.mark.parametrize("figure_id", FIGURES)
 @pytest.mark.parametrize("evidence", ["full", "nothing"])
 def test_no_text_overlaps_another_or_leaves_the_figure(figure_id, evidence, dark, request) -> None:
     assert_readable(drawn(figure_id, request.getfixturevalue(evidence), dark))
 
 
 @pytest.mark.skipif(not (RECORDS / EXACT).is_dir(), reason="nothing is measured in this checkout")
-@pytest.mark.parametrize("figure_id", figures.FIGURES)
+@pytest.mark.parametrize("figure_id", FIGURES)
 def test_the_checkouts_own_figures_are_readable(figure_id: str) -> None:
     assert_readable(drawn(figure_id, Evidence()))
 
@@ -166,7 +169,7 @@ def test_labels_of_a_tight_cluster_are_kept_apart_and_off_the_marks() -> None:
         axes.set(xlim=(0, 1), ylim=(0, 1))
         for x, y in points:
             axes.plot([x], [y], "o", markersize=4)
-        placed = style.place_labels(axes, [(x, y, f"network {i}") for i, (x, y) in enumerate(points)])
+        placed = place_labels(axes, [(x, y, f"network {i}") for i, (x, y) in enumerate(points)])
         figure.draw_without_rendering()
         assert_readable(figure)
     assert [label.get_text() for label in placed] == [f"network {i}" for i in range(6)]
@@ -174,7 +177,7 @@ def test_labels_of_a_tight_cluster_are_kept_apart_and_off_the_marks() -> None:
 
 
 def test_figure_3_shows_every_row_reported_and_measured(full: Evidence) -> None:
-    data = figures.figure_3_data(full)
+    data = figure_3_data(full)
     assert set(data.row) == {"dpn4_32", "dpn4_64", *RIVALS}  # OpenPose and Mask R-CNN report no parameters
     (axes,) = drawn("figure-3", full).axes
     reported = set(zip(data.params_reported, data.ap, strict=True))
@@ -186,10 +189,10 @@ def test_figure_3_shows_every_row_reported_and_measured(full: Evidence) -> None:
 
 
 def test_a_measured_number_far_from_the_reported_one_is_joined_to_it(full: Evidence) -> None:
-    data = figures.figure_3_data(full)
+    data = figure_3_data(full)
     data.loc[data.row == "sbl_r50", "params_measured"] = 44_000_000
     with style.figure_style():
-        (axes,) = figures.figure_3(data).axes
+        (axes,) = figure_3.draw(data).axes
     joins = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 2]
     assert len(joins) == 1
     assert joins[0][0].tolist() == [34.0, 70.4]
@@ -198,7 +201,7 @@ def test_a_measured_number_far_from_the_reported_one_is_joined_to_it(full: Evide
 
 def test_figure_3_without_records_says_so_and_draws_no_ring(nothing: Evidence) -> None:
     (axes,) = drawn("figure-3", nothing).axes
-    data = figures.figure_3_data(nothing)
+    data = figure_3_data(nothing)
     assert len(marks(axes)) == len(data) == 8
     assert "measured: no records yet" in [text.get_text() for text in axes.get_legend().get_texts()]
 
@@ -206,11 +209,11 @@ def test_figure_3_without_records_says_so_and_draws_no_ring(nothing: Evidence) -
 def test_a_stale_record_is_not_drawn(tmp_path: Path) -> None:
     older = replace(ZOO["dpn4_64"], conv2_blocks=3)
     Store(tmp_path).append(record(older, "params", 3_000_000))
-    assert figures.figure_3_data(Evidence(records_root=tmp_path)).params_measured.isna().all()
+    assert figure_3_data(Evidence(records_root=tmp_path)).params_measured.isna().all()
 
 
 def test_efficiency_has_one_mark_for_each_result_and_one_guide_for_each_cost(full: Evidence) -> None:
-    data = figures.figure_efficiency_data(full)
+    data = figure_efficiency_data(full)
     assert data.macs.notna().all()
     expected = [(x / 1e9, ap) for column in ("macs", "live_macs") for x, ap in zip(data[column], data.ap, strict=True)]
     axes = drawn("figure-efficiency", full).axes
@@ -220,7 +223,7 @@ def test_efficiency_has_one_mark_for_each_result_and_one_guide_for_each_cost(ful
 
 
 def test_efficiency_knows_the_tables_schedules_and_both_aps_of_dpn1_64(full: Evidence) -> None:
-    data = figures.figure_efficiency_data(full).set_index("subject")
+    data = figure_efficiency_data(full).set_index("subject")
     assert data.loc["dpn4_64", "tables"] == "table-2 table-4 table-6"
     assert data.loc["dpn4_32_d8", ["schedule", "label", "ap"]].tolist() == ["constant", "D = 8", 48.7]
     assert data.loc["dpn4_32_reversed", "schedule"] == "reversed"
@@ -242,7 +245,7 @@ def test_efficiency_and_layers_without_records_name_the_command(nothing: Evidenc
 
 
 def test_layers_add_up_to_the_record(full: Evidence) -> None:
-    data = figures.figure_layers_data(full)
+    data = figure_layers_data(full)
     for name, rows in data.groupby("subject"):
         columns = full.record(name, "layers").detail["columns"]
         assert rows.macs.sum() == sum(columns["macs"])
@@ -254,7 +257,7 @@ def test_layers_add_up_to_the_record(full: Evidence) -> None:
 
 
 def test_layers_bars_are_the_sums_above_and_below(full: Evidence) -> None:
-    data = figures.figure_layers_data(full)
+    data = figure_layers_data(full)
     panels = iter(drawn("figure-layers", full).axes)
     for _, rows in data.groupby("subject", sort=False):
         for axes, part in zip((next(panels), next(panels)), (rows, rows[rows.part != "all"]), strict=True):
@@ -270,11 +273,12 @@ def test_layers_bars_are_the_sums_above_and_below(full: Evidence) -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from analysis import figures, style
 from analysis.evidence import Evidence
+from analysis.figure_files import write_figure
+from analysis.figures import FIGURES
 evidence = Evidence(records_root=Path(sys.argv[1]))
-for drawing in figures.FIGURES.values():
-    style.write_figure(drawing.draw, drawing.data(evidence), drawing.id, Path(sys.argv[2]))
+for drawing in FIGURES.values():
+    write_figure(drawing.draw, drawing.data(evidence), drawing.id, Path(sys.argv[2]))
 """
 
 
@@ -290,14 +294,14 @@ def test_the_same_data_give_the_same_bytes_in_another_process_with_other_setting
         subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **settings})
         written.append({path.name: path.read_bytes() for path in sorted((tmp_path / run).iterdir())})
     suffixes = (".csv", ".dark.svg", ".pdf", ".png", ".svg")
-    assert set(written[0]) == {f"{name}{suffix}" for name in figures.FIGURES for suffix in suffixes}
+    assert set(written[0]) == {f"{name}{suffix}" for name in FIGURES for suffix in suffixes}
     assert [name for name in written[0] if written[0][name] != written[1][name]] == []
 
 
 @pytest.fixture(scope="module")
 def folder(full: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("figures")
-    style.write_figure(figures.figure_3, figures.figure_3_data(full), "figure-3", where)
+    figure_files.write_figure(figure_3.draw, figure_3_data(full), "figure-3", where)
     return where
 
 
@@ -312,16 +316,16 @@ def test_the_files_need_no_font_and_carry_no_date(folder: Path, full: Evidence) 
         assert 'id="patch_1"><path' in svg
         assert "fill: none" in svg[svg.index('id="patch_1"') :][:200]
     table = pd.read_csv(folder / "figure-3.csv")
-    assert table.params_measured.tolist() == figures.figure_3_data(full).params_measured.tolist()
+    assert table.params_measured.tolist() == figure_3_data(full).params_measured.tolist()
 
 
 def test_compacting_moves_nothing_by_more_than_a_thousandth_of_a_point() -> None:
     svg = '<a d="M 1.23456789 2\nL 3.5 -4.000061"/>\n  <use transform="scale(0.015625)" x="7.98765"/>'
-    assert style._compact(svg) == '<a d="M 1.235 2 L 3.5 -4.000"/><use transform="scale(0.015625)" x="7.988"/>'
+    assert figure_files._compact(svg) == '<a d="M 1.235 2 L 3.5 -4.000"/><use transform="scale(0.015625)" x="7.988"/>'
 
 
 def test_the_picture_holds_both_files_and_escapes_its_words(folder: Path) -> None:
-    page = style.picture_html("figure-3", folder, alt='AP "over" <params>', caption="a < b & c")
+    page = figure_files.picture_html("figure-3", folder, alt='AP "over" <params>', caption="a < b & c")
     sources = [base64.b64decode(found) for found in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)]
     assert sources == [(folder / "figure-3.dark.svg").read_bytes(), (folder / "figure-3.svg").read_bytes()]
     assert 'media="(prefers-color-scheme: dark)" srcset="data:' in page
@@ -329,22 +333,22 @@ def test_the_picture_holds_both_files_and_escapes_its_words(folder: Path) -> Non
     assert "<figcaption>a &lt; b &amp; c</figcaption>" in page
     assert 'width="335" height="264"' in page  # 3.487 by 2.75 inches, 96 pixels each
     with pytest.raises(FileNotFoundError, match="write_figure"):
-        style.picture_html("figure-4", folder, alt="", caption="")
+        figure_files.picture_html("figure-4", folder, alt="", caption="")
 
 
 def test_every_figure_is_one_column_wide_in_type_that_can_be_read(full: Evidence) -> None:
-    for figure_id in figures.FIGURES:
+    for figure_id in FIGURES:
         figure = drawn(figure_id, full)
         assert figure.get_size_inches()[0] == pytest.approx(3.487)
         assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6.5
 
 
 def test_the_alt_texts_hold_the_numbers(full: Evidence, nothing: Evidence) -> None:
-    words = {name: drawing.alt(drawing.data(full)) for name, drawing in figures.FIGURES.items()}
+    words = {name: drawing.alt(drawing.data(full)) for name, drawing in FIGURES.items()}
     assert "DPN4_64 3.3 million, AP 69.9" in words["figure-3"]
     assert "32 DPN results" in words["figure-efficiency"]
     assert "dpn4_64: conv0" in words["figure-layers"]
-    assert "not measured yet" in figures.FIGURES["figure-layers"].alt(figures.figure_layers_data(nothing))
+    assert "not measured yet" in FIGURES["figure-layers"].alt(figure_layers_data(nothing))
 
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
