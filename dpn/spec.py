@@ -11,7 +11,19 @@ from dpn import dilation
 Reading = Literal["costed", "printed"]
 """Of Table I: `printed` is the table itself, `costed` adds the 1x1 convolution that the published costs imply."""
 
-__all__ = ["DPNSpec", "ModelSpec", "Reading", "replace"]
+__all__ = [
+    "CPNSpec",
+    "DPNOnHRNetSpec",
+    "DPNSpec",
+    "HRNetSpec",
+    "HourglassSpec",
+    "MaskRCNNSpec",
+    "ModelSpec",
+    "OpenPoseSpec",
+    "Reading",
+    "SimpleBaselineSpec",
+    "replace",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +107,121 @@ class DPNSpec(ModelSpec):
         """Height and width of the maps that the modules run at, for the default input."""
         height, width = self.input_hw
         return height // (4 * self.conv2_stride), width // (4 * self.conv2_stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HRNetSpec(ModelSpec):
+    """A High-Resolution Network (Sun et al., CVPR 2019).
+
+    Attributes:
+        width: channels of the finest branch, the 32 of HRNet-W32; coarser branches have 2, 4 and 8 times as many.
+    """
+
+    family: ClassVar[str] = "hrnet"
+    stride_multiple: ClassVar[int] = 32
+
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPNOnHRNetSpec(ModelSpec):
+    """Dilation Pyramid Modules behind an HRNet, the DPN2_hrnet of Table VI.
+
+    Attributes:
+        backbone: the HRNet without its head.
+        modules: number of Dilation Pyramid Modules.
+        width: channels of the 3x3 convolutions in a module.
+        dilations: dilation radius of each block of a module, input to output.
+    """
+
+    family: ClassVar[str] = "dpn_on_hrnet"
+    stride_multiple: ClassVar[int] = 32
+
+    backbone: HRNetSpec
+    modules: int
+    width: int
+    dilations: tuple[int, ...] = dilation.pyramid()
+
+    def identity(self) -> dict[str, Any]:
+        """As every spec's; the backbone by what it is, not by its name."""
+        return super().identity() | {"backbone": self.backbone.identity()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimpleBaselineSpec(ModelSpec):
+    """SimpleBaseline, SBL: a ResNet and three transposed convolutions (Xiao et al., ECCV 2018).
+
+    Attributes:
+        depth: of the ResNet.
+    """
+
+    family: ClassVar[str] = "simple_baseline"
+    stride_multiple: ClassVar[int] = 32
+
+    depth: Literal[50, 101, 152]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HourglassSpec(ModelSpec):
+    """A stacked hourglass network (Newell et al., ECCV 2016).
+
+    Attributes:
+        stacks: number of hourglasses.
+        post_residual: whether a residual block follows each hourglass, as in the published network.
+    """
+
+    family: ClassVar[str] = "hourglass"
+    stride_multiple: ClassVar[int] = 64
+
+    stacks: int
+    post_residual: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CPNSpec(ModelSpec):
+    """A Cascaded Pyramid Network with a ResNet-50 (Chen et al., CVPR 2018).
+
+    Attributes:
+        stride_in_1x1: the ResNet's stride is on the first 1x1 convolution of a block, as in the published costs.
+        global_heads: GlobalNet's heatmaps are computed too, which only training needs.
+    """
+
+    family: ClassVar[str] = "cpn"
+    stride_multiple: ClassVar[int] = 32
+
+    stride_in_1x1: bool = True
+    global_heads: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenPoseSpec(ModelSpec):
+    """OpenPose's body network: VGG-19 and six stages of two branches (Cao et al., CVPR 2017).
+
+    `joints` counts body parts; there is one more heatmap, for the background.
+
+    Attributes:
+        limbs: pairs of parts that are joined; each has two maps, the x and y of its part affinity field.
+    """
+
+    family: ClassVar[str] = "openpose"
+    stride_multiple: ClassVar[int] = 8
+
+    limbs: int = 19
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRCNNSpec(ModelSpec):
+    """Mask R-CNN for keypoints with a ResNet-50 and a feature pyramid (He et al., ICCV 2017).
+
+    Attributes:
+        frozen_batch_norm: batch norm's four tensors are constants, as in the released networks.
+        proposals: regions that are kept after non-maximum suppression of the proposals.
+        detections: people that are kept at the end; each costs one pass of the keypoint head.
+    """
+
+    family: ClassVar[str] = "mask_rcnn"
+    stride_multiple: ClassVar[int] = 32
+
+    frozen_batch_norm: bool = True
+    proposals: int = 1000
+    detections: int = 100
