@@ -1,7 +1,9 @@
 """`python -m analysis`: report, show, explain, gallery."""
 
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import tyro
@@ -10,6 +12,7 @@ from analysis.evidence import Evidence
 from bench import cli
 from bench.store import RECORDS, RESULTS
 
+IN_GALLERY = ("figure-3", "figure-layers")
 Name = tyro.conf.Positional[str]
 Records = Annotated[Path, tyro.conf.arg(help="the folder of the records")]
 
@@ -61,15 +64,21 @@ def explain(table: Name, row: Name, column: Name, records: Records = RECORDS) ->
 
 
 def gallery(out: Path = RESULTS / "gallery") -> None:
-    """Writes the pictures that the README shows.
+    """Writes the pictures that the README shows, in light and dark.
 
     Args:
         out: where to.
     """
-    from analysis.figures import write_gallery
+    from analysis.figure_files import write_figure
+    from analysis.figures import FIGURES
 
-    for path in write_gallery(_evidence(RECORDS), out):
-        print(path)
+    evidence = _evidence(RECORDS)
+    with TemporaryDirectory() as folder:
+        for name in IN_GALLERY:
+            write_figure(FIGURES[name].draw, FIGURES[name].data(evidence), name, Path(folder))
+        out.mkdir(parents=True, exist_ok=True)
+        for picture in sorted(Path(folder).glob("*.svg")):
+            print(shutil.copy(picture, out))
 
 
 def _evidence(records: Path) -> Evidence:

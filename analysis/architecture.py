@@ -184,7 +184,7 @@ def table_fields(_: Evidence) -> Table:
         "normal": dilation.normal(),
         **{f"D = {d}": dilation.constant(d) for d in (2, 4, 6, 8)},
     }
-    rows = []
+    rows: list[Row] = []
     for name, dilations in schedules.items():
         cells = {"schedule": label(name), "eq6": label("")}
         if dilations == dilation.pyramid():

@@ -66,7 +66,7 @@ def from_print(cell: Reported) -> Cell:
 
 
 def from_record(
-    found: Found, shown: Callable[[int | float], str], *, value: Fraction | None = None, how: str = ""
+    found: Found, shown: Callable[[float | Fraction], str], *, value: Fraction | None = None, how: str = ""
 ) -> Cell:
     """A measured number that has nothing to be compared with.
 

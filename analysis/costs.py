@@ -25,7 +25,7 @@ def published_digits(evidence: Evidence) -> list[Reported]:
 
 def table_readings(evidence: Evidence) -> Table:
     """The two readings of Table I against every published digit of a DPN's cost."""
-    rows = []
+    rows: list[Row] = []
     met = dict.fromkeys(READINGS, 0)
     digits = published_digits(evidence)
     for cell in digits:

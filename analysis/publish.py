@@ -47,7 +47,7 @@ class Publisher:
 
     def figure(self, name: str) -> Shown:
         """A figure by id, in the reader's light or dark, with a line that says where its numbers come from."""
-        drawing = figures.lookup(name)
+        drawing = figures.FIGURES[name]
         data = drawing.data(self.evidence)
         folder = self._folder("figures")
         figure_files.write_figure(drawing.draw, data, name, folder)
@@ -69,6 +69,12 @@ class Publisher:
         """What was found, one sentence each."""
         return Shown(_list(answers.findings(self.evidence)))
 
+    def contradicted(self) -> Shown:
+        """The paper's statements that do not hold, folded."""
+        found = answers.contradicted(self.evidence)
+        summary = f"<summary>{len(found)} statements of the paper that do not hold</summary>"
+        return Shown(f"<details>{summary}{_list(found)}</details>")
+
     def missing(self) -> Shown:
         """What the report cannot say yet, and why."""
         return Shown(_list(answers.missing(self.evidence)))
@@ -77,7 +83,7 @@ class Publisher:
         """Machine, versions, commit and records behind the page."""
         lines = provenance.of_page(self.evidence).items()
         rows = "".join(f"<tr><th scope='row'>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in lines)
-        return Shown(f'<div class="scroll"><table class="facts">{rows}</table></div>')
+        return Shown(f'<div class="scroll facts"><table>{rows}</table></div>')
 
     def legend(self) -> Shown:
         """What the marks in the tables mean."""

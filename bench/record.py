@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 EXACT = "exact"
 """The machine of counts: parameters and multiply-adds are counted without data and are the same on every machine."""
