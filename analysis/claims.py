@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis import claims_method, claims_tables_2_3, claims_tables_4_5, claims_tables_6_7
+from analysis import claims_introduction, claims_method, claims_tables_2_3, claims_tables_4_5, claims_tables_6_7
 from analysis.cells import Cell, Column, Row, Table
 from analysis.claims_checks import ABOUT, LARGE_MARGIN, MUCH, Check, Claim, Recompute, UnavailableError
 from analysis.evidence import Evidence
@@ -26,6 +26,7 @@ VERDICTS: dict[ClaimVerdict, str] = {
 """What each verdict means."""
 
 CLAIMS: tuple[Claim, ...] = (
+    *claims_introduction.CLAIMS,
     *claims_method.CLAIMS,
     *claims_tables_2_3.CLAIMS,
     *claims_tables_4_5.CLAIMS,

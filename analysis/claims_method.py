@@ -1,11 +1,9 @@
-"""What the paper states about its method (abstract, Sections I-III, Figure 2, Table I), as claims to be checked."""
+"""What the paper states about its method (Section III, Table I), as claims to be checked."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
 from analysis.claims_checks import (
-    MUCH,
     Amount,
     Check,
     Claim,
@@ -13,102 +11,36 @@ from analysis.claims_checks import (
     figure,
     near,
     network,
-    one_unit,
     params,
     printed,
     quotient,
     reached,
     unchecked,
 )
+from analysis.claims_costs import COCO_RIVALS
 from analysis.evidence import Evidence
 from dpn import dilation
-
-COCO_RIVALS = ("hourglass8", "cpn_r50", "sbl_r50", "hrnet_w32", "hrnet_w48")
-"""The rows of Table VI that print costs and are not the paper's own."""
 
 FIGURE_LAYERS = 3
 """Layers that Figure 2 stacks."""
 
-_LAYERS = range(1, dilation.PYRAMID_LAYERS + 1)
+LAYERS = range(1, dilation.PYRAMID_LAYERS + 1)
+"""N of Eq. 6, up to the paper's module."""
+
 _HALF = Fraction(1, 2)
 
 
-def _growth(fields: Sequence[int], source: str) -> Check:
-    doubles = all(after >= 2 * before for before, after in pairwise(fields))
-    each = "each at least doubles" if doubles else "they do not double"
-    return Check(f"{source}: {', '.join(map(str, fields))}; {each}", doubles)
-
-
-def _eq6_growth(_: Evidence) -> Check:
-    return _growth([dilation.rf_pyramid(layers=n) for n in _LAYERS], "Eq. 6 for N = 1..6")
-
-
-def _counted_growth(_: Evidence) -> Check:
-    return _growth([reached(dilation.pyramid(n)) for n in _LAYERS], "pixels reached per axis for N = 1..6")
-
-
-def _modules_growth(_: Evidence) -> Check:
-    fields = [dilation.rf_of_schedule(dilation.pyramid(), modules=n) for n in (1, 2, 3, 4)]
-    return _growth(fields, "Eq. 2 for one to four modules")
-
-
-def _modules_counted(evidence: Evidence) -> Check:
-    fields = [reached(network(evidence, f"dpn{n}_64").dilations * n) for n in (1, 2, 3, 4)]
-    return _growth(fields, "pixels reached per axis in DPN1 to DPN4")
-
-
-def _complete(evidence: Evidence) -> Check:
+def complete(evidence: Evidence) -> Check:
+    """Whether every pixel of the receptive field contributes, in Figure 2 (c) and in a module of DPN4_64."""
     stacks = (dilation.pyramid(FIGURE_LAYERS), network(evidence, "dpn4_64").dilations)
     counts = [(len(stack), reached(stack), dilation.rf_of_schedule(stack)) for stack in stacks]
     text = "; ".join(f"{layers} layers: {pixels} of {rf} pixels" for layers, pixels, rf in counts)
     return Check(f"{text} per axis contribute", all(pixels == rf for _, pixels, rf in counts))
 
 
-def _as_subsampling(_: Evidence) -> Check:
-    rf, jump = 1, 1
-    for _layer in range(FIGURE_LAYERS):
-        rf, jump = dilation.rf_after_strided(rf, 3, jump), dilation.jump_after_strided(jump, 2)
-    pyramid = dilation.rf_pyramid(layers=FIGURE_LAYERS)
-    return Check(f"Eq. 6 for N = {FIGURE_LAYERS}: {pyramid}; Eqs. 3 and 4 with stride 2: {rf}", pyramid == rf)
-
-
-def _as_subsampling_counted(evidence: Evidence) -> Check:
-    # A stride spreads the taps of every later layer as a dilation does: three layers of stride 2 read at 1, 2 and 4.
-    strided = reached([2**i for i in range(FIGURE_LAYERS)])
-    pyramid = reached(network(evidence, "dpn4_64").dilations[-FIGURE_LAYERS:])
-    text = (
-        f"pixels reached per axis: {pyramid} by the last {FIGURE_LAYERS} layers of a module, {strided} by strided ones"
-    )
-    return Check(text, pyramid == strided)
-
-
-def _fewer_and_lower(evidence: Evidence) -> Check:
-    shares = []
-    for name in ("params", "gflops"):
-        rivals = column(evidence, "table-6", name, COCO_RIVALS)
-        least = min(rivals, key=lambda row: rivals[row].value)
-        shares.append((least, quotient(printed(evidence, "table-6", "dpn4_64", name), rivals[least])))
-    return _at_most_half(shares)
-
-
-def _fewer_and_lower_measured(evidence: Evidence) -> Check:
-    costs = {row: one_unit(evidence, "table-6", row) for row in COCO_RIVALS}
-    least = min(costs, key=lambda row: costs[row].value)
-    return _at_most_half([(least, quotient(one_unit(evidence, "table-6", "dpn4_64"), costs[least]))])
-
-
-def _at_most_half(shares: Sequence[tuple[str, Amount]]) -> Check:
-    text = "; ".join(f"of {row}: {share.text}" for row, share in shares)
-    return Check(text, all(share.value <= 100 * MUCH for _, share in shares))
-
-
-def _eight_times(_: Evidence) -> Check:
-    return Check("three layers of stride 2: 2^3 = 8 per axis, 64 in pixels", dilation.jump_after_strided(4, 2) == 8)
-
-
 def _linear(_: Evidence) -> Check:
     fields = [1]
-    for _layer in _LAYERS:
+    for _layer in LAYERS:
         fields.append(dilation.rf_after_convolution(fields[-1], 3))
     steps = {after - before for before, after in pairwise(fields)}
     return Check(f"Eq. 1 with k = 3: {', '.join(map(str, fields))}; steps of {sorted(steps)}", len(steps) == 1)
@@ -147,7 +79,7 @@ def _four_times_on_the_axis(_: Evidence) -> Check:
 
 
 def _eq6(_: Evidence) -> Check:
-    cases = [(k, n) for k in (2, 3, 5, 7) for n in _LAYERS]
+    cases = [(k, n) for k in (2, 3, 5, 7) for n in LAYERS]
     lines = [
         {
             k + sum((k - 1) * 2**i for i in range(1, n)),
@@ -172,7 +104,7 @@ def _table_1_dilations(evidence: Evidence) -> Check:
 
 
 def _table_1_caption(_: Evidence) -> Check:
-    same = all(2 ** (6 - i) == dilation.layer_dilation(i) for i in _LAYERS)
+    same = all(2 ** (6 - i) == dilation.layer_dilation(i) for i in LAYERS)
     return Check("Eq. 5 with N = 6 gives the same radii", same)
 
 
@@ -215,53 +147,6 @@ def _one_twentieth_measured(evidence: Evidence) -> Check:
 
 
 CLAIMS = (
-    Claim(
-        id="field-grows-multiplicatively",
-        quotation="enlarge the receptive field multiplicatively to extract high-level-semantic information",
-        place="Abstract",
-        paper=_eq6_growth,
-        measured=_counted_growth,
-        note="Read as: one more layer in a module at least doubles the field.",
-    ),
-    Claim(
-        id="avoids-gridding",
-        quotation="avoid the gridding issue of dilated convolution",
-        place="Abstract",
-        paper=unchecked("the paper gives no number"),
-        measured=_complete,
-        note="Gridding as Section III-A has it: pixels inside the receptive field that do not contribute.",
-    ),
-    Claim(
-        id="figure-2-as-subsampling",
-        quotation="It is obvious that DPM can enlarge RF multiplicatively as subsampling",
-        place="Fig. 2, caption",
-        paper=_as_subsampling,
-        measured=_as_subsampling_counted,
-    ),
-    Claim(
-        id="considerably-fewer",
-        quotation="it contains considerable fewer parameters and lower computation cost",
-        place="Sec. I",
-        paper=_fewer_and_lower,
-        measured=_fewer_and_lower_measured,
-        note="DPN4_64 against the cheapest of Table VI; considerably: at most half.",
-    ),
-    Claim(
-        id="sbl-eight-times",
-        quotation="enlarge the resolution of low-resolution high-level-semantic features by eight times",
-        place="Sec. II",
-        paper=_eight_times,
-        note="Times are counted per axis here.",
-    ),
-    Claim(
-        id="modules-grow-multiplicatively",
-        quotation="which enlarges receptive fields multiplicatively as up-sampling",
-        place="Sec. II",
-        paper=_modules_growth,
-        measured=_modules_counted,
-        note="Said of DPN, which stacks modules: inside a module the field doubles with each layer, but each further "
-        "module adds the same number of pixels.",
-    ),
     Claim(
         id="normal-grows-linearly",
         quotation="staking normal convolution layers can only increases receptive field size linearly",
@@ -317,7 +202,7 @@ CLAIMS = (
         quotation="the receptive field of DPM is complete",
         place="Sec. III-A, Fig. 2 (c)",
         paper=unchecked("the paper gives no number"),
-        measured=_complete,
+        measured=complete,
         note="Without borders; on a 32x24 map the layer of dilation 32 reads nothing but its own pixel.",
     ),
     Claim(

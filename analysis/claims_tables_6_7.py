@@ -1,7 +1,5 @@
 """What the paper states of Tables VI and VII and of Figure 3 (Section IV-C), as claims to be checked."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from analysis.claims_checks import (
@@ -10,94 +8,35 @@ from analysis.claims_checks import (
     Check,
     Claim,
     Recompute,
-    UnavailableError,
     column,
     figure,
     gap,
     listed,
     near,
-    one_unit,
     params,
     printed,
     quotient,
     unchecked,
 )
-from analysis.claims_method import COCO_RIVALS
+from analysis.claims_costs import (
+    AS_MEASURED,
+    AS_PRINTED,
+    COCO_RIVALS,
+    MPII_RIVALS,
+    ONE_UNIT,
+    PRINTED_COST,
+    PRINTED_PARAMS,
+    RECORDED_PARAMS,
+    Cost,
+    at_most,
+    each_share,
+    more_efficient,
+)
 from analysis.claims_tables_2_3 import smallest_large_margin
 from analysis.evidence import Evidence
 from bench.conventions import round_printed
 
-MPII_RIVALS = ("deepercut_r101", "sbl_r152_mpii", "mca", "jada", "pyranet", "dlcm", "pil")
 _HALF = Fraction(1, 2)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A way to read the cost of a row.
-
-    Attributes:
-        label: what it is, for the arithmetic's text.
-        read: from the evidence, a table and a row.
-        remedy: what would supply it where it is missing, before the rows' names.
-    """
-
-    label: str
-    read: Callable[[Evidence, str, str], Amount]
-    remedy: str = ""
-
-
-def _recorded(evidence: Evidence, _table: str, row: str) -> Amount:
-    return params(evidence, row)
-
-
-PRINTED_PARAMS = Cost("printed parameters", lambda evidence, table, row: printed(evidence, table, row, "params"))
-PRINTED_COST = Cost("printed cost", lambda evidence, table, row: printed(evidence, table, row, "gflops"))
-RECORDED_PARAMS = Cost("recorded parameters", _recorded, "python -m bench measure")
-ONE_UNIT = Cost("cost in Gi multiply-adds", one_unit, "python -m bench measure")
-AS_PRINTED = (PRINTED_PARAMS, PRINTED_COST)
-AS_MEASURED = (RECORDED_PARAMS, ONE_UNIT)
-
-
-def _each_share(
-    test: Callable[[Amount], bool], table: str, ours: str, rivals: Sequence[str], costs: Sequence[Cost]
-) -> Recompute:
-    """Whether our share of every rival's cost passes: one failure decides, one missing share leaves it open."""
-
-    def check(evidence: Evidence) -> Check:
-        parts: list[str] = []
-        holds: bool | None = True
-        for cost in costs:
-            known, missing = _read(evidence, table, (ours, *rivals), cost)
-            shares = {row: quotient(known[ours], known[row]) for row in rivals if ours in known and row in known}
-            if shares:
-                most = max(shares, key=lambda row: shares[row].value)
-                parts.append(f"{cost.label}: {'at most ' * (len(shares) > 1)}{shares[most].text} ({most})")
-            if missing:
-                remedy = f"; run: {cost.remedy} {' '.join(missing)}" if cost.remedy else ""
-                parts.append(f"no {cost.label} of {', '.join(missing)}{remedy}")
-            if not all(map(test, shares.values())):
-                holds = False
-            elif missing and holds:
-                holds = None
-        return Check("; ".join(parts), holds)
-
-    return check
-
-
-def _read(evidence: Evidence, table: str, rows: Sequence[str], cost: Cost) -> tuple[dict[str, Amount], list[str]]:
-    """The costs that are known, by row, and the rows of the others."""
-    known: dict[str, Amount] = {}
-    missing = []
-    for row in rows:
-        try:
-            known[row] = cost.read(evidence, table, row)
-        except UnavailableError:
-            missing.append(row)
-    return known, missing
-
-
-def _at_most(limit: Fraction) -> Callable[[Amount], bool]:
-    return lambda share: share.value <= 100 * limit
 
 
 def _about_half(share: Amount) -> bool:
@@ -143,24 +82,6 @@ def _competitive_with_w48(evidence: Evidence) -> Check:
     return Check(f"with HRNet-w48: {deficit.text}", deficit.value < smallest_large_margin(evidence).value)
 
 
-def _more_efficient(
-    table: str, score: str, ours: str, rivals: Sequence[str], cost: Cost, factor: Fraction
-) -> Recompute:
-    """Whether our score for each unit of cost is above `factor` times the best rival's."""
-
-    def check(evidence: Evidence) -> Check:
-        scores = {row: printed(evidence, table, row, score) for row in (ours, *rivals)}
-        costs = {row: cost.read(evidence, table, row) for row in scores}
-        rates = {row: scores[row].value / costs[row].value for row in scores}
-        best = max(rivals, key=lambda row: rates[row])
-        parts = (
-            f"{row} {scores[row].text} / {costs[row].text} = {round_printed(rates[row], 1)}" for row in (ours, best)
-        )
-        return Check("; ".join(parts), rates[ours] > factor * rates[best])
-
-    return check
-
-
 def _share_of_all(evidence: Evidence) -> Check:
     ours = printed(evidence, "table-7", "dpn4_64_mpii", "pckh")
     shares = [quotient(ours, rival, 3) for rival in column(evidence, "table-7", "pckh", MPII_RIVALS).values()]
@@ -198,8 +119,8 @@ CLAIMS = (
         id="cheaper-than-openpose-and-cpn",
         quotation="with significantly lower computation cost and much fewer parameters",
         place="Sec. IV-C, Table VI",
-        paper=_each_share(_at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_PRINTED),
-        measured=_each_share(_at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_MEASURED),
+        paper=each_share(at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_PRINTED),
+        measured=each_share(at_most(MUCH), "table-6", "dpn4_64", ("openpose", "cpn_r50"), AS_MEASURED),
         note=f"{_MUCH_NOTE} Table VI prints no cost of OpenPose.",
     ),
     Claim(
@@ -237,8 +158,8 @@ CLAIMS = (
         id="half-of-w48",
         quotation="with only half computation and parameters of it",
         place="Sec. IV-C, Table VI",
-        paper=_each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_PRINTED),
-        measured=_each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_MEASURED),
+        paper=each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_PRINTED),
+        measured=each_share(_about_half, "table-6", "dpn2_hrnet", ("hrnet_w48",), AS_MEASURED),
         note="Read as HRNet-w48. Half: within a tenth of it.",
     ),
     Claim(
@@ -246,8 +167,8 @@ CLAIMS = (
         quotation="the proposed DPN net achieves much better parameter efficiency than the previous state-of-the-art "
         "methods",
         place="Sec. IV-C, Fig. 3",
-        paper=_more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, PRINTED_PARAMS, 1 / MUCH),
-        measured=_more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, RECORDED_PARAMS, 1 / MUCH),
+        paper=more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, PRINTED_PARAMS, 1 / MUCH),
+        measured=more_efficient("table-6", "ap", "dpn4_64", COCO_RIVALS, RECORDED_PARAMS, 1 / MUCH),
         note="AP for each million parameters, DPN4_64; much better: more than twice the best rival's.",
     ),
     Claim(
@@ -255,8 +176,8 @@ CLAIMS = (
         quotation="our DPN net consumes less computation cost than previous methods achieving better or competitive "
         "performance",
         place="Sec. IV-C, Table VI",
-        paper=_each_share(_at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (PRINTED_COST,)),
-        measured=_each_share(_at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (ONE_UNIT,)),
+        paper=each_share(at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (PRINTED_COST,)),
+        measured=each_share(at_most(_ONE), "table-6", "dpn4_64", COCO_RIVALS, (ONE_UNIT,)),
         note="DPN4_64; DPN2_hrnet costs more than HRNet-w32 and CPN.",
     ),
     Claim(
@@ -269,8 +190,8 @@ CLAIMS = (
         id="mpii-costs-decreased",
         quotation="with parameter volume and computation cost decreased significantly",
         place="Sec. IV-C, Table VII",
-        paper=_each_share(_at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_PRINTED),
-        measured=_each_share(_at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_MEASURED),
+        paper=each_share(at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_PRINTED),
+        measured=each_share(at_most(MUCH), "table-7", "dpn4_64_mpii", MPII_RIVALS, AS_MEASURED),
         note=_MUCH_NOTE,
     ),
     Claim(
@@ -299,8 +220,8 @@ CLAIMS = (
             id=f"mpii-efficiency-{part}",
             quotation=quotation,
             place="Sec. IV-C, Table VII",
-            paper=_more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_printed, _ONE),
-            measured=_more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_measured, _ONE),
+            paper=more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_printed, _ONE),
+            measured=more_efficient("table-7", "pckh", "dpn4_64_mpii", MPII_RIVALS, as_measured, _ONE),
             note=note,
         )
         for part, quotation, as_printed, as_measured, note in (
