@@ -13,6 +13,7 @@ import torch
 
 from analysis.claims import CLAIMS, VERDICTS, Claim, audit, claims_table, verdict
 from analysis.claims_checks import Amount, UnavailableError, figure, near, reached
+from analysis.claims_tables_4_5 import decoupled_groups
 from analysis.evidence import Evidence
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record
@@ -302,6 +303,37 @@ def test_a_stated_figure_is_held_to_its_digits(value: Fraction, stated: str, hol
 def test_near_is_a_tenth_on_either_side() -> None:
     half = Fraction(1, 2)
     assert [near(Amount(Fraction(percent), ""), half) for percent in (44, 45, 55, 56)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("radii", [dilation.pyramid(), dilation.reversed_pyramid(), dilation.constant(6), (6, 4, 10)])
+def test_decoupled_groups_are_the_components_of_outputs_that_share_pixels(radii: tuple[int, ...]) -> None:
+    ring = 960  # a multiple of every divisor here, so that closing the line to a ring links nothing new
+    counted = []
+    for layer in range(1, len(radii)):
+        steps = {0}
+        for radius in radii[layer:]:
+            steps = {step + tap * radius for step in steps for tap in (-1, 0, 1)}
+        apart = {one - other for one in steps for other in steps}  # of two outputs that read one pixel
+        left, components = set(range(ring)), 0
+        while left:
+            components += 1
+            reachable = {left.pop()}
+            while reachable:
+                reachable = {(output + step) % ring for output in reachable for step in apart} & left
+                left -= reachable
+        counted.append(components**2)
+    assert decoupled_groups(radii) == counted
+
+
+def test_the_reversed_module_is_said_to_cover_all_and_to_be_wired_in_groups(measured: Evidence) -> None:
+    found, paper, wiring = findings(measured)["reversed-grids"]
+    assert found == "does not hold"
+    assert "it fails: 127 of 127 pixels" in paper
+    assert "by the wiring it holds: outputs fall into up to 1024 groups" in paper
+    assert "by the wiring it holds" in wiring
+    assert "RDPM [4, 16, 64, 256, 1024], DPM [1, 1, 1, 1, 1]" in wiring
+    (claim,) = (claim for claim in CLAIMS if claim.id == "reversed-grids")
+    assert "Same coverage, different wiring" in claim.note
 
 
 def test_pixels_reached_are_the_sums_of_signed_radii() -> None:
