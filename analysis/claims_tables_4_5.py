@@ -122,7 +122,7 @@ def decoupled_groups(radii: Sequence[int]) -> list[int]:
     """Into how many groups the outputs fall that share no pixel of the map after each layer but the last.
 
     Outputs that read a common pixel of that map are of one group, and so are those linked through others. On an
-    unbounded map these are the outputs that differ, per axis, by multiples of the later radii's greatest common divisor.
+    unbounded map they are those that differ, per axis, by multiples of the later radii's greatest common divisor.
 
     Example:
         >>> decoupled_groups((1, 2, 4)), decoupled_groups((4, 2, 1))
