@@ -1,6 +1,11 @@
 """Building blocks that several network families share."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]
+"""Makes a normalisation of so many channels, such as nn.BatchNorm2d."""
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -18,26 +23,37 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int =
 class Bottleneck(nn.Module):
     """ResNet's post-activation bottleneck, 1x1 -> 3x3 -> 1x1, with the stride and the dilation on the 3x3 convolution.
 
-    The shortcut is the identity where shapes allow it, else a 1x1 convolution with batch norm. Parameter names are
+    With `stride_in_1x1` the stride is on the first 1x1 convolution, as in the first released (caffe) ResNets. The
+    shortcut is the identity where shapes allow it, else a 1x1 convolution with batch norm. Parameter names are
     torchvision's, so that an ImageNet ResNet loads. He et al., CVPR 2016; Table I of the paper.
     """
 
     expansion = 4
 
-    def __init__(self, in_channels: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        stride_in_1x1: bool = False,
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
         super().__init__()
         out_channels = self.expansion * width
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=dilation, dilation=dilation, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        on_1x1, on_3x3 = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, on_1x1, bias=False)
+        self.bn1 = norm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, on_3x3, padding=dilation, dilation=dilation, bias=False)
+        self.bn2 = norm(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.bn3 = norm(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), norm(out_channels)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,11 +64,25 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(y)) + shortcut)  # type: ignore[no-any-return]
 
 
-def bottlenecks(in_channels: int, width: int, count: int, *, stride: int = 1) -> nn.Sequential:
-    """A ResNet stage: `count` bottlenecks, the first of which takes the stride and the change of channels."""
-    first = Bottleneck(in_channels, width, stride=stride)
-    rest = (Bottleneck(Bottleneck.expansion * width, width) for _ in range(count - 1))
-    return nn.Sequential(first, *rest)
+def bottlenecks(
+    in_channels: int,
+    width: int,
+    count: int,
+    *,
+    stride: int = 1,
+    dilations: tuple[int, int] = (1, 1),
+    stride_in_1x1: bool = False,
+    norm: Norm = nn.BatchNorm2d,
+) -> nn.Sequential:
+    """A ResNet stage: `count` bottlenecks, the first of which takes the stride and the change of channels.
+
+    `dilations` are the first block's and all others'.
+    """
+    inside, (first, others) = Bottleneck.expansion * width, dilations
+    return nn.Sequential(
+        Bottleneck(in_channels, width, stride=stride, dilation=first, stride_in_1x1=stride_in_1x1, norm=norm),
+        *(Bottleneck(inside, width, dilation=others, norm=norm) for _ in range(count - 1)),
+    )
 
 
 def init_from_scratch(net: nn.Module) -> None:
