@@ -93,6 +93,8 @@ def init_from_scratch(net: nn.Module) -> None:
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            if module.weight.is_meta:  # has no values, and torch would load its compiler, for seconds, to draw none
+                continue
             nn.init.normal_(module.weight, std=0.001)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

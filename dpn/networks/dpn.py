@@ -19,6 +19,11 @@ class DilationPyramidModule(nn.Sequential):
         super().__init__(*(Bottleneck(4 * width, width, dilation=d) for d in dilations))
 
 
+def pyramid_modules(count: int, width: int, dilations: Sequence[int]) -> nn.Sequential:
+    """`count` Dilation Pyramid Modules one after another, named from 1 as in Table I."""
+    return nn.Sequential(OrderedDict((str(n), DilationPyramidModule(width, dilations)) for n in range(1, count + 1)))
+
+
 class DPN(nn.Module):
     """Stem, ResNet-50's first stages, n Dilation Pyramid Modules and a heatmap head; attributes bear Table I's names.
 
@@ -34,9 +39,7 @@ class DPN(nn.Module):
         self.pooling = nn.MaxPool2d(3, stride=2, padding=1)
         self.conv1 = bottlenecks(64, 64, 3)
         self.conv2 = _conv2(spec)
-        self.dpm = nn.Sequential(
-            OrderedDict((str(n), DilationPyramidModule(spec.width, spec.dilations)) for n in range(1, spec.modules + 1))
-        )
+        self.dpm = pyramid_modules(spec.modules, spec.width, spec.dilations)
         costed = spec.reading == "costed"
         self.fuse = conv_bn_relu(spec.channels, spec.channels, 1) if costed else nn.Identity()
         upsample = costed or spec.conv2_stride == 2
