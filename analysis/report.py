@@ -8,9 +8,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from analysis.publish import UP
 from bench import environment
 from bench.store import RESULTS
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 REPORT = RESULTS / "report"
 CHAPTERS = ("summary", "network", "cost", "ablations", "comparison", "claims", "reproduce")
 """The notebooks in the page's order; a chapter's title is its notebook's first heading."""
@@ -66,18 +68,28 @@ def write_report(out: Path = REPORT, *, records: Path | None = None, done: Calla
         raise ReportError(f"{out} exists and is not a report; name a new or an empty folder with --out")
     with _aside(out) as folder:
         parameters = {"out": str(folder), "records": str(records.resolve()) if records else ""}
-        with ThreadPoolExecutor(max_workers=environment.cores()) as pool:
-            runs = {name: pool.submit(execute, name, folder / "notebooks", parameters) for name in CHAPTERS}
-            chapters = []
-            for name, run in runs.items():
-                chapters.append(read_chapter(name, run.result()))
-                done(name)
-        (folder / "index.html").write_text(page(chapters), encoding="utf-8")
+        (folder / "index.html").write_text(page(_chapters(folder / "notebooks", parameters, done)), encoding="utf-8")
         (folder / MARKER).write_text(json.dumps({"chapters": list(CHAPTERS)}) + "\n", encoding="utf-8")
     return out / "index.html"
 
 
-def execute(name: str, folder: Path, parameters: dict[str, str]) -> dict[str, Any]:
+def _chapters(folder: Path, parameters: dict[str, str], done: Callable[[str], None]) -> list[Chapter]:
+    """Runs all notebooks, as many at a time as there are processors, and reads them back in the page's order."""
+    # Processes, not threads: in those the notebook client leaves its event loops open.
+    with ProcessPoolExecutor(min(environment.cores(), len(CHAPTERS)), mp_context=get_context("spawn")) as pool:
+        runs = {name: pool.submit(execute, NOTEBOOKS / f"{name}.ipynb", folder, parameters) for name in CHAPTERS}
+        chapters = []
+        try:
+            for name, run in runs.items():
+                chapters.append(read_chapter(name, run.result()))
+                done(name)
+        except BaseException:  # Ctrl-C too: what has not started need not start
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return chapters
+
+
+def execute(source: Path, folder: Path, parameters: dict[str, str]) -> dict[str, Any]:
     """Runs one notebook with papermill into `folder`; returns the executed notebook.
 
     Raises:
@@ -86,7 +98,7 @@ def execute(name: str, folder: Path, parameters: dict[str, str]) -> dict[str, An
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    source, target = NOTEBOOKS / f"{name}.ipynb", folder / f"{name}.ipynb"
+    target = folder / source.name
     known = papermill.inspect_notebook(str(source))
     if unknown := sorted(set(parameters) - set(known)):
         raise ReportError(f"{source.name} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
@@ -94,7 +106,7 @@ def execute(name: str, folder: Path, parameters: dict[str, str]) -> dict[str, An
     try:
         notebook = papermill.execute_notebook(
             str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
-            cwd=str(NOTEBOOKS.parent), extra_arguments=["--log-level=ERROR"],
+            cwd=str(ROOT), extra_arguments=["--log-level=ERROR"],
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise ReportError(

@@ -52,7 +52,7 @@ def test_every_table_and_figure_stands_in_one_notebook() -> None:
 
 def test_an_unknown_parameter_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"summary\.ipynb has no parameter colour; it has out, records"):
-        execute("summary", tmp_path, {"out": "", "colour": "red"})
+        execute(NOTEBOOKS / "summary.ipynb", tmp_path, {"out": "", "colour": "red"})
     assert list(tmp_path.iterdir()) == []
 
 
