@@ -167,6 +167,7 @@ class HourglassSpec(ModelSpec):
 
     Attributes:
         stacks: number of hourglasses.
+        channels: of the maps that pass through the stacks.
         post_residual: whether a residual block follows each hourglass, as in the published network.
     """
 
@@ -174,6 +175,7 @@ class HourglassSpec(ModelSpec):
     stride_multiple: ClassVar[int] = 64
 
     stacks: int
+    channels: int = 256
     post_residual: bool = True
 
 
@@ -214,6 +216,7 @@ class MaskRCNNSpec(ModelSpec):
     """Mask R-CNN for keypoints with a ResNet-50 and a feature pyramid (He et al., ICCV 2017).
 
     Attributes:
+        input_hw: of a whole image, by default a photograph of 480x640 as the released network takes it.
         frozen_batch_norm: batch norm's four tensors are constants, as in the released networks.
         proposals: regions that are kept after non-maximum suppression of the proposals.
         detections: people that are kept at the end; each costs one pass of the keypoint head.
@@ -222,6 +225,7 @@ class MaskRCNNSpec(ModelSpec):
     family: ClassVar[str] = "mask_rcnn"
     stride_multiple: ClassVar[int] = 32
 
+    input_hw: tuple[int, int] = (800, 1088)
     frozen_batch_norm: bool = True
     proposals: int = 1000
     detections: int = 100
