@@ -1,11 +1,12 @@
 """What a notebook shows and writes: tables, figures and answers, on screen and into the report's folder."""
 
 import html
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, figure_files, figures, provenance, render, tables
+from analysis import answers, provenance, render, tables
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from bench.store import RECORDS
@@ -47,6 +48,8 @@ class Publisher:
 
     def figure(self, name: str) -> Shown:
         """A figure by id, in the reader's light or dark, with a line that says where its numbers come from."""
+        from analysis import figure_files, figures  # matplotlib takes a second that most notebooks need not spend
+
         drawing = figures.FIGURES[name]
         data = drawing.data(self.evidence)
         folder = self._folder("figures")
@@ -100,9 +103,7 @@ class Publisher:
     def _folder(self, kind: str) -> Path:
         if self.out is not None:
             return self.out / kind
-        from tempfile import mkdtemp
-
-        return Path(mkdtemp(prefix="dpn-figures-"))
+        return Path(tempfile.mkdtemp(prefix="dpn-figures-"))
 
     def _links(self, kind: str, name: str, suffixes: Iterable[str]) -> str:
         if self.out is None:

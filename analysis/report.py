@@ -6,6 +6,7 @@ Everything is written aside and moved into place at the end, so that a report th
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -95,6 +96,8 @@ def execute(source: Path, folder: Path, parameters: dict[str, str]) -> dict[str,
     Raises:
         ReportError: the notebook knows no such parameter, or a cell failed; names notebook, error and remedy.
     """
+    # jsonschema, which papermill needs, would spend two seconds on compiling a grammar of internationalised addresses.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # the documented way to make it absent
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
