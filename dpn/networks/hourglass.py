@@ -11,7 +11,6 @@ from dpn.spec import HourglassSpec
 Place = Literal["up1", "low1", "low2", "low3"]
 """Of a block in an hourglass: beside the pooled path, before, at and after what lies deeper."""
 
-CHANNELS = 256
 LEVELS = 4
 
 
@@ -81,32 +80,33 @@ class StackedHourglass(nn.Module):
     uniform within 1 / sqrt(fan in), which is Torch's start too.
 
     Args:
-        spec: number of stacks and joints.
+        spec: numbers of stacks, channels and joints.
         residual: makes every residual block from its numbers of input and output channels.
     """
 
     def __init__(self, spec: HourglassSpec, residual: Callable[[int, int], nn.Module] = Residual) -> None:
         super().__init__()
 
-        def same(*_: object) -> nn.Module:
-            return residual(CHANNELS, CHANNELS)
+        channels, stacks, passed_on = spec.channels, range(spec.stacks), range(spec.stacks - 1)
 
-        stacks, passed_on = range(spec.stacks), range(spec.stacks - 1)
+        def same(*_: object) -> nn.Module:
+            return residual(channels, channels)
+
         self.pre = nn.Sequential(
             _conv_bn_relu(3, 64, 7, stride=2),
             residual(64, 128),
             nn.MaxPool2d(2),
             residual(128, 128),
-            residual(128, CHANNELS),
+            residual(128, channels),
         )
         self.hgs = nn.ModuleList(nn.Sequential(Hourglass(LEVELS, same)) for _ in stacks)
         self.features = nn.ModuleList(
-            nn.Sequential(same() if spec.post_residual else nn.Identity(), _conv_bn_relu(CHANNELS, CHANNELS, 1))
+            nn.Sequential(same() if spec.post_residual else nn.Identity(), _conv_bn_relu(channels, channels, 1))
             for _ in stacks
         )
-        self.outs = nn.ModuleList(_conv(CHANNELS, spec.joints, 1) for _ in stacks)
-        self.merge_features = nn.ModuleList(_merge(CHANNELS) for _ in passed_on)
-        self.merge_preds = nn.ModuleList(_merge(spec.joints) for _ in passed_on)
+        self.outs = nn.ModuleList(_conv(channels, spec.joints, 1) for _ in stacks)
+        self.merge_features = nn.ModuleList(_merge(channels, channels) for _ in passed_on)
+        self.merge_preds = nn.ModuleList(_merge(spec.joints, channels) for _ in passed_on)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) -> the last stack's heatmaps (B, J, H/4, W/4); in training mode a list, all stacks'."""
@@ -141,6 +141,6 @@ def _conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int 
     )
 
 
-def _merge(in_channels: int) -> nn.Sequential:
+def _merge(in_channels: int, out_channels: int) -> nn.Sequential:
     """The 1x1 convolution with which a stack's features or heatmaps enter the next stack."""
-    return nn.Sequential(OrderedDict(conv=_conv(in_channels, CHANNELS, 1)))
+    return nn.Sequential(OrderedDict(conv=_conv(in_channels, out_channels, 1)))
