@@ -5,10 +5,33 @@ from typing import Any
 
 from torch import nn
 
+from dpn.networks.cpn import CPN
 from dpn.networks.dpn import DPN
-from dpn.spec import DPNSpec, ModelSpec
+from dpn.networks.dpn_on_hrnet import DPNOnHRNet
+from dpn.networks.hourglass import StackedHourglass
+from dpn.networks.hrnet import HRNet
+from dpn.networks.mask_rcnn import MaskRCNN
+from dpn.networks.simple_baseline import SimpleBaseline
+from dpn.spec import (
+    CPNSpec,
+    DPNOnHRNetSpec,
+    DPNSpec,
+    HourglassSpec,
+    HRNetSpec,
+    MaskRCNNSpec,
+    ModelSpec,
+    SimpleBaselineSpec,
+)
 
-_BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {DPNSpec: DPN}
+_BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
+    DPNSpec: DPN,
+    HRNetSpec: HRNet,
+    DPNOnHRNetSpec: DPNOnHRNet,
+    SimpleBaselineSpec: SimpleBaseline,
+    HourglassSpec: StackedHourglass,
+    CPNSpec: CPN,
+    MaskRCNNSpec: MaskRCNN,
+}
 
 
 def build(spec: ModelSpec) -> nn.Module:
