@@ -86,7 +86,6 @@ class StackedHourglass(nn.Module):
 
     def __init__(self, spec: HourglassSpec, residual: Callable[[int, int], nn.Module] = Residual) -> None:
         super().__init__()
-
         channels, stacks, passed_on = spec.channels, range(spec.stacks), range(spec.stacks - 1)
 
         def same(*_: object) -> nn.Module:
