@@ -5,7 +5,7 @@ from fractions import Fraction
 from analysis.cells import EMPTY, NOT_MEASURED, Cell, Column, Row, Table, compared, from_print, from_record, label
 from analysis.cost_cells import COST_NOTE, GIMACS, LIVE_NOTE, MILLION, in_millions, live_share, title
 from analysis.evidence import Evidence
-from bench.conventions import round_printed
+from bench.conventions import CONVENTIONS, round_printed
 from bench.reported import Reported
 
 READINGS = ("costed", "printed")
@@ -141,6 +141,44 @@ def table_counters(evidence: Evidence) -> Table:
         ),
         rows=tuple(rows),
         notes=("FlopCounterMode returns operations, two for each multiply-add; its total is halved here.",),
+    )
+
+
+def table_conventions(_: Evidence) -> Table:
+    """What "GFLOPs" can mean, and who means it."""
+    rows = [
+        Row(
+            convention.name,
+            {
+                "name": label(convention.name),
+                "unit": label(convention.unit),
+                "per_mac": label(str(convention.flops_per_mac)),
+                "divisor": label({1: "1", 10**9: "10^9", 2**30: "2^30"}[convention.divisor]),
+                "transposed": label(convention.transposed_at),
+                "rounding": label(convention.rounding),
+                "source": label(convention.source),
+            },
+        )
+        for convention in CONVENTIONS.values()
+    ]
+    return Table(
+        id="table-conventions",
+        title="Conventions",
+        caption="What a printed cost can mean; each measured cost names the one that it is in.",
+        columns=(
+            Column(id="name", label="Convention", align="left"),
+            Column(id="unit", label="unit", align="left", hide_on_phone=True),
+            Column(id="per_mac", label="for a multiply-add"),
+            Column(id="divisor", label="divided by"),
+            Column(id="transposed", label="deconvolutions at", align="left", hide_on_phone=True),
+            Column(id="rounding", label="rounding", align="left", hide_on_phone=True),
+            Column(id="source", label="who counts so", align="left"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "A deconvolution of stride 2 counted at its output size has four times its true multiply-adds.",
+            "Batch norm, activations, pooling, upsampling, additions and biases count nothing in any of them.",
+        ),
     )
 
 

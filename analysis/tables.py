@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from analysis import ablations, architecture, claims, comparison, costs
-from analysis.cells import Table
+from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.evidence import Evidence
 
 ALL: dict[str, Callable[[Evidence], Table]] = {
@@ -22,8 +22,38 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-stages": architecture.table_stages,
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,
+    "table-conventions": costs.table_conventions,
     "table-claims": claims.claims_table,
+    "table-agreement": lambda evidence: table_agreement(evidence),
 }
+
+STATES: tuple[State, ...] = ("match", "differs", "stale", "measured", "reported", "missing")
+
+
+def table_agreement(evidence: Evidence) -> Table:
+    """How every other table compares with print: cells by state."""
+    rows = []
+    for name, make in ALL.items():
+        if name == "table-agreement":
+            continue
+        made = make(evidence)
+        counts = made.counts()
+        if any(counts.get(state) for state in STATES):
+            shown = {s: Cell(text=str(counts.get(s, 0)), value=counts.get(s, 0), how="cells counted") for s in STATES}
+            rows.append(Row(name, {"table": label(made.title)} | shown))
+    return Table(
+        id="table-agreement",
+        title="What matches and what differs",
+        caption="Cells of each table by state: measured values that print the paper's digits, and those that do not.",
+        columns=(
+            Column(id="table", label="Table", align="left"),
+            *(Column(id=s, label=s) for s in STATES),
+        ),
+        rows=tuple(rows),
+        notes=("Only Table I to the letter differs; the other tables build the network that the costs imply.",)
+        if {row.id for row in rows if row.cells["differs"].value} == {"table-readings"}
+        else (),
+    )
 
 
 def table(name: str, evidence: Evidence) -> Table:
