@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -183,11 +184,20 @@ def _aside(out: Path) -> Iterator[Path]:
             "make room or name another folder with --out"
         ) from error
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path, seconds: float = 5) -> None:
+    """Removes a folder into which a kernel that is just being stopped may still write."""
+    deadline = time.monotonic() + seconds
+    while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
 
 
 def prepare_environment() -> None:
-    """Keeps the notebooks' kernels quick, quiet and without a debugger; they inherit it."""
+    """Keeps the notebooks' kernels quick and quiet; they inherit it."""
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
