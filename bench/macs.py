@@ -189,6 +189,11 @@ class _Where:
 
 
 class _Counter(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
+        return False
+
     def __init__(self, where: _Where) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
         self.where = where
