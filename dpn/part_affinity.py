@@ -50,7 +50,7 @@ PUBLISHED = Thresholds()
 
 
 class Peaks(NamedTuple):
-    """Local maxima of heatmaps: `part` (N,), `position` (N, 2) as x and y, `value` (N,); by part, highest first."""
+    """Local maxima of heatmaps, sorted by part: `part` (N,), `position` (N, 2) as x and y, `value` (N,)."""
 
     part: Integers
     position: Floats
@@ -117,8 +117,8 @@ def find_peaks(heatmaps: Floats, thresholds: Thresholds = PUBLISHED) -> Peaks:
     """Cells above the threshold that none of their eight neighbours exceeds, at the summit of a Gaussian through them.
 
     Of equal neighbours the first in reading order is the peak. On each axis the summit is that of the parabola through
-    the logarithms of the cell and its two neighbours, which is exact for a Gaussian; at the edge of the map, where a
-    neighbour is missing, it is the cell's middle. It is at most half a cell away.
+    the logarithms of the cell and its two neighbours, which is exact for a Gaussian, in place and in value; at the edge
+    of the map, where a neighbour is missing, it is the cell's middle. It is at most half a cell away.
 
     Args:
         heatmaps: (J, h, w).
@@ -136,9 +136,9 @@ def find_peaks(heatmaps: Floats, thresholds: Thresholds = PUBLISHED) -> Peaks:
     rank = np.arange(len(order)) - np.searchsorted(part[order], part[order])
     order = order[rank < thresholds.most]
     part, y, x, value = part[order], y[order], x[order], value[order]
-    along_x = _summit(padded[part, y + 1, x], value, padded[part, y + 1, x + 2])
-    along_y = _summit(padded[part, y, x + 1], value, padded[part, y + 2, x + 1])
-    return Peaks(part, np.stack((x + along_x, y + along_y), axis=1), value)
+    along_x, higher_by_x = _summit(padded[part, y + 1, x], value, padded[part, y + 1, x + 2])
+    along_y, higher_by_y = _summit(padded[part, y, x + 1], value, padded[part, y + 2, x + 1])
+    return Peaks(part, np.stack((x + along_x, y + along_y), axis=1), value * higher_by_x * higher_by_y)
 
 
 def score_limbs(
@@ -242,15 +242,18 @@ def _array(maps: Any) -> Floats:
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
 
 
-def _summit(before: Floats, at: Floats, after: Floats) -> Floats:
-    """Where between -1/2 and 1/2 the Gaussian through three cells, one apart, has its maximum; 0 beside the edge."""
-    low = 1e-3 * at  # lower neighbours say nothing about the place, and their logarithm may not exist
-    left, middle, right = (np.log(np.maximum(values, low)) for values in (before, at, after))
-    curvature = left - 2 * middle + right
-    inside = np.isfinite(before) & np.isfinite(after) & (curvature < 0)
-    offset = np.zeros_like(at)
-    np.divide(left - right, 2 * curvature, out=offset, where=inside)
-    return np.asarray(np.clip(offset, -0.5, 0.5))
+def _summit(before: Floats, at: Floats, after: Floats) -> tuple[Floats, Floats]:
+    """Maximum of the Gaussian through three cells, one apart: its place, from -1/2 to 1/2, and its height over `at`.
+
+    The place is 0 and the height 1 beside the edge. A neighbour below a tenth of the cell is taken for a tenth: no
+    target is so narrow, and what is smaller is mostly noise, whose logarithm need not exist.
+    """
+    left, right = (np.log(np.maximum(values / at, 0.1)) for values in (before, after))
+    inside = np.isfinite(before) & np.isfinite(after) & (left + right < 0)
+    place = np.zeros_like(at)
+    np.divide(left - right, 2 * (left + right), out=place, where=inside)
+    place = np.clip(place, -0.5, 0.5)
+    return place, np.exp((right - left) * place / 4)
 
 
 def _pairs(peaks: Peaks, skeleton: Skeleton) -> tuple[Integers, Integers, Integers]:
