@@ -11,6 +11,7 @@ from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
 from dpn.networks.mask_rcnn import MaskRCNN
+from dpn.networks.openpose import OpenPose
 from dpn.networks.simple_baseline import SimpleBaseline
 from dpn.spec import (
     CPNSpec,
@@ -20,6 +21,7 @@ from dpn.spec import (
     HRNetSpec,
     MaskRCNNSpec,
     ModelSpec,
+    OpenPoseSpec,
     SimpleBaselineSpec,
 )
 
@@ -28,6 +30,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     HRNetSpec: HRNet,
     DPNOnHRNetSpec: DPNOnHRNet,
     SimpleBaselineSpec: SimpleBaseline,
+    OpenPoseSpec: OpenPose,
     HourglassSpec: StackedHourglass,
     CPNSpec: CPN,
     MaskRCNNSpec: MaskRCNN,
