@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from analysis.evidence import Evidence
-from bench import cli
 from bench.store import RECORDS, RESULTS
+from dpn import cli
 
 IN_GALLERY = ("figure-3", "figure-layers")
 Name = tyro.conf.Positional[str]

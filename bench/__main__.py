@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench import cli, conventions, suite
+from bench import conventions, suite
 from bench.store import Store
 from bench.subject import Subject, parse_hw, resolve
+from dpn import cli
 from dpn.zoo import ZOO
 
 Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]

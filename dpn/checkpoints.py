@@ -1,23 +1,22 @@
 """Reads weights from files, safely: nothing in a file is ever executed, and a wrong file is named as what it is."""
 
-import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dpn.networks.dpn import DPN
+from dpn.backbones import BACKBONES, Backbone
 
-IMAGENET_PREFIXES: Mapping[str, str] = {
-    "conv1.": "conv0.0.",
-    "bn1.": "conv0.1.",
-    "layer1.": "conv1.",
-    "layer2.": "conv2.blocks.",
-}
-"""Where the parts of torchvision's ResNet-50 stand in a DPN (Table I: its stem and first two stages)."""
+WRAPPERS = ("best_state_dict", "state_dict")
+"""Where training programs put the weights in a larger file; the first that is there is taken."""
+
+Shape = tuple[int, ...]
 
 
 class CheckpointError(ValueError):
@@ -25,85 +24,215 @@ class CheckpointError(ValueError):
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, unwrapped from `state_dict` and freed of a `module.` prefix.
+    """The tensors of a checkpoint by name, unwrapped from `best_state_dict` or `state_dict`, without `module.` prefix.
 
     Raises:
         CheckpointError: the file is missing, cut short, holds code, or holds something else than named tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist or is not a file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
-            "save the network's state_dict() alone"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} cannot be read, it may be cut short; fetch it again ({_first(error)})"
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    content = _read(path)
+    if isinstance(content, Mapping):
+        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(f"{path} holds no state dict but a {type(content).__name__}")
+        raise CheckpointError(f"{path} holds no state dict but a {type(content).__name__}; save net.state_dict() alone")
     strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if strangers:
-        raise CheckpointError(f"{path} holds entries that are no tensors: {_some(strangers)}")
+        raise CheckpointError(
+            f"{path} holds entries that are no tensors: {some(strangers)}; save net.state_dict() alone"
+        )
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
-def load_imagenet(net: nn.Module, path: Path) -> tuple[str, ...]:
-    """Initialises a DPN's stem, conv1 and, where it has them, conv2's bottlenecks from torchvision's ResNet-50.
+def load(net: nn.Module, path: Path) -> None:
+    """Loads the weights of a whole network, all of them; nothing changes when the file does not fit.
 
-    Later stages and the classifier in the file are ignored; the rest of the network keeps its values, and nothing
-    changes when the file does not fit.
+    Takes the files that authors released and those of their training programs; counts of batches, which the oldest
+    files lack, may be missing.
 
-    Args:
-        net: a `DPN`; width 32 has no bottlenecks in conv2, so that only the stem and conv1 are loaded.
-        path: a torchvision-named file such as resnet50-19c8e357.pth.
+    Raises:
+        CheckpointError: the file cannot be used, or is not this network's.
+    """
+    found = check(net, path)
+    own = net.state_dict()
+    net.load_state_dict({name: found.get(name, own[name]) for name in own}, strict=True)
+
+
+def check(net: nn.Module, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file under the network's names, all that it needs; the network may be on the meta device.
+
+    Raises:
+        CheckpointError: the file cannot be used, or is not this network's.
+    """
+    found = read_state_dict(path)
+    comparison = compare(net, found)
+    if comparison.fits:
+        return renamed(net, found)
+    kind = type(net).__name__
+    remedies = [f"python -m dpn checkpoint {path} says which network the file fits"]
+    if comparison.joints:
+        remedies = [f"build the network for {comparison.joints[0]} joints"]
+        if fits_as_backbone(net, found):
+            remedies.append("or take its backbone alone with load_backbone")
+    raise CheckpointError(f"{path} does not fit this {kind}: {comparison.summary()}; {', '.join(remedies)}")
+
+
+def load_backbone(net: nn.Module, path: Path) -> tuple[str, ...]:
+    """Loads the part of a network that ImageNet files have (`dpn.backbones`), completely or not at all.
+
+    Takes ImageNet files with their authors' names, resnet50-19c8e357.pth or hrnet_w32-36af842e.pth, and, where the
+    names agree, files of whole pose networks, be it for other joints. What else is in the file, such as a classifier,
+    is ignored; the rest of the network keeps its values.
 
     Returns:
         The names in the network that were loaded.
 
     Raises:
-        CheckpointError: the file cannot be used, lacks a weight that the network needs, or has one of another shape.
-        TypeError: the network is no DPN.
+        CheckpointError: the file cannot be used, lacks a weight that the backbone needs, has one of another shape, or
+            is of a deeper backbone.
+        TypeError: no backbone is known for such a network.
     """
-    if not isinstance(net, DPN):
-        raise TypeError(f"ResNet-50 weights belong into a DPN, not into a {type(net).__name__}")
-    found = {_renamed(name): tensor for name, tensor in read_state_dict(path).items()}
-    own = net.state_dict()
-    wanted = [name for name in own if name.startswith(tuple(IMAGENET_PREFIXES.values()))]
-    missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
-    if missing:
+    backbone, kind = BACKBONES.get(type(net)), type(net).__name__
+    if backbone is None:
+        known = ", ".join(known.__name__ for known in BACKBONES)
+        raise TypeError(f"no backbone is known for a {kind}, only for {known}; see dpn/backbones.py")
+    part, comparison = _backbone_part(backbone, net, read_state_dict(path))
+    if not comparison.fits:
+        raise CheckpointError(f"{path} is no backbone of this {kind}: {comparison.summary()}; use {backbone.source}")
+    net.load_state_dict(part, strict=False)
+    return tuple(part)
+
+
+def fits_as_backbone(net: nn.Module, found: Mapping[str, Tensor]) -> bool:
+    """Whether `load_backbone` would take this state dict."""
+    backbone = BACKBONES.get(type(net))
+    return backbone is not None and _backbone_part(backbone, net, found)[1].fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A file's tensors held against a network's; counts of batches take no part in it.
+
+    Attributes:
+        matching: number of names that both have in the same shape.
+        missing: names that only the network has.
+        unexpected: names that only the file has.
+        misshapen: shape in the file and in the network, of names that both have.
+    """
+
+    matching: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    misshapen: Mapping[str, tuple[Shape, Shape]]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the file has what the network needs, and nothing else."""
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    @property
+    def joints(self) -> tuple[int, int] | None:
+        """Joints of the file and of the network, when their number is all that differs.
+
+        Then every shape that differs does so on one axis, everywhere in the same way, and a vector is among them: the
+        head's bias. (Another width differs on two axes inside, another number of input channels in no vector.)
+        """
+        pairs = set()
+        for theirs, ours in self.misshapen.values():
+            differing = [pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]]
+            if len(theirs) != len(ours) or len(differing) != 1:
+                return None
+            pairs.add(differing[0])
+        vector = any(len(ours) == 1 for _, ours in self.misshapen.values())
+        return pairs.pop() if vector and len(pairs) == 1 and not self.missing and not self.unexpected else None
+
+    def summary(self) -> str:
+        """What differs, in one line."""
+        if self.joints:
+            return "it was made for {} joints, the network has {}".format(*self.joints)
+        said = [
+            f"{len(names)} {what} ({some(list(names))})"
+            for what, names in (("missing", self.missing), ("unexpected", self.unexpected))
+            if names
+        ]
+        if self.misshapen:
+            shapes = [f"{name} {theirs} instead of {ours}" for name, (theirs, ours) in self.misshapen.items()]
+            said.append(f"{len(shapes)} of another shape ({some(shapes, most=1)})")
+        return ", ".join(said) or "nothing differs"
+
+
+def compare(net: nn.Module, found: Mapping[str, Tensor]) -> Comparison:
+    """Holds a state dict against a network's, on whatever device."""
+    return _compare(net.state_dict(), renamed(net, found))
+
+
+def renamed(net: nn.Module, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the names that the network gives it before loading, where it accepts more than its own."""
+    state = dict(found)
+    for path, module in net.named_modules():
+        for hook in module._load_state_dict_pre_hooks.values():
+            hook(state, f"{path}." if path else "", {}, True, [], [], [])
+    return state
+
+
+def _backbone_part(
+    backbone: Backbone, net: nn.Module, found: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Comparison]:
+    """What of a state dict belongs into the network's backbone, by the network's names, and how that fits.
+
+    Nothing is asked for a part of the file that the network does not have at all.
+    """
+    own = {name: tensor for name, tensor in net.state_dict().items() if name.startswith(tuple(backbone.parts.values()))}
+    theirs = {}
+    for name, tensor in found.items():
+        part = next((part for part in backbone.parts if name.startswith(part)), None)
+        if part and not name.startswith(backbone.unused):
+            ours = backbone.parts[part]
+            if any(known.startswith(ours) for known in own):
+                theirs[ours + name.removeprefix(part)] = tensor
+    return {name: theirs[name] for name in own if name in theirs}, _compare(own, theirs)
+
+
+def _compare(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Comparison:
+    needed = {name: tuple(tensor.shape) for name, tensor in own.items() if not _is_count(name)}
+    given = {name: tuple(tensor.shape) for name, tensor in found.items() if not _is_count(name)}
+    misshapen = {name: (given[name], shape) for name, shape in needed.items() if given.get(name, shape) != shape}
+    return Comparison(
+        matching=len(needed.keys() & given.keys()) - len(misshapen),
+        missing=tuple(name for name in needed if name not in given),
+        unexpected=tuple(name for name in given if name not in needed),
+        misshapen=misshapen,
+    )
+
+
+def _is_count(name: str) -> bool:
+    """Batch norm's count of batches, which old files and frozen layers lack, and which inference does not read."""
+    return name.endswith("num_batches_tracked")
+
+
+def _read(path: Path) -> object:
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
+            warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is not torchvision's ResNet-50: nothing in it for {_some(missing)}; "
-            "use resnet50-19c8e357.pth or a file with its names"
-        )
-    loaded = {name: found[name] for name in wanted if name in found}
-    for name, tensor in loaded.items():
-        if tensor.shape != own[name].shape:
-            shapes = f"{tuple(tensor.shape)}, the network needs {tuple(own[name].shape)}"
-            raise CheckpointError(f"{path} is not torchvision's ResNet-50: {name} has the shape {shapes}")
-    net.load_state_dict(loaded, strict=False)
-    return tuple(loaded)
+            f"{path} is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
+            "fetch it again, or save net.state_dict() alone"
+        ) from error
+    except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
+        first = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read, it may be cut short; fetch it again ({first})") from error
 
 
-def _renamed(name: str) -> str | None:
-    """A torchvision name as the DPN's, or None for a part that a DPN does not have."""
-    for theirs, ours in IMAGENET_PREFIXES.items():
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    return None
+def _numbers() -> list[Any]:
+    """Plain numbers of numpy, beside torch's own safe types: the HRNet trainer keeps the best AP as one."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
 
 
-def _some(names: list[str], most: int = 3) -> str:
+def some(names: list[str], most: int = 3) -> str:
+    """The first of these names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,15 +1,79 @@
-"""ImageNet weights reach the right places, and no wrong or hostile file does anything but raise one error."""
+"""Weights reach the right places, and no wrong or hostile file does anything but raise one line."""
 
 import pickle
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from dpn import __main__ as command
+from dpn import cli
 from dpn.build import build
-from dpn.checkpoints import CheckpointError, load_imagenet, read_state_dict
+from dpn.checkpoints import CheckpointError, check, compare, load, load_backbone, read_state_dict
+from dpn.identify import identify
+from dpn.spec import CPNSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, MaskRCNNSpec, ModelSpec, SimpleBaselineSpec, replace
 from dpn.zoo import ZOO
+
+ROOT = Path(__file__).resolve().parents[2]
+HRNET = HRNetSpec(name="hrnet", width=2)
+ON_HRNET = DPNOnHRNetSpec(name="on_hrnet", backbone=HRNET, modules=1, width=2, dilations=(2, 1))
+DPN = DPNSpec(name="dpn", modules=1, width=2, dilations=(2, 1), conv2_blocks=0)
+SBL = SimpleBaselineSpec(name="sbl", depth=50)
+NETWORKS = {
+    "hrnet": HRNET,
+    "hrnet_large": replace(HRNET, input_hw=(384, 288)),
+    "hrnet_wide": replace(HRNET, width=3),
+    "on_hrnet": ON_HRNET,
+    "dpn": DPN,
+    "sbl": SBL,
+}
+
+
+def on_meta(spec: ModelSpec) -> nn.Module:
+    with torch.device("meta"):
+        return build(spec)
+
+
+@cache
+def entries(spec: ModelSpec) -> dict[str, Tensor]:
+    return on_meta(spec).state_dict()
+
+
+def weights(spec: ModelSpec) -> dict[str, Tensor]:
+    """The names and shapes of a network with random values."""
+    g = torch.Generator().manual_seed(0)
+    return {
+        name: torch.rand(tensor.shape, generator=g) if tensor.is_floating_point() else torch.tensor(7)
+        for name, tensor in entries(spec).items()
+    }
+
+
+def saved(content: object, path: Path, **options: Any) -> Path:
+    torch.save(content, path, **options)
+    return path
+
+
+def one_line(error: BaseException) -> str:
+    (line,) = str(error).splitlines()
+    return line
+
+
+def unchanged(net: nn.Module, before: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def copied(net: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in net.state_dict().items()}
 
 
 def batch_norm(name: str, channels: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -44,11 +108,122 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return path, state
 
 
+# Whole networks
+
+Form = Callable[[dict[str, Tensor]], object]
+FORMS: dict[str, Form] = {
+    "bare": lambda state: state,
+    "ordered": OrderedDict,
+    "state_dict": lambda state: {"state_dict": state, "epoch": 3},
+    "module.": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "best of a run": lambda state: {
+        "epoch": 210,
+        "model": "pose_hrnet",
+        "state_dict": {f"module.{name}": tensor + 1 for name, tensor in state.items()},
+        "best_state_dict": state,
+        "perf": np.float64(0.74),
+        "optimizer": {"state": {0: {"step": 5, "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 1e-3}]},
+    },
+    "parameters": lambda state: {
+        name: nn.Parameter(tensor) if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    },
+}
+
+
+@pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_form_of_a_file_loads(form: Form, new_format: bool, tmp_path: Path) -> None:
+    state = weights(HRNET)
+    path = saved(form(state), tmp_path / "net.pth", _use_new_zipfile_serialization=new_format)
+    net = build(HRNET)
+    load(net, path)
+    assert unchanged(net, state)
+
+
+def test_a_number_that_numpy_1_wrote(tmp_path: Path) -> None:
+    state = weights(HRNET)
+    content = {"state_dict": state, "perf": np.float64(0.74)}
+    path = saved(content, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
+    assert b"cnumpy.core.multiarray\n" in path.read_bytes()
+    assert read_state_dict(path).keys() == state.keys()
+
+
+def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
+    state = weights(HRNET)
+    old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    assert len(old) < len(state)
+    net = build(HRNET)
+    load(net, saved(old, tmp_path / "old.pth"))
+    assert unchanged(net, old | {name: torch.tensor(0) for name in state if name not in old})
+
+
+@pytest.mark.parametrize("spec", [HRNET, ON_HRNET, DPN, SBL], ids=lambda spec: spec.name)
+def test_another_number_of_joints_is_called_that(spec: ModelSpec, tmp_path: Path) -> None:
+    path = saved(weights(replace(spec, joints=16)), tmp_path / "mpii.pth")
+    net = on_meta(spec)
+    with pytest.raises(
+        CheckpointError, match=r"mpii\.pth does not fit this \w+: .*16 joints, the network has 17; build"
+    ):
+        check(net, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state | {"extra.weight": torch.zeros(1)}, r"1 unexpected \(extra\.weight\)"),
+        (lambda state: {k: v for k, v in state.items() if "conv2" not in k}, r"\d+ missing \(conv2\.weight, .* more\)"),
+        (
+            lambda state: state | {"conv1.weight": torch.zeros(64, 1, 3, 3)},
+            r"1 of another shape \(conv1\.weight \(64, 1,",
+        ),
+        (lambda _: weights(replace(HRNET, width=3)), r"of another shape \(.* and \d+ more\); python -m dpn checkpoint"),
+        (lambda _: weights(DPN), r"missing .* unexpected"),
+    ],
+)
+def test_the_wrong_network_changes_nothing(change: Form, said: str, tmp_path: Path) -> None:
+    path = saved(change(weights(HRNET)), tmp_path / "other.pth")
+    net = build(HRNET)
+    before = copied(net)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        load(net, path)
+    assert one_line(caught.value).startswith(f"{path} does not fit this HRNet: ")
+    assert "joints" not in str(caught.value)
+    assert unchanged(net, before)
+
+
+class Renaming(nn.Module):
+    """Accepts other names than its own when it is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(2, 1)
+        self.register_load_state_dict_pre_hook(self.rename)
+
+    @staticmethod
+    def rename(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+        for name in [name for name in state if name.startswith(f"{prefix}old.")]:
+            state[name.replace("old.", "inner.")] = state.pop(name)
+
+
+def test_names_that_a_network_translates(tmp_path: Path) -> None:
+    state = {"part.old.weight": torch.ones(1, 2), "part.old.bias": torch.ones(1)}
+    net = nn.Module()
+    net.part = Renaming()
+    load(net, saved(state, tmp_path / "old.pth"))
+    assert net.part.inner.bias == 1
+    assert set(state) == {"part.old.weight", "part.old.bias"}
+    assert compare(net, {"part.new.weight": torch.ones(1, 2)}).unexpected == ("part.new.weight",)
+
+
+# Backbones
+
+
 def test_every_backbone_weight_arrives_in_its_place(imagenet: tuple[Path, dict[str, Tensor]]) -> None:
     path, state = imagenet
     net = build(ZOO["dpn1_64"])
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    loaded = load_imagenet(net, path)
+    loaded = load_backbone(net, path)
     after = net.state_dict()
     expected = {
         "conv0.0.weight": "conv1.weight",
@@ -67,18 +242,118 @@ def test_every_backbone_weight_arrives_in_its_place(imagenet: tuple[Path, dict[s
 
 
 def test_width_32_takes_the_stem_and_conv1(imagenet: tuple[Path, dict[str, Tensor]]) -> None:
-    loaded = load_imagenet(build(ZOO["dpn1_32"]), imagenet[0])
+    loaded = load_backbone(build(ZOO["dpn1_32"]), imagenet[0])
     assert len(loaded) == 5 + 50
     assert {name.split(".")[0] for name in loaded} == {"conv0", "conv1"}
 
 
-def test_wrapped_files_load_too(imagenet: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+def test_a_resnet_goes_into_simple_baseline_without_its_classifier(imagenet: tuple[Path, dict[str, Tensor]]) -> None:
     path, state = imagenet
-    wrapped = tmp_path / "checkpoint.pth"
-    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}, "epoch": 3}, wrapped)
-    plain, unwrapped = read_state_dict(path), read_state_dict(wrapped)
-    assert plain.keys() == unwrapped.keys()
-    assert all(torch.equal(plain[name], unwrapped[name]) for name in plain)
+    net = build(SBL)
+    before = copied(net)
+    loaded = load_backbone(net, path)
+    after = net.state_dict()
+    assert set(loaded) == {name for name in state if not name.startswith("fc.")}
+    assert all(torch.equal(after[name], state[name]) for name in loaded)
+    untouched = [name for name in after if name not in loaded and not name.endswith("num_batches_tracked")]
+    assert {name.split(".")[0] for name in untouched} == {"deconv_layers", "final_layer"}
+    assert all(torch.equal(after[name], before[name]) for name in untouched)
+
+
+@pytest.mark.parametrize(
+    ("spec", "prefix"),
+    [(CPNSpec(name="cpn"), "resnet."), (MaskRCNNSpec(name="mask_rcnn"), "backbone.body.")],
+    ids=["cpn", "mask_rcnn"],
+)
+def test_other_networks_on_a_resnet(spec: ModelSpec, prefix: str, imagenet: tuple[Path, dict[str, Tensor]]) -> None:
+    path, state = imagenet
+    net = build(spec)
+    loaded = load_backbone(net, path)
+    after = net.state_dict()
+    assert {name.removeprefix(prefix) for name in loaded} == {name for name in state if not name.startswith("fc.")}
+    assert all(torch.equal(after[name], state[name.removeprefix(prefix)]) for name in loaded)
+    counts = {name for name in after if name.startswith(prefix)} - set(loaded)
+    assert all(name.endswith("num_batches_tracked") for name in counts)
+
+
+def hrnet_classifier(spec: HRNetSpec) -> dict[str, Tensor]:
+    """An ImageNet HRNet's file: the pose network's, all fusions of the last module, and heads of other names."""
+    c = spec.width
+    state = {name: tensor for name, tensor in weights(spec).items() if not name.startswith("final_layer")}
+    return state | {
+        "stage4.2.fuse_layers.1.0.0.0.weight": torch.rand(2 * c, c, 3, 3),
+        "stage4.2.fuse_layers.3.2.0.1.running_var": torch.rand(8 * c),
+        "incre_modules.0.0.conv1.weight": torch.rand(32, c, 1, 1),
+        "downsamp_modules.0.0.weight": torch.rand(256, 128, 3, 3),
+        "final_layer.0.weight": torch.rand(2048, 1024, 1, 1),
+        "classifier.weight": torch.rand(10, 2048),
+    }
+
+
+def test_hrnets_imagenet_file(tmp_path: Path) -> None:
+    state = hrnet_classifier(HRNET)
+    path = saved(state, tmp_path / "hrnet.pth")
+    for spec, prefix, head in ((HRNET, "", "final_layer"), (ON_HRNET, "backbone.", "heatmap")):
+        net = build(spec)
+        before = copied(net)
+        loaded = load_backbone(net, path)
+        after = net.state_dict()
+        assert all(torch.equal(after[name], state[name.removeprefix(prefix)]) for name in loaded)
+        rest = {name.split(".")[0] for name in after if name not in loaded}
+        assert rest == ({head} if spec is HRNET else {head, "transition", "dpm", "fuse"})
+        assert torch.equal(after[f"{head}.weight"], before[f"{head}.weight"])
+
+
+def test_a_pose_file_for_other_joints_gives_its_backbone(tmp_path: Path) -> None:
+    state = weights(replace(HRNET, joints=16))
+    net = build(HRNET)
+    loaded = load_backbone(net, saved(state, tmp_path / "mpii.pth"))
+    assert set(state) - set(loaded) == {"final_layer.weight", "final_layer.bias"}
+
+
+def without(state: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if not name.startswith(part)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "content", "message"),
+    [
+        (DPN, lambda: {"backbone.conv1.weight": torch.zeros(1)}, r"missing \(conv0\.0\.weight"),
+        (
+            DPN,
+            lambda: resnet50_by_hand() | {"conv1.weight": torch.zeros(64, 3, 3, 3)},
+            r"conv0\.0\.weight \(64, 3, 3, 3\)",
+        ),
+        (SBL, lambda: without(resnet50_by_hand(), "layer4.2.bn3"), r"4 missing \(layer4\.2\.bn3.*resnet50-19c8e357"),
+        (SBL, lambda: resnet50_by_hand() | {"layer3.6.conv1.weight": torch.zeros(1)}, r"1 unexpected \(layer3\.6"),
+        (
+            HRNET,
+            lambda: without(hrnet_classifier(HRNET), "transition2"),
+            r"missing \(transition2\.2\.0.*hrnet_w32-36af842e",
+        ),
+        (ON_HRNET, lambda: hrnet_classifier(replace(HRNET, width=3)), r"of another shape .* instead of"),
+        (HRNET, lambda: {"state_dict": {"fc.weight": torch.zeros(1)}}, r"missing"),
+    ],
+    ids=["DPN names", "DPN shape", "SBL missing", "SBL deeper", "HRNet missing", "HRNet wider", "HRNet nothing"],
+)
+def test_other_backbones_change_nothing(
+    spec: ModelSpec, content: Callable[[], object], message: str, tmp_path: Path
+) -> None:
+    path = saved(content(), tmp_path / "other.pth")
+    net = build(spec)
+    before = copied(net)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_backbone(net, path)
+    assert one_line(caught.value).startswith(f"{path} is no backbone of this ")
+    assert unchanged(net, before)
+
+
+def test_a_network_without_known_backbone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"no backbone is known for a Linear, only for DPN, .*HRNet"):
+        load_backbone(nn.Linear(1, 1), tmp_path / "none.pth")
+
+
+# Bad files
 
 
 class Hostile:
@@ -91,21 +366,69 @@ class Hostile:
         return Path.touch, (self.target,)
 
 
-def test_code_in_a_file_is_not_executed(tmp_path: Path) -> None:
-    trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
+def pickled(content: object, path: Path) -> None:
     with path.open("wb") as file:
-        pickle.dump({"weight": Hostile(trap)}, file)
-    with pytest.raises(CheckpointError, match=r"hostile\.pth.*never loaded"):
-        read_state_dict(path)
+        pickle.dump(content, file)
+
+
+WRITERS: dict[str, Callable[[object, Path], object]] = {
+    "pickle": pickled,
+    "zip": saved,
+    "legacy": lambda content, path: saved(content, path, _use_new_zipfile_serialization=False),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_code_in_a_file_is_not_executed(write: Callable[[object, Path], object], tmp_path: Path) -> None:
+    trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
+    write({"state_dict": weights(HRNET), "optimizer": Hostile(trap)}, path)
+    for use in (read_state_dict, lambda file: load(build(HRNET), file), lambda file: identify(file, NETWORKS)):
+        with pytest.raises(CheckpointError, match=r"hostile\.pth.*never loaded") as caught:
+            use(path)
+        assert one_line(caught.value)
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("keep", [0, 10, 2_000, 50_000])
-def test_a_truncated_file_is_named(keep: int, imagenet: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
-    short = tmp_path / "short.pth"
-    short.write_bytes(imagenet[0].read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"short\.pth"):
-        read_state_dict(short)
+def test_the_trap_works(tmp_path: Path) -> None:
+    trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
+    pickled(Hostile(trap), path)
+    pickle.loads(path.read_bytes())
+    assert trap.exists()
+
+
+@pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("keep", [0, 10, 2_000, -1])
+def test_a_truncated_file_is_named(keep: int, new_format: bool, tmp_path: Path) -> None:
+    path = saved(weights(HRNET), tmp_path / "short.pth", _use_new_zipfile_serialization=new_format)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"short\.pth .*fetch it again") as caught:
+        read_state_dict(path)
+    assert one_line(caught.value)
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[bytes]]:
+    path = tmp_path_factory.mktemp("bytes") / "file.pth"
+    content = {"state_dict": {"a.weight": torch.rand(2, 3), "a.bias": torch.rand(2)}, "perf": np.float64(1)}
+    return path, [saved(content, path, _use_new_zipfile_serialization=new).read_bytes() for new in (True, False)]
+
+
+@given(data=st.data())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_bytes_are_read_or_refused(small_files: tuple[Path, list[bytes]], data: st.DataObject) -> None:
+    path, files = small_files
+    content = bytearray(data.draw(st.sampled_from(files)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        state = read_state_dict(path)
+    except CheckpointError as error:
+        said, state = one_line(error), {}
+    else:
+        said = str(path)
+    assert said.startswith(str(path))
+    assert all(isinstance(tensor, Tensor) for tensor in state.values())
 
 
 @pytest.mark.parametrize(
@@ -113,24 +436,107 @@ def test_a_truncated_file_is_named(keep: int, imagenet: tuple[Path, dict[str, Te
     [
         ({"weight": 3}, "no tensors: weight"),
         ({}, "no state dict"),
+        ({"state_dict": {}}, "no state dict but a dict"),
         ([torch.zeros(1)], "no state dict but a list"),
-        ({"backbone.conv1.weight": torch.zeros(1)}, "nothing in it for conv0.0.weight"),
-        (resnet50_by_hand() | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, r"conv0\.0\.weight has the shape"),
+        (torch.zeros(1), "no state dict but a Tensor"),
     ],
 )
-def test_other_files_change_nothing(content: object, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "other.pth"
-    torch.save(content, path)
-    net = build(ZOO["dpn1_32"])
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+def test_files_of_something_else(content: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=message) as caught:
-        load_imagenet(net, path)
-    assert str(path) in str(caught.value)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+        read_state_dict(saved(content, tmp_path / "other.pth"))
+    assert str(tmp_path / "other.pth") in one_line(caught.value)
 
 
-def test_a_missing_file_and_another_network(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not exist"):
-        read_state_dict(tmp_path / "none.pth")
-    with pytest.raises(TypeError, match="not into a Linear"):
-        load_imagenet(nn.Linear(1, 1), tmp_path / "none.pth")
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.pth", tmp_path):
+        with pytest.raises(CheckpointError, match="does not exist"):
+            read_state_dict(path)
+
+
+# What is this file?
+
+
+def test_identify_a_whole_network(tmp_path: Path) -> None:
+    state = weights(HRNET)
+    found = identify(saved(state, tmp_path / "net.pth"), NETWORKS)
+    assert found.exactly == ("hrnet", "hrnet_large")
+    assert found.as_backbone == ("on_hrnet",)
+    assert found.nearly == {}
+    assert found.tensors == len(state)
+    assert found.values == sum(tensor.numel() for tensor in state.values())
+    assert "fits exactly: hrnet, hrnet_large\nfits as a backbone: on_hrnet" in str(found)
+
+
+def test_identify_another_number_of_joints(tmp_path: Path) -> None:
+    found = identify(saved(weights(replace(HRNET, joints=16)), tmp_path / "net.pth"), NETWORKS)
+    assert found.exactly == ()
+    assert found.as_backbone == ("hrnet", "hrnet_large", "on_hrnet")
+    nearest, *_ = found.nearly.items()
+    assert nearest == ("hrnet, hrnet_large", "it was made for 16 joints, the network has 17")
+
+
+def test_identify_an_imagenet_file(imagenet: tuple[Path, dict[str, Tensor]]) -> None:
+    found = identify(imagenet[0], NETWORKS)
+    assert (found.exactly, found.as_backbone) == ((), ("dpn", "sbl"))
+    assert found.nearly["sbl"].startswith("17 missing (deconv_layers.0.weight, ")
+    assert found.nearly["sbl"].endswith(", 2 unexpected (fc.weight, fc.bias)")
+    assert "on_hrnet" not in found.nearly
+
+
+def test_identify_says_what_is_missing(tmp_path: Path) -> None:
+    state = without(weights(DPN), "fuse.1.") | {"extra.weight": torch.zeros(1)}
+    found = identify(saved(state, tmp_path / "net.pth"), NETWORKS)
+    assert (found.exactly, found.as_backbone) == ((), ())
+    assert found.nearly == {"dpn": "4 missing (fuse.1.weight, fuse.1.bias, fuse.1.running_mean and 1 more), "
+                            "1 unexpected (extra.weight)"}  # fmt: skip
+
+
+def test_identify_a_stranger(tmp_path: Path) -> None:
+    found = identify(saved({"weight": torch.zeros(1)}, tmp_path / "net.pth"), NETWORKS)
+    assert (found.exactly, found.as_backbone, dict(found.nearly)) == ((), (), {})
+    assert "fits no network" in str(found)
+
+
+# The command line
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(command, "ZOO", NETWORKS | {"dpn1_32": ZOO["dpn1_32"]})
+    monkeypatch.setattr(sys, "argv", ["python -m dpn", "checkpoint", *arguments])
+    with pytest.raises(SystemExit) as done:
+        cli.run("python -m dpn", "", {"checkpoint": command.checkpoint})
+    return int(str(done.value.code))
+
+
+def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    hrnet, dpn, stranger = (
+        str(saved(content, tmp_path / f"{name}.pth"))
+        for name, content in (
+            ("hrnet", weights(HRNET)), ("dpn", weights(ZOO["dpn1_32"])), ("stranger", {"x": torch.zeros(1)})
+        )
+    )  # fmt: skip
+    assert run(monkeypatch, hrnet) == 0
+    assert "fits exactly: hrnet, hrnet_large" in capsys.readouterr().out
+    assert run(monkeypatch, dpn, "--network", "dpn1_32") == 0
+    assert capsys.readouterr().out == f"{dpn} fits dpn1_32 exactly\n"
+    for arguments, part in (
+        ((dpn, "--network", "dpn4_32_mpii"), "does not fit this DPN"),
+        ((dpn, "--network", "dpn1_33"), "the nearest names are"),
+        ((stranger,), "fits no network"),
+    ):
+        assert run(monkeypatch, *arguments) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert part in line
+
+
+def test_a_hostile_file_at_the_command_line(tmp_path: Path) -> None:
+    trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
+    pickled({"weight": Hostile(trap)}, path)
+    done = subprocess.run(
+        [sys.executable, "-m", "dpn", "checkpoint", str(path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {path} is no file of plain tensors")
+    assert not trap.exists()
