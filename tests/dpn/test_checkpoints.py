@@ -133,15 +133,15 @@ FORMS: dict[str, Form] = {
 @pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_every_form_of_a_file_loads(form: Form, new_format: bool, tmp_path: Path) -> None:
-    state = weights(HRNET)
+    state = weights(DPN)
     path = saved(form(state), tmp_path / "net.pth", _use_new_zipfile_serialization=new_format)
-    net = build(HRNET)
+    net = build(DPN)
     load(net, path)
     assert unchanged(net, state)
 
 
 def test_a_number_that_numpy_1_wrote(tmp_path: Path) -> None:
-    state = weights(HRNET)
+    state = weights(DPN)
     content = {"state_dict": state, "perf": np.float64(0.74)}
     path = saved(content, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
@@ -150,10 +150,10 @@ def test_a_number_that_numpy_1_wrote(tmp_path: Path) -> None:
 
 
 def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
-    state = weights(HRNET)
+    state = weights(DPN)
     old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     assert len(old) < len(state)
-    net = build(HRNET)
+    net = build(DPN)
     load(net, saved(old, tmp_path / "old.pth"))
     assert unchanged(net, old | {name: torch.tensor(0) for name in state if name not in old})
 
@@ -260,6 +260,7 @@ def test_a_resnet_goes_into_simple_baseline_without_its_classifier(imagenet: tup
     assert all(torch.equal(after[name], before[name]) for name in untouched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "prefix"),
     [(CPNSpec(name="cpn"), "resnet."), (MaskRCNNSpec(name="mask_rcnn"), "backbone.body.")],
@@ -381,8 +382,8 @@ WRITERS: dict[str, Callable[[object, Path], object]] = {
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_code_in_a_file_is_not_executed(write: Callable[[object, Path], object], tmp_path: Path) -> None:
     trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
-    write({"state_dict": weights(HRNET), "optimizer": Hostile(trap)}, path)
-    for use in (read_state_dict, lambda file: load(build(HRNET), file), lambda file: identify(file, NETWORKS)):
+    write({"state_dict": weights(DPN), "optimizer": Hostile(trap)}, path)
+    for use in (read_state_dict, lambda file: load(build(DPN), file), lambda file: identify(file, NETWORKS)):
         with pytest.raises(CheckpointError, match=r"hostile\.pth.*never loaded") as caught:
             use(path)
         assert one_line(caught.value)
@@ -399,7 +400,7 @@ def test_the_trap_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("keep", [0, 10, 2_000, -1])
 def test_a_truncated_file_is_named(keep: int, new_format: bool, tmp_path: Path) -> None:
-    path = saved(weights(HRNET), tmp_path / "short.pth", _use_new_zipfile_serialization=new_format)
+    path = saved(weights(DPN), tmp_path / "short.pth", _use_new_zipfile_serialization=new_format)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"short\.pth .*fetch it again") as caught:
         read_state_dict(path)
