@@ -12,7 +12,8 @@ MAY_IMPORT = {"dpn": {"dpn"}, "bench": {"dpn", "bench"}, "analysis": {"dpn", "be
 OURS = set(MAY_IMPORT)
 
 TORCH_FREE = (
-    "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.part_affinity", "bench.record", "bench.store", "bench.reported", "bench.conventions",
+    "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.part_affinity", "bench.record", "bench.store",
+    "bench.reported", "bench.conventions",
     "bench.suite", "bench.subject", "bench.environment", "bench.live", "analysis.evidence", "analysis.tables",
     "analysis.claims", "analysis.figures", "analysis.publish", "analysis.report", "analysis.__main__",
 )  # fmt: skip
