@@ -1,5 +1,7 @@
 """Tables VI and VII: the compared networks, as printed, and once more in one unit."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from analysis import cost_cells, published
@@ -7,7 +9,13 @@ from analysis.cells import Cell, Column, Row, Table, from_print, from_record, la
 from analysis.cost_cells import GIMACS, cost, title
 from analysis.evidence import Evidence
 from bench.conventions import CONVENTIONS, round_printed
-from bench.reported import captions
+from bench.reported import ReportedTable, captions
+
+INPUT_HW = {"table-6": (256, 192), "table-7": (256, 256)}
+"""The input sizes that the tables' captions give."""
+
+OURS = ("dpn4_32", "dpn4_32_mpii")
+"""The first row of the paper's own networks."""
 
 
 def table_6(evidence: Evidence) -> Table:
@@ -22,23 +30,7 @@ def table_7(evidence: Evidence) -> Table:
 
 def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: str) -> Table:
     printed = evidence.reported[name]
-    rows = []
-    for row in printed.rows[1:]:
-        subject = printed.cell(row, "params").subject
-        params, gflops = printed.cell(row, "params"), printed.cell(row, "gflops")
-        known = published.PUBLISHED_AS.get((name, row))
-        cells = {
-            "method": label(printed.cell(row, "method").printed),
-            "params_reported": from_print(params),
-            "params_measured": cost_cells.params(evidence, subject, params),
-            "gflops_reported": from_print(gflops),
-            "gflops_measured": cost(evidence, subject, known.resolve() if known else GIMACS, gflops),
-            "convention": label(known.convention if known else "–"),
-            accuracy: from_print(printed.cell(row, accuracy)),
-        }
-        if "backbone" in printed.columns:
-            cells["backbone"] = label(printed.cell(row, "backbone").printed)
-        rows.append(Row(row, cells, rule_above=row == "dpn4_32" or row == "dpn4_32_mpii"))
+    rows = tuple(_compared_row(evidence, printed, row, accuracy) for row in printed.rows[1:])
     columns = [Column(id="method", label="Method", align="left")]
     if "backbone" in printed.columns:
         columns.append(Column(id="backbone", label="Backbone", align="left", hide_on_phone=True))
@@ -50,18 +42,50 @@ def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: st
         Column(id="convention", label="convention of the print", group="GFLOPs", align="left", hide_on_phone=True),
         Column(id=accuracy, label="reported", group=accuracy_label),
     ]
-    used = dict.fromkeys(cell.text for r in rows if (cell := r.cells["convention"]).text in CONVENTIONS)
-    notes = ["“GFLOPs” is the paper's word; its column mixes conventions, and a measured cost is in its own row's."]
-    notes += [f"{convention}: {CONVENTIONS[convention].source}." for convention in used]
-    notes.append("–: not built in this workbench yet, so not measured.")
     return Table(
         id=name,
         title=f"{title(name)}, as printed",
         caption=captions()[name],
         columns=tuple(columns),
-        rows=tuple(rows),
-        notes=tuple(notes),
+        rows=rows,
+        notes=tuple(_notes(name, rows)),
     )
+
+
+def _compared_row(evidence: Evidence, printed: ReportedTable, row: str, accuracy: str) -> Row:
+    params, gflops = printed.cell(row, "params"), printed.cell(row, "gflops")
+    known = published.PUBLISHED_AS.get((printed.name, row))
+    measured = cost(evidence, params.subject, known.resolve() if known else GIMACS, gflops)
+    if measured.record is not None and measured.record.protocol["input_hw"] != list(INPUT_HW[printed.name]):
+        size = "x".join(map(str, evidence.zoo[params.subject].input_hw))
+        measured = replace(measured, note=f"at {size}")
+    cells = {
+        "method": label(printed.cell(row, "method").printed),
+        "params_reported": from_print(params),
+        "params_measured": cost_cells.params(evidence, params.subject, params),
+        "gflops_reported": from_print(gflops),
+        "gflops_measured": measured,
+        "convention": label(known.convention if known else "–"),
+        accuracy: from_print(printed.cell(row, accuracy)),
+    }
+    if "backbone" in printed.columns:
+        cells["backbone"] = label(printed.cell(row, "backbone").printed)
+    return Row(row, cells, rule_above=row in OURS)
+
+
+def _notes(name: str, rows: tuple[Row, ...]) -> Iterator[str]:
+    """The conventions that the table uses, and why a measured cost is not the printed one where it is not."""
+    yield "“GFLOPs” is the paper's word; its column mixes conventions, and a measured cost is in its own row's."
+    for convention in dict.fromkeys(row.cells["convention"].text for row in rows):
+        if convention in CONVENTIONS:
+            yield f"{convention}: {CONVENTIONS[convention].source}."
+    for row in rows:
+        if row.cells["gflops_measured"].state == "differs":
+            yield f"{row.cells['method'].text}: {published.PUBLISHED_AS[name, row.id].evidence}"
+    if any(row.cells["gflops_measured"].note.startswith("at ") for row in rows):
+        yield "Networks of whole images are counted at the size that their authors give, which is beside their cost."
+    if any(cell.state == "missing" for row in rows for cell in row.cells.values()):
+        yield "–: not built in this workbench yet, so not measured."
 
 
 def table_6_one_unit(evidence: Evidence) -> Table:
@@ -136,7 +160,7 @@ def _one_unit(evidence: Evidence, name: str, ours: str) -> Table:
         title=f"{title(name)}, in one unit",
         caption="The printed costs in one unit: multiply-adds of one image, in billions, cheapest rank 1.",
         columns=columns,
-        rows=tuple(Row(row, cells, rule_above=row in ("dpn4_32", "dpn4_32_mpii")) for row, cells in shown.items()),
+        rows=tuple(Row(row, cells, rule_above=row in OURS) for row, cells in shown.items()),
         notes=notes,
     )
 

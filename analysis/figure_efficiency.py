@@ -94,12 +94,12 @@ def _legend(figure: Figure, data: pd.DataFrame) -> None:
         Line2D([], [], markersize=4.2, label="nominal", **filled),
         Line2D([], [], markersize=2.6, mew=0.6, mfc=ink.background, label="live: padding not counted", **filled),
     ]
+    missing = data[data.macs.isna()].subject.nunique()
+    if 0 < missing < data.subject.nunique():
+        handles.append(Line2D([], [], linestyle="", label=f"not measured: {missing} of {data.subject.nunique()}"))
     figure.legend(
         handles=handles, loc="lower left", ncols=2, bbox_to_anchor=(0, 0), columnspacing=1.0, handletextpad=0.2
     )
-    missing = data[data.macs.isna()].subject.nunique()
-    if 0 < missing < data.subject.nunique():
-        figure.text(0.99, 0.995, f"not measured: {missing} networks", ha="right", va="top", fontsize=style.TEXT_PT - 1)
 
 
 def alt(data: pd.DataFrame) -> str:
