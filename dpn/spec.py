@@ -13,13 +13,19 @@ Reading = Literal["costed", "printed"]
 
 __all__ = [
     "CPNSpec",
+    "DLCMSpec",
     "DPNOnHRNetSpec",
     "DPNSpec",
+    "DeeperCutSpec",
     "HRNetSpec",
     "HourglassSpec",
+    "JADASpec",
+    "MCASpec",
     "MaskRCNNSpec",
     "ModelSpec",
     "OpenPoseSpec",
+    "PILSpec",
+    "PyraNetSpec",
     "Reading",
     "SimpleBaselineSpec",
     "replace",
@@ -229,3 +235,103 @@ class MaskRCNNSpec(ModelSpec):
     frozen_batch_norm: bool = True
     proposals: int = 1000
     detections: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeeperCutSpec(ModelSpec):
+    """DeeperCut for one person: a dilated ResNet-101 with part and offset maps (Insafutdinov et al., ECCV 2016).
+
+    Attributes:
+        output_stride: 8 with 1x1 heads is the network behind the published cost; 16 with transposed heads is released.
+        transposed_heads: heads double the resolution of the last map.
+    """
+
+    family: ClassVar[str] = "deepercut"
+    stride_multiple: ClassVar[int] = 32
+
+    output_stride: Literal[8, 16] = 8
+    transposed_heads: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MCASpec(ModelSpec):
+    """Multi-context attention on stacked hourglasses (Chu et al., CVPR 2017).
+
+    Attributes:
+        stacks: number of hourglasses; the second half has attention for each part.
+        attention_kernel: of the one convolution that the attention's iterations share.
+    """
+
+    family: ClassVar[str] = "mca"
+    stride_multiple: ClassVar[int] = 64
+
+    stacks: int = 8
+    attention_kernel: int = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class JADASpec(ModelSpec):
+    """The pose network of adversarial data augmentation: a plain stacked hourglass (Peng et al., CVPR 2018).
+
+    Attributes:
+        stacks: number of hourglasses.
+        agent: the augmentation agent, which only training needs, is built and runs too.
+    """
+
+    family: ClassVar[str] = "jada"
+    stride_multiple: ClassVar[int] = 64
+
+    stacks: int = 8
+    agent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyraNetSpec(ModelSpec):
+    """Stacked hourglasses of pyramid residual modules, LFP (Yang et al., ICCV 2017).
+
+    Attributes:
+        stacks: number of hourglasses.
+        base_width: a block of `c` channels has pyramids of `c // base_width` channels.
+        cardinality: number of levels of a pyramid.
+        fractional_pooling: true fractional max pooling, random in training and at test, in place of adaptive pooling.
+    """
+
+    family: ClassVar[str] = "pyranet"
+    stride_multiple: ClassVar[int] = 64
+
+    stacks: int = 8
+    base_width: int = 9
+    cardinality: int = 4
+    fractional_pooling: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DLCMSpec(ModelSpec):
+    """The deeply learned compositional model, reconstructed from its publication (Tang et al., ECCV 2018).
+
+    Attributes:
+        levels: semantic levels; bottom-up and top-down stages need 2 * levels - 1 hourglasses.
+        parts: parts at each level, from joints upward.
+    """
+
+    family: ClassVar[str] = "dlcm"
+    stride_multiple: ClassVar[int] = 64
+
+    levels: int = 3
+    parts: tuple[int, ...] = (16, 12, 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PILSpec(ModelSpec):
+    """The parsing induced learner: a parsing network makes kernels for the last hourglass (Nie et al., CVPR 2018).
+
+    Attributes:
+        stacks: hourglasses of the pose network; the parsing network has one.
+        classes: of the parsing.
+    """
+
+    family: ClassVar[str] = "pil"
+    stride_multiple: ClassVar[int] = 64
+
+    stacks: int = 8
+    classes: int = 20
