@@ -41,6 +41,7 @@ def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: st
         Column(id="gflops_measured", label="measured", group="GFLOPs"),
         Column(id="convention", label="convention of the print", group="GFLOPs", align="left", hide_on_phone=True),
         Column(id=accuracy, label="reported", group=accuracy_label),
+        Column(id="basis", label="built from", align="left", hide_on_phone=True),
     ]
     return Table(
         id=name,
@@ -66,6 +67,7 @@ def _compared_row(evidence: Evidence, printed: ReportedTable, row: str, accuracy
         "gflops_reported": from_print(gflops),
         "gflops_measured": measured,
         "convention": label(known.convention if known else "–"),
+        "basis": label(evidence.zoo[params.subject].basis if params.subject in evidence.zoo else "–"),
         accuracy: from_print(printed.cell(row, accuracy)),
     }
     if "backbone" in printed.columns:
@@ -84,6 +86,7 @@ def _notes(name: str, rows: tuple[Row, ...]) -> Iterator[str]:
             yield f"{row.cells['method'].text}: {published.PUBLISHED_AS[name, row.id].evidence}"
     if any(row.cells["gflops_measured"].note.startswith("at ") for row in rows):
         yield "Networks of whole images are counted at the size that their authors give, which is beside their cost."
+    yield cost_cells.BASIS_NOTE
     if any(cell.state == "missing" for row in rows for cell in row.cells.values()):
         yield "–: not built in this workbench yet, so not measured."
 

@@ -14,6 +14,10 @@ COST_NOTE = (
     "“GFLOPs” is the paper's word. Its DPN costs are multiply-adds of convolutions divided by 2^30, and measured "
     "costs are shown in that convention unless a row says otherwise."
 )
+BASIS_NOTE = (
+    "Built from: released code that was run, code of another framework that was read (transcribed), or a publication "
+    "alone (reconstructed), with what it leaves open chosen and said."
+)
 LIVE_NOTE = "Live: the share of multiply-adds whose tap falls inside the map; the others multiply padding."
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from analysis.cells import EMPTY, NOT_MEASURED, Cell, Column, Row, Table, compared, from_print, from_record, label
-from analysis.cost_cells import COST_NOTE, GIMACS, LIVE_NOTE, MILLION, in_millions, live_share, title
+from analysis.cost_cells import BASIS_NOTE, COST_NOTE, GIMACS, LIVE_NOTE, MILLION, in_millions, live_share, title
 from analysis.evidence import Evidence
 from bench.conventions import CONVENTIONS, round_printed
 from bench.reported import Reported
@@ -194,6 +194,7 @@ def table_networks(evidence: Evidence) -> Table:
                 {
                     "network": label(name),
                     "paper": label(spec.paper),
+                    "basis": label(spec.basis),
                     "input": label("x".join(map(str, spec.input_hw))),
                     "params": from_record(evidence.found(name, "params"), in_millions),
                     "gimacs": from_record(macs, lambda v: round_printed(v, 3), value=gi, how="multiply-adds / 2^30"),
@@ -209,6 +210,7 @@ def table_networks(evidence: Evidence) -> Table:
         columns=(
             Column(id="network", label="Network", align="left"),
             Column(id="paper", label="in the paper", align="left", hide_on_phone=True),
+            Column(id="basis", label="built from", align="left", hide_on_phone=True),
             Column(id="input", label="input", align="left", hide_on_phone=True),
             Column(id="params", label="parameters (M)"),
             Column(id="gimacs", label="MACs / 2^30"),
@@ -216,5 +218,5 @@ def table_networks(evidence: Evidence) -> Table:
             Column(id="live", label="live (%)"),
         ),
         rows=tuple(rows),
-        notes=(LIVE_NOTE,),
+        notes=(LIVE_NOTE, BASIS_NOTE),
     )

@@ -12,6 +12,7 @@ Reading = Literal["costed", "printed"]
 """Of Table I: `printed` is the table itself, `costed` adds the 1x1 convolution that the published costs imply."""
 
 __all__ = [
+    "Basis",
     "CPNSpec",
     "DLCMSpec",
     "DPNOnHRNetSpec",
@@ -32,6 +33,11 @@ __all__ = [
 ]
 
 
+Basis = Literal["released code", "transcribed", "reconstructed"]
+"""How sure a network is: `released code` was run and counted, and ours has its names, shapes and costs; `transcribed`
+was read in another framework's code; `reconstructed` follows a publication, and fills what that leaves open."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """What every network has, whatever its family.
@@ -44,6 +50,8 @@ class ModelSpec:
     """
 
     family: ClassVar[str]
+    basis: ClassVar[Basis] = "released code"
+    """How sure the networks of this family are."""
     stride_multiple: ClassVar[int] = 1
     """Height and width of an input must be multiples of this, in pixels."""
 
@@ -88,6 +96,7 @@ class DPNSpec(ModelSpec):
     """
 
     family: ClassVar[str] = "dpn"
+    basis: ClassVar[Basis] = "reconstructed"
     stride_multiple: ClassVar[int] = 8
 
     modules: int
@@ -141,6 +150,7 @@ class DPNOnHRNetSpec(ModelSpec):
     """
 
     family: ClassVar[str] = "dpn_on_hrnet"
+    basis: ClassVar[Basis] = "reconstructed"
     stride_multiple: ClassVar[int] = 32
 
     backbone: HRNetSpec
@@ -247,6 +257,7 @@ class DeeperCutSpec(ModelSpec):
     """
 
     family: ClassVar[str] = "deepercut"
+    basis: ClassVar[Basis] = "transcribed"
     stride_multiple: ClassVar[int] = 32
 
     output_stride: Literal[8, 16] = 8
@@ -263,6 +274,7 @@ class MCASpec(ModelSpec):
     """
 
     family: ClassVar[str] = "mca"
+    basis: ClassVar[Basis] = "transcribed"
     stride_multiple: ClassVar[int] = 64
 
     stacks: int = 8
@@ -297,6 +309,7 @@ class PyraNetSpec(ModelSpec):
     """
 
     family: ClassVar[str] = "pyranet"
+    basis: ClassVar[Basis] = "transcribed"
     stride_multiple: ClassVar[int] = 64
 
     stacks: int = 8
@@ -315,6 +328,7 @@ class DLCMSpec(ModelSpec):
     """
 
     family: ClassVar[str] = "dlcm"
+    basis: ClassVar[Basis] = "reconstructed"
     stride_multiple: ClassVar[int] = 64
 
     levels: int = 3
