@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from analysis import architecture, comparison, costs, published
-from analysis.claims import VERDICTS, audit
+from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
 from bench.conventions import round_printed

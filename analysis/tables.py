@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Callable
 
-from analysis import ablations, architecture, claims, comparison, costs
+from analysis import ablations, architecture, comparison, costs
 from analysis.cells import Cell, Column, Row, State, Table, label
+from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
 
 ALL: dict[str, Callable[[Evidence], Table]] = {
@@ -23,7 +24,7 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,
     "table-conventions": costs.table_conventions,
-    "table-claims": claims.claims_table,
+    "table-claims": claims_table,
     "table-agreement": lambda evidence: table_agreement(evidence),
 }
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.claims import CLAIMS, VERDICTS, Claim, audit, claims_table, verdict
-from analysis.claims_checks import Amount, UnavailableError, figure, near, reached
-from analysis.claims_tables_4_5 import decoupled_groups
+from analysis.claims.audit import CLAIMS, VERDICTS, Claim, audit, claims_table, verdict
+from analysis.claims.checks import Amount, UnavailableError, figure, near, reached
+from analysis.claims.tables_4_5 import decoupled_groups
 from analysis.evidence import Evidence
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record

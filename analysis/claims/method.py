@@ -3,7 +3,7 @@
 from fractions import Fraction
 from itertools import pairwise
 
-from analysis.claims_checks import (
+from analysis.claims.checks import (
     Amount,
     Check,
     Claim,
@@ -17,7 +17,7 @@ from analysis.claims_checks import (
     reached,
     unchecked,
 )
-from analysis.claims_costs import COCO_RIVALS
+from analysis.claims.costs import COCO_RIVALS
 from analysis.evidence import Evidence
 from dpn import dilation
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from analysis.claims_checks import (
+from analysis.claims.checks import (
     MUCH,
     Amount,
     Check,
@@ -16,8 +16,8 @@ from analysis.claims_checks import (
     reached,
     unchecked,
 )
-from analysis.claims_costs import COCO_RIVALS
-from analysis.claims_method import FIGURE_LAYERS, LAYERS, complete
+from analysis.claims.costs import COCO_RIVALS
+from analysis.claims.method import FIGURE_LAYERS, LAYERS, complete
 from analysis.evidence import Evidence
 from dpn import dilation
 

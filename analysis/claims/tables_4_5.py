@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import gcd
 
-from analysis.claims_checks import (
+from analysis.claims.checks import (
     MUCH,
     Amount,
     Check,
@@ -20,7 +20,7 @@ from analysis.claims_checks import (
     quotient,
     reached,
 )
-from analysis.claims_tables_2_3 import WIDE, smallest_large_margin
+from analysis.claims.tables_2_3 import WIDE, smallest_large_margin
 from analysis.evidence import Evidence
 from dpn import dilation
 

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from itertools import pairwise
 
-from analysis.claims_checks import (
+from analysis.claims.checks import (
     LARGE_MARGIN,
     MUCH,
     Amount,

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from analysis.claims_checks import (
+from analysis.claims.checks import (
     MUCH,
     Amount,
     Check,
@@ -18,7 +18,7 @@ from analysis.claims_checks import (
     quotient,
     unchecked,
 )
-from analysis.claims_costs import (
+from analysis.claims.costs import (
     AS_MEASURED,
     AS_PRINTED,
     COCO_RIVALS,
@@ -32,7 +32,7 @@ from analysis.claims_costs import (
     each_share,
     more_efficient,
 )
-from analysis.claims_tables_2_3 import smallest_large_margin
+from analysis.claims.tables_2_3 import smallest_large_margin
 from analysis.evidence import Evidence
 from bench.conventions import round_printed
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from analysis.claims_checks import Amount, Check, Recompute, UnavailableError, one_unit, params, printed, quotient
+from analysis.claims.checks import Amount, Check, Recompute, UnavailableError, one_unit, params, printed, quotient
 from analysis.evidence import Evidence
 from bench.conventions import round_printed
 

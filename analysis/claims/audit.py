@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis import claims_introduction, claims_method, claims_tables_2_3, claims_tables_4_5, claims_tables_6_7
 from analysis.cells import Cell, Column, Row, Table
-from analysis.claims_checks import ABOUT, LARGE_MARGIN, MUCH, Check, Claim, Recompute, UnavailableError
+from analysis.claims import introduction, method, tables_2_3, tables_4_5, tables_6_7
+from analysis.claims.checks import ABOUT, LARGE_MARGIN, MUCH, Check, Claim, Recompute, UnavailableError
 from analysis.evidence import Evidence
 
 __all__ = ["CLAIMS", "VERDICTS", "Check", "Claim", "ClaimVerdict", "Finding", "audit", "claims_table", "verdict"]
@@ -26,11 +26,11 @@ VERDICTS: dict[ClaimVerdict, str] = {
 """What each verdict means."""
 
 CLAIMS: tuple[Claim, ...] = (
-    *claims_introduction.CLAIMS,
-    *claims_method.CLAIMS,
-    *claims_tables_2_3.CLAIMS,
-    *claims_tables_4_5.CLAIMS,
-    *claims_tables_6_7.CLAIMS,
+    *introduction.CLAIMS,
+    *method.CLAIMS,
+    *tables_2_3.CLAIMS,
+    *tables_4_5.CLAIMS,
+    *tables_6_7.CLAIMS,
 )
 """In the order of the paper's sections, a table beside the text that discusses it."""
 
