@@ -12,6 +12,7 @@ from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
 from dpn.networks.mask_rcnn import MaskRCNN
 from dpn.networks.openpose import OpenPose
+from dpn.networks.pyranet import PyraNet
 from dpn.networks.simple_baseline import SimpleBaseline
 from dpn.spec import (
     CPNSpec,
@@ -22,6 +23,7 @@ from dpn.spec import (
     MaskRCNNSpec,
     ModelSpec,
     OpenPoseSpec,
+    PyraNetSpec,
     SimpleBaselineSpec,
 )
 
@@ -34,6 +36,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     HourglassSpec: StackedHourglass,
     CPNSpec: CPN,
     MaskRCNNSpec: MaskRCNN,
+    PyraNetSpec: PyraNet,
 }
 
 

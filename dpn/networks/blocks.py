@@ -8,13 +8,15 @@ Norm = Callable[[int], nn.Module]
 """Makes a normalisation of so many channels, such as nn.BatchNorm2d."""
 
 
-def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """A bias-free convolution that keeps the map's size up to the stride, batch norm and ReLU.
+def conv_bn_relu(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = False
+) -> nn.Sequential:
+    """A convolution that keeps the map's size up to the stride, batch norm and ReLU.
 
     Takes (B, in_channels, H, W), returns (B, out_channels, ceil(H / stride), ceil(W / stride)); `kernel` is odd.
     """
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=bias),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
