@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from dpn.networks.cpn import CPN
+from dpn.networks.deepercut import DeeperCut
 from dpn.networks.dpn import DPN
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
@@ -16,6 +17,7 @@ from dpn.networks.pyranet import PyraNet
 from dpn.networks.simple_baseline import SimpleBaseline
 from dpn.spec import (
     CPNSpec,
+    DeeperCutSpec,
     DPNOnHRNetSpec,
     DPNSpec,
     HourglassSpec,
@@ -37,6 +39,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     CPNSpec: CPN,
     MaskRCNNSpec: MaskRCNN,
     PyraNetSpec: PyraNet,
+    DeeperCutSpec: DeeperCut,
 }
 
 

@@ -65,12 +65,16 @@ class ResNet(nn.Module):
             channels, before = Bottleneck.expansion * 64 * 2**i, dilation
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
+    def stem(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> (B, 64, H/4, W/4), what the first stage takes."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(images))))  # type: ignore[no-any-return]
+
     def stages(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Images (B, 3, H, W) -> C2 .. C5: (B, 256, H/4, W/4), (B, 512, H/8, W/8), (B, 1024, ..), (B, 2048, ..).
 
         The last two are at 1/16 and 1/32, but never below 1 / output stride.
         """
-        c2 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
+        c2 = self.layer1(self.stem(images))
         c3 = self.layer2(c2)
         c4 = self.layer3(c3)
         c5 = self.layer4(c4)
