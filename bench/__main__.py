@@ -141,16 +141,14 @@ def _measure(names: tuple[str, ...], suite_name: str | None, *, write: bool) -> 
     wanted = [resolve(name) for name in (*names, *(suite.networks(suite_name) if suite_name else ()))]
     if not wanted:
         raise ValueError("nothing to measure; name networks (python -m bench list) or give --suite paper")
-    from bench.counting import Outcome, measure_counts, measure_opinions
+    from bench import counting
 
-    store, outcome = Store(), Outcome()
+    store, outcome = Store(), counting.Outcome()
     for problem in store.problems:
         print(f"warning: {problem}", file=sys.stderr)
     console = Console(stderr=True)
     for subject in track(wanted, "counting", console=console, disable=not console.is_terminal):
-        measure_counts(subject, store, outcome, write=write)
-        if write:
-            measure_opinions(subject, store, outcome)
+        counting.measure(subject, store, outcome, write=write)
     for name, operators in outcome.incomplete.items():
         print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
     for line in outcome.differing:

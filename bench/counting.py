@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench import environment
 from bench.macs import Count, count
@@ -34,16 +35,22 @@ class Outcome:
     incomplete: dict[str, list[str]] = field(default_factory=dict)
 
 
-def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
-    """Builds a network without memory for weights and counts one image; returns the count and its digest."""
+def build_subject(subject: Subject, device: str = "meta") -> nn.Module:
+    """The network; on the meta device without memory for weights."""
     with torch.device(device):
-        net = subject.factory()
+        return subject.factory()
+
+
+def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
+    """Builds a network and counts one image; returns the count and the network's digest."""
+    net = build_subject(subject, device)
     return count(net, (1, 3, *subject.input_hw), device=device), subject.digest(net)
 
 
-def count_records(subject: Subject) -> Iterator[Record]:
-    """All count records of a network: one for each metric of `METRICS` that its count answers."""
-    counted, digest = count_subject(subject)
+def count_records(subject: Subject, net: nn.Module | None = None) -> Iterator[Record]:
+    """All count records of a network, built already or not: one for each metric that its count answers."""
+    net = build_subject(subject) if net is None else net
+    counted, digest = count(net, (1, 3, *subject.input_hw)), subject.digest(net)
     values: dict[str, tuple[int, dict[str, Any]]] = {
         "params": (counted.params, {}),
         "macs": (counted.macs, {"by_kind": counted.macs_by_kind, "free": dict(sorted(counted.free.items()))}),
@@ -109,16 +116,34 @@ def unknown_operators(counted: Count) -> list[str]:
     ]
 
 
-def measure_counts(subject: Subject, store: Store, outcome: Outcome, *, write: bool = True) -> None:
-    """Counts a network afresh; adds what the store lacks and compares with what it has. Nothing is overwritten."""
-    known = {record.key(): record for record in store.records}  # of several with one key, the newest
-    for fresh in count_records(subject):
-        stored = known.get(fresh.key())
+def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = True) -> None:
+    """Counts a network afresh; adds what the store lacks and compares with what it has. Nothing is overwritten.
+
+    Other counters are asked only when the store lacks their opinions, and never without `write`.
+    """
+    net = build_subject(subject)
+    _measure_counts(subject, net, store, outcome, write=write)
+    if write:
+        _measure_opinions(subject, net, store, outcome)
+
+
+def same_count(stored: Record, fresh: Record) -> bool:
+    """Whether two records say the same; which free operators a network is made of depends on torch's version."""
+    return (stored.value, stored.complete, _counted(stored)) == (fresh.value, fresh.complete, _counted(fresh))
+
+
+def _counted(record: Record) -> dict[str, Any]:
+    return {name: value for name, value in record.detail.items() if name != "free"}
+
+
+def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Outcome, *, write: bool) -> None:
+    for fresh in count_records(subject, net):
+        stored = store.newest(fresh.key())
         if stored is None:
             outcome.added += 1
             if write:
                 store.append(fresh)
-        elif (stored.value, stored.detail, stored.complete) == (fresh.value, fresh.detail, fresh.complete):
+        elif same_count(stored, fresh):
             outcome.verified += 1
         else:
             outcome.differing.append(_difference(stored, fresh))
@@ -126,13 +151,9 @@ def measure_counts(subject: Subject, store: Store, outcome: Outcome, *, write: b
             outcome.incomplete[subject.name] = fresh.detail["unknown"]
 
 
-def measure_opinions(subject: Subject, store: Store, outcome: Outcome) -> None:
-    """Adds what other counters say of a network, unless the store has it."""
-    with torch.device("meta"):
-        net = subject.factory()
+def _measure_opinions(subject: Subject, net: nn.Module, store: Store, outcome: Outcome) -> None:
     digest = subject.digest(net)
-    blank = make_record(subject, digest, "second_opinions", 0, {})
-    if any(record.key() == blank.key() for record in store.records):
+    if store.newest(make_record(subject, digest, "second_opinions", 0, {}).key()) is not None:
         return
     opinions = second_opinions(net, (1, 3, *subject.input_hw))
     store.append(make_record(subject, digest, "second_opinions", agreeing(opinions), to_record_detail(opinions)))

@@ -52,10 +52,11 @@ class Store:
         self.root = root
         self.records: list[Record] = []
         self.problems: list[Problem] = []
+        self._by_key: dict[str, Record] = {}
         for path in sorted(root.glob("*/*.jsonl")):
             for line, result in _read(path):
                 if isinstance(result, Record):
-                    self.records.append(result)
+                    self._add(result)
                 else:
                     self.problems.append(Problem(path, line, result))
 
@@ -71,7 +72,15 @@ class Store:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        self._add(record)
+
+    def newest(self, key: str) -> Record | None:
+        """The newest record with that key, or None."""
+        return self._by_key.get(key)
+
+    def _add(self, record: Record) -> None:
         self.records.append(record)
+        self._by_key[record.key()] = record
 
     def find(
         self,
