@@ -11,6 +11,7 @@ from dpn.networks.dpn import DPN
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
+from dpn.networks.jada import JADA
 from dpn.networks.mask_rcnn import MaskRCNN
 from dpn.networks.openpose import OpenPose
 from dpn.networks.pyranet import PyraNet
@@ -22,6 +23,7 @@ from dpn.spec import (
     DPNSpec,
     HourglassSpec,
     HRNetSpec,
+    JADASpec,
     MaskRCNNSpec,
     ModelSpec,
     OpenPoseSpec,
@@ -40,6 +42,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     MaskRCNNSpec: MaskRCNN,
     PyraNetSpec: PyraNet,
     DeeperCutSpec: DeeperCut,
+    JADASpec: JADA,
 }
 
 

@@ -48,7 +48,7 @@ def test_costs(spec: DeeperCutSpec, params: int, macs: int) -> None:
 
 def test_the_printed_cost_is_that_of_stride_8_truncated() -> None:
     """Table VII prints 41.2, which fits 14 joints and 16."""
-    truncated = CONVENTIONS["hrnet_summary_truncated"]
+    truncated = CONVENTIONS["gimacs_truncated"]
     for joints in (14, 16):
         assert truncated.printed(counted(replace(COSTED, joints=joints)).macs_by_kind) == "41.2"
     assert truncated.printed(counted(RELEASED).macs_by_kind) != "41.2"
