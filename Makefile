@@ -38,5 +38,5 @@ gallery: $(STAMP)  ## the pictures that the README shows
 	$(BIN)/python -m analysis gallery
 
 clean:             ## removes .venv, caches and the generated report; never a measurement
-	rm -rf .venv results/report .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv results/report results/.report-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
