@@ -11,9 +11,10 @@ from dpn.networks.dpn import DPN
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
-from dpn.networks.jada import JADA
 from dpn.networks.mask_rcnn import MaskRCNN
+from dpn.networks.mca import MCA
 from dpn.networks.openpose import OpenPose
+from dpn.networks.pil import PIL
 from dpn.networks.pyranet import PyraNet
 from dpn.networks.simple_baseline import SimpleBaseline
 from dpn.spec import (
@@ -23,10 +24,11 @@ from dpn.spec import (
     DPNSpec,
     HourglassSpec,
     HRNetSpec,
-    JADASpec,
     MaskRCNNSpec,
+    MCASpec,
     ModelSpec,
     OpenPoseSpec,
+    PILSpec,
     PyraNetSpec,
     SimpleBaselineSpec,
 )
@@ -41,8 +43,9 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     CPNSpec: CPN,
     MaskRCNNSpec: MaskRCNN,
     PyraNetSpec: PyraNet,
+    PILSpec: PIL,
     DeeperCutSpec: DeeperCut,
-    JADASpec: JADA,
+    MCASpec: MCA,
 }
 
 

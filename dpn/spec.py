@@ -325,6 +325,7 @@ class DLCMSpec(ModelSpec):
     Attributes:
         levels: semantic levels; bottom-up and top-down stages need 2 * levels - 1 hourglasses.
         parts: parts at each level, from joints upward.
+        part_ends: score maps of the higher levels come with the joints', where the parts end.
     """
 
     family: ClassVar[str] = "dlcm"
@@ -333,6 +334,7 @@ class DLCMSpec(ModelSpec):
 
     levels: int = 3
     parts: tuple[int, ...] = (16, 12, 6)
+    part_ends: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,6 +344,7 @@ class PILSpec(ModelSpec):
     Attributes:
         stacks: hourglasses of the pose network; the parsing network has one.
         classes: of the parsing.
+        unused_shortcuts: weights that the release makes in every hourglass and never uses; the published size has them.
     """
 
     family: ClassVar[str] = "pil"
@@ -349,3 +352,4 @@ class PILSpec(ModelSpec):
 
     stacks: int = 8
     classes: int = 20
+    unused_shortcuts: bool = True
