@@ -11,8 +11,8 @@ from dpn.networks.dpn import DPN
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
+from dpn.networks.jada import JADA
 from dpn.networks.mask_rcnn import MaskRCNN
-from dpn.networks.mca import MCA
 from dpn.networks.openpose import OpenPose
 from dpn.networks.pil import PIL
 from dpn.networks.pyranet import PyraNet
@@ -24,8 +24,8 @@ from dpn.spec import (
     DPNSpec,
     HourglassSpec,
     HRNetSpec,
+    JADASpec,
     MaskRCNNSpec,
-    MCASpec,
     ModelSpec,
     OpenPoseSpec,
     PILSpec,
@@ -45,7 +45,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     PyraNetSpec: PyraNet,
     PILSpec: PIL,
     DeeperCutSpec: DeeperCut,
-    MCASpec: MCA,
+    JADASpec: JADA,
 }
 
 
