@@ -13,6 +13,7 @@ from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
 from dpn.networks.jada import JADA
 from dpn.networks.mask_rcnn import MaskRCNN
+from dpn.networks.mca import MCA
 from dpn.networks.openpose import OpenPose
 from dpn.networks.pil import PIL
 from dpn.networks.pyranet import PyraNet
@@ -26,6 +27,7 @@ from dpn.spec import (
     HRNetSpec,
     JADASpec,
     MaskRCNNSpec,
+    MCASpec,
     ModelSpec,
     OpenPoseSpec,
     PILSpec,
@@ -46,6 +48,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     PILSpec: PIL,
     DeeperCutSpec: DeeperCut,
     JADASpec: JADA,
+    MCASpec: MCA,
 }
 
 

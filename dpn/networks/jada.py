@@ -110,7 +110,7 @@ class JADA(StackedHourglass):
                 nn.init.uniform_(module.weight)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor] | AugmentedPose:  # type: ignore[override]  # with an agent
-        """Images (B, 3, H, W) -> heatmaps (B, J, H/4, W/4), in training mode all stacks'; with agent `AugmentedPose`."""
+        """Images (B, 3, H, W) -> heatmaps (B, J, H/4, W/4), in training all stacks'; with agent `AugmentedPose`."""
         if self.agent is None:
             return super().forward(x)
         with _maps_of(self.get_submodule("hgs.0.0")) as maps:
