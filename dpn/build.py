@@ -7,6 +7,7 @@ from torch import nn
 
 from dpn.networks.cpn import CPN
 from dpn.networks.deepercut import DeeperCut
+from dpn.networks.dlcm import DLCM
 from dpn.networks.dpn import DPN
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
@@ -21,6 +22,7 @@ from dpn.networks.simple_baseline import SimpleBaseline
 from dpn.spec import (
     CPNSpec,
     DeeperCutSpec,
+    DLCMSpec,
     DPNOnHRNetSpec,
     DPNSpec,
     HourglassSpec,
@@ -46,6 +48,7 @@ _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     MaskRCNNSpec: MaskRCNN,
     PyraNetSpec: PyraNet,
     PILSpec: PIL,
+    DLCMSpec: DLCM,
     DeeperCutSpec: DeeperCut,
     JADASpec: JADA,
     MCASpec: MCA,
