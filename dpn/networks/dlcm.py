@@ -16,14 +16,14 @@ class DLCM(nn.Module):
 
     A reconstruction (Tang, Yu and Wu, ECCV 2018), for the authors' code could not be read.
 
-    Known from the publication: three semantic levels of 16 joints, 12 and 6 parts; one hourglass for each of the five
-    steps, levels 1, 2, 3 bottom-up and 2, 1 top-down; score maps of all of them are supervised; 15.5 million
-    parameters and a cost of 15.6.
+    Known of the publication: semantic levels, bottom-up and then top-down; score maps of parts at all levels are
+    supervised; three levels, by the released models' names; 15.5 million parameters and a cost of 15.6.
 
     Read in the code of a later network that builds on it (idotc/DLMSCM, src/models/dlmscm.lua, of multi-scale
-    residuals): on the way up, features and score maps enter the next step as between stacked hourglasses. On the way
-    down, a residual narrows what comes from the step before, and the score maps that the same level had on the way up
-    stand in front of it, to 256 channels together. No residual follows an hourglass. Score maps of the higher levels
+    residuals, and src/structures): the levels have 16 joints, 12 and 6 parts, and each of the five steps, levels 1, 2,
+    3 up and 2, 1 down, is one hourglass. On the way up, features and score maps enter the next step as between stacked
+    hourglasses. On the way down, a residual narrows what comes from the step before, and the score maps that the same
+    level had on the way up stand in front of it, to 256 channels together. No residual follows an hourglass. Score maps of the higher levels
     come with 16 for the joints, where the parts end (`spec.part_ends`, switched on by its scripts for the original
     network). Its stem starts with a 3x3 convolution at the full resolution, a pooling, and two at half of it.
 

@@ -90,7 +90,7 @@ class PyraNet(nn.Module):
     1x1 convolution on its skip, also the plain ones. No residual follows an hourglass, but batch norm and ReLU.
 
     The structure is the authors' Torch release's (bearpaw/PyraNet, models/hg-prm.lua and layers/PRM.lua: the additive
-    variant, PRM-B of the paper); base width 9 and cardinality 4 are those of its script for two stacks, and give the
+    variant); base width 9 and cardinality 4 are those of its script for two stacks, and give the
     published cost with eight, while its default options do not. The release pools by random fractional max pooling,
     also at test. Here that is an option (`spec.fractional_pooling`), and the default is adaptive max pooling to the
     same sizes, which gives the same answer twice at the same cost; it is not the same function. Weights start as
