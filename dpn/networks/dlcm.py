@@ -23,9 +23,10 @@ class DLCM(nn.Module):
     residuals, and src/structures): the levels have 16 joints, 12 and 6 parts, and each of the five steps, levels 1, 2,
     3 up and 2, 1 down, is one hourglass. On the way up, features and score maps enter the next step as between stacked
     hourglasses. On the way down, a residual narrows what comes from the step before, and the score maps that the same
-    level had on the way up stand in front of it, to 256 channels together. No residual follows an hourglass. Score maps of the higher levels
-    come with 16 for the joints, where the parts end (`spec.part_ends`, switched on by its scripts for the original
-    network). Its stem starts with a 3x3 convolution at the full resolution, a pooling, and two at half of it.
+    level had on the way up stand in front of it, to 256 channels together. No residual follows an hourglass. Score
+    maps of the higher levels come with 16 for the joints, where the parts end (`spec.part_ends`, switched on by its
+    scripts for the original network). Its stem starts with a 3x3 convolution at the full resolution, a pooling, and
+    two at half of it.
 
     Chosen: that the original has all of this, and Newell's residual (`dpn.networks.hourglass.Residual`) and his
     nearest enlargement in every place. This gives 15,495,870 parameters and 15.577 Gi multiply-adds, so that both
