@@ -4,23 +4,10 @@ One function for each base network; a variant is a function whose first line nam
 """
 
 import difflib
-from typing import Literal, TypeVar
 
 from dpn import dilation
-from dpn.spec import (
-    CPNSpec,
-    DPNOnHRNetSpec,
-    DPNSpec,
-    HourglassSpec,
-    HRNetSpec,
-    MaskRCNNSpec,
-    ModelSpec,
-    OpenPoseSpec,
-    SimpleBaselineSpec,
-    replace,
-)
-
-Spec = TypeVar("Spec", bound=ModelSpec)
+from dpn.compared import compared, mpii
+from dpn.spec import DPNSpec, ModelSpec, replace
 
 
 def dpn_64(modules: int) -> DPNSpec:
@@ -76,116 +63,9 @@ def highres(base: DPNSpec) -> DPNSpec:
     return replace(base, name=f"{base.name}_highres", paper="Table IV, 64x48", conv2_stride=1)
 
 
-def mpii(base: Spec, paper: str = "") -> Spec:
-    """Input 256x256 and 16 joints (Table VII): DPN4_32 costs 1.4 and DPN4_64 4.0 "GFLOPs", SBL-152 20.9.
-
-    Measured: 1.409 and 4.003 Gi MACs; SBL-152 has 15.769, and prints 21.0 as its authors count.
-    """
-    return replace(base, name=f"{base.name}_mpii", paper=paper, input_hw=(256, 256), joints=16)
-
-
-def large(base: Spec) -> Spec:
-    """Input 384x288, the larger of the two sizes that SBL and HRNet are published for; not in this paper."""
-    return replace(base, name=f"{base.name}_384x288", paper="", input_hw=(384, 288))
-
-
 def printed(base: DPNSpec) -> DPNSpec:
     """Table I to the letter, without the 1x1 convolution that the published costs imply; heatmaps always at 1/4."""
     return replace(base, name=f"{base.name}_printed", paper=f"{base.paper}, Table I to the letter", reading="printed")
-
-
-# --- Table VI: the networks that the paper compares with ---------------------------------------------------------
-
-
-def hrnet(width: int) -> HRNetSpec:
-    """HRNet-W32 and W48 (Table VI): 28.5 and 63.6 M parameters, 7.1 and 14.6 "GFLOPs".
-
-    Measured: 28,536,113 and 63,595,745 parameters, 7.120 and 14.614 Gi MACs.
-    """
-    return HRNetSpec(name=f"hrnet_w{width}", paper=f"Table VI, HRNet-w{width}", width=width)
-
-
-def sbl(depth: Literal[50, 101, 152]) -> SimpleBaselineSpec:
-    """SimpleBaseline (Table VI, SBL with ResNet-50): 34.0 M parameters and 8.9 "GFLOPs".
-
-    Measured: 33,999,697 parameters and 5.054 Gi MACs; 8.9 counts deconvolutions at their output size, cut off.
-    """
-    return SimpleBaselineSpec(name=f"sbl_r{depth}", paper="Table VI, SBL" if depth == 50 else "", depth=depth)
-
-
-def hourglass8() -> HourglassSpec:
-    """The 8-stack hourglass (Table VI): 25.1 M parameters and 14.3 "GFLOPs".
-
-    Measured: 25,437,960 parameters and 19.178 Gi MACs. No variant meets both printed numbers.
-    """
-    return HourglassSpec(name="hourglass8", paper="Table VI, Hourglass", stacks=8)
-
-
-def hourglass8_no_post_residual() -> HourglassSpec:
-    """Without the residual block after each hourglass, which meets the printed 14.3: 23,721,736 and 14.303 Gi MACs."""
-    return replace(
-        hourglass8(),
-        name="hourglass8_no_post_residual",
-        paper="Table VI, Hourglass, by its cost",
-        post_residual=False,
-    )
-
-
-def cpn_r50() -> CPNSpec:
-    """CPN with ResNet-50 (Table VI), the inference graph: 27.0 M parameters and 6.2 "GFLOPs".
-
-    Measured: 26,985,826 parameters and 6.204 Gi MACs.
-    """
-    return CPNSpec(name="cpn_r50", paper="Table VI, CPN")
-
-
-def cpn_r50_training() -> CPNSpec:
-    """CPN's training graph, with GlobalNet's heatmaps and the public port's strides: 27,406,826 and 6.813 Gi MACs."""
-    return replace(cpn_r50(), name="cpn_r50_training", paper="", stride_in_1x1=False, global_heads=True)
-
-
-def openpose() -> OpenPoseSpec:
-    """OpenPose (Table VI, no cost printed), at the 368x368 that it was published for.
-
-    Measured: 52,311,446 parameters and 126.598 Gi MACs.
-    """
-    return OpenPoseSpec(name="openpose", paper="Table VI, OpenPose", input_hw=(368, 368), joints=18)
-
-
-def mask_rcnn_r50() -> MaskRCNNSpec:
-    """Mask R-CNN with ResNet-50 (Table VI, no cost printed), a whole image with 1000 proposals and 100 people.
-
-    Measured: 59,137,258 parameters and 490.502 Gi MACs.
-    """
-    return MaskRCNNSpec(name="mask_rcnn_r50", paper="Table VI, Mask-RCNN")
-
-
-def dpn2_hrnet() -> DPNOnHRNetSpec:
-    """Two Dilation Pyramid Modules behind HRNet-W32 (Table VI): 29.5 M parameters and 7.8 "GFLOPs".
-
-    Measured: 29.459 M parameters and 7.78 Gi MACs, with a 1x1 transition; the paper does not describe it.
-    """
-    return DPNOnHRNetSpec(name="dpn2_hrnet", paper="Table VI, DPN2_hrnet", backbone=hrnet(32), modules=2, width=64)
-
-
-def _compared() -> tuple[ModelSpec, ...]:
-    hrnets, baselines = [hrnet(32), hrnet(48)], [sbl(50), sbl(101), sbl(152)]
-    return (
-        *hrnets,
-        *baselines,
-        hourglass8(),
-        hourglass8_no_post_residual(),
-        cpn_r50(),
-        cpn_r50_training(),
-        openpose(),
-        mask_rcnn_r50(),
-        dpn2_hrnet(),
-        mpii(hrnets[0]),
-        *(mpii(net, "Table VII, SBL" if net.depth == 152 else "") for net in baselines),
-        mpii(hourglass8()),
-        *(large(net) for net in hrnets),
-        *(large(net) for net in baselines),
-    )
 
 
 def _networks() -> tuple[ModelSpec, ...]:
@@ -204,7 +84,7 @@ def _networks() -> tuple[ModelSpec, ...]:
         *(reversed_(net) for net in slim),
         *on_mpii,
         *(printed(net) for net in (slim[3], *wide, *high, *on_mpii)),
-        *_compared(),
+        *compared(),
     )
 
 
