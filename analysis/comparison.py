@@ -84,11 +84,18 @@ def _notes(name: str, rows: tuple[Row, ...]) -> Iterator[str]:
     for row in rows:
         if row.cells["gflops_measured"].state == "differs":
             yield f"{row.cells['method'].text}: {published.PUBLISHED_AS[name, row.id].evidence}"
+    if any(_whole(row) and row.cells["params_measured"].state == "differs" for row in rows):
+        yield "Costs that are whole numbers at their source come with whole millions of parameters, too."
     if any(row.cells["gflops_measured"].note.startswith("at ") for row in rows):
         yield "Networks of whole images are counted at the size that their authors give, which is beside their cost."
     yield cost_cells.BASIS_NOTE
     if any(cell.state == "missing" for row in rows for cell in row.cells.values()):
         yield "–: not built in this workbench yet, so not measured."
+
+
+def _whole(row: Row) -> bool:
+    convention = CONVENTIONS.get(row.cells["convention"].text)
+    return convention is not None and convention.whole
 
 
 def table_6_one_unit(evidence: Evidence) -> Table:

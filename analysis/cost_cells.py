@@ -1,5 +1,6 @@
 """Cells that several tables share: measured costs in a convention, live shares, parameters."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from analysis.cells import NOT_MEASURED, Cell, compared, from_record
@@ -58,8 +59,10 @@ def cost(evidence: Evidence, subject: str, convention: Convention, printed: Repo
     how = f"{found.record.value} multiply-adds in the convention {convention.name}: {convention.source}"
     if printed is None or printed.number is None:
         return from_record(found, lambda v: round_printed(v, 3), value=value, how=how)
-    cut = Fraction(convention.printed(found.record.detail["by_kind"], decimals))
-    return compared(found, cut if convention.rounding == "truncated" else value, printed, how=how)
+    if convention.rounding == "nearest" and not convention.whole:
+        return compared(found, value, printed, how=how)
+    as_printed = convention.printed(found.record.detail["by_kind"], 0 if convention.whole else decimals)
+    return replace(compared(found, Fraction(as_printed), printed, how=how), text=as_printed, value=value)
 
 
 def live_share(evidence: Evidence, subject: str) -> Cell:

@@ -32,6 +32,7 @@ class Convention:
         transposed_at: where transposed convolutions are counted; "input" is the true number of multiply-adds.
         kinds: the kinds of operator that are counted at all.
         rounding: "nearest" (halves away from zero) or "truncated".
+        whole: its users print whole numbers; a decimal that a later table shows was added there.
         source: who counts so.
     """
 
@@ -42,6 +43,7 @@ class Convention:
     transposed_at: Literal["input", "output"] = "input"
     kinds: tuple[str, ...] = KINDS
     rounding: Literal["nearest", "truncated"] = "nearest"
+    whole: bool = False
     source: str
 
     def value(self, macs_by_kind: Mapping[str, int]) -> Fraction:
@@ -121,7 +123,8 @@ CONVENTIONS: dict[str, Convention] = {
             unit="GFLOP",
             flops_per_mac=2,
             divisor=10**9,
-            source="the Fast Human Pose Estimation table: MCA, JADA, LFP, PIL",
+            whole=True,
+            source="the Fast Human Pose Estimation table, in whole numbers: MCA, JADA, LFP, PIL",
         ),
     )
 }

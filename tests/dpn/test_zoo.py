@@ -114,8 +114,9 @@ def test_a_wrong_name_is_answered_with_near_ones(wrong: str, meant: str) -> None
 
 
 def test_a_name_like_no_other_still_gets_names() -> None:
-    with pytest.raises(KeyError, match="dpn"):
+    with pytest.raises(KeyError) as caught:
         lookup("qqqqqq")
+    assert any(f" {name}," in str(caught.value) for name in ZOO)
 
 
 @pytest.mark.parametrize(
