@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from analysis import cost_cells, published
-from analysis.cells import Cell, Column, Row, Table, from_print, from_record, label
+from analysis.cells import Cell, Column, Row, State, Table, from_print, from_record, label
 from analysis.cost_cells import GIMACS, cost, title
 from analysis.evidence import Evidence
 from bench.conventions import CONVENTIONS, round_printed
@@ -108,71 +108,76 @@ def table_7_one_unit(evidence: Evidence) -> Table:
     return _one_unit(evidence, "table-7", "dpn4_64_mpii")
 
 
+ONE_UNIT_COLUMNS = (
+    Column(id="method", label="Method", align="left"),
+    Column(id="printed", label="printed", group="GFLOPs"),
+    Column(id="convention", label="convention", group="GFLOPs", align="left", hide_on_phone=True),
+    Column(id="converted", label="from print", group="MACs (10^9)", hide_on_phone=True),
+    Column(id="measured", label="measured", group="MACs (10^9)"),
+    Column(id="share_printed", label="as printed", group="DPN4_64 takes (%)"),
+    Column(id="share", label="in one unit", group="DPN4_64 takes (%)"),
+    Column(id="rank_printed", label="printed", group="rank by cost", hide_on_phone=True),
+    Column(id="rank", label="one unit", group="rank by cost", hide_on_phone=True),
+)
+
+
 def _one_unit(evidence: Evidence, name: str, ours: str) -> Table:
     printed = evidence.reported[name]
-    shown: dict[str, dict[str, Cell]] = {}
-    macs: dict[str, Fraction] = {}
-    for row in printed.rows[1:]:
-        gflops = printed.cell(row, "gflops")
-        converted = published.macs_as_printed(evidence, name, row)
-        if converted is None or gflops.number is None:
-            continue
-        found = evidence.found(gflops.subject, "macs")
-        convention = published.PUBLISHED_AS[name, row].convention
-        macs[row] = converted if found.record is None else Fraction(int(found.record.value))
-        shown[row] = {
+    costs = {row: cost for row in printed.rows[1:] if (cost := _converted(evidence, name, row))}
+    prints = {row: Fraction(printed.cell(row, "gflops").number or 0) for row in costs}
+    macs = {row: cells["measured"].value or cells["converted"].value for row, cells in costs.items()}
+    exact = {row: Fraction(str(value)) for row, value in macs.items()}
+    by_print, by_macs = _ranks(prints), _ranks(exact)
+    rows = []
+    for row, cells in costs.items():
+        words = {
             "method": label(printed.cell(row, "method").printed),
-            "printed": from_print(gflops),
-            "convention": label(convention),
-            "converted": Cell(
-                text=round_printed(converted / 10**9, 1),
-                value=converted,
-                state="reported",
-                reported=gflops,
-                how=f"the print as {convention}, in multiply-adds",
-            ),
-            "measured": from_record(found, lambda v: round_printed(Fraction(v) / 10**9, 3)),
+            "rank_printed": label(str(by_print[row])),
+            "rank": label(str(by_macs[row])),
         }
-    by_print = _ranks({row: Fraction(printed.cell(row, "gflops").number or 0) for row in shown})
-    by_macs = _ranks(macs)
-    for row, cells in shown.items():
-        source = "measured" if cells["measured"].record else "printed, converted"
-        ratio = macs[row] / macs[ours]
-        as_printed = Fraction(cells["printed"].value) / Fraction(shown[ours]["printed"].value)  # type: ignore[arg-type]
-        cells["ratio_printed"] = Cell(
-            text=round_printed(as_printed, 1), value=as_printed, state="reported", how="ratio of the printed costs"
-        )
-        cells["ratio"] = Cell(
-            text=round_printed(ratio, 1),
-            value=ratio,
-            state="measured" if cells["measured"].record else "reported",
-            how=f"multiply-adds ({source}) over those of {ours}",
-        )
-        cells["rank_printed"], cells["rank"] = label(str(by_print[row])), label(str(by_macs[row]))
-    columns = (
-        Column(id="method", label="Method", align="left"),
-        Column(id="printed", label="printed", group="GFLOPs"),
-        Column(id="convention", label="convention", group="GFLOPs", align="left", hide_on_phone=True),
-        Column(id="converted", label="from print", group="MACs (10^9)"),
-        Column(id="measured", label="measured", group="MACs (10^9)"),
-        Column(id="ratio_printed", label="printed", group="times DPN4_64"),
-        Column(id="ratio", label="one unit", group="times DPN4_64"),
-        Column(id="rank_printed", label="printed", group="rank by cost", hide_on_phone=True),
-        Column(id="rank", label="one unit", group="rank by cost", hide_on_phone=True),
-    )
-    notes = (
-        "From print: the printed digits taken back through their convention to multiply-adds; only as exact as they.",
-        "In one unit: measured multiply-adds where the network is built, else those from print.",
-        "SBL's print counts deconvolutions at their output size, which cannot be taken out of a printed sum.",
-    )
+        measured = cells["measured"].record is not None and costs[ours]["measured"].record is not None
+        shares = {
+            "share_printed": _share(prints[ours] / prints[row], "reported", f"printed cost of {ours} over this one"),
+            "share": _share(
+                exact[ours] / exact[row], "measured" if measured else "reported", f"multiply-adds of {ours} over these"
+            ),
+        }
+        rows.append(Row(row, cells | words | shares, rule_above=row in OURS))
     return Table(
         id=f"{name}-one-unit",
         title=f"{title(name)}, in one unit",
         caption="The printed costs in one unit: multiply-adds of one image, in billions, cheapest rank 1.",
-        columns=columns,
-        rows=tuple(Row(row, cells, rule_above=row in OURS) for row, cells in shown.items()),
-        notes=notes,
+        columns=ONE_UNIT_COLUMNS,
+        rows=tuple(rows),
+        notes=(
+            "From print: the printed digits taken back through their convention to multiply-adds; as exact as they.",
+            "In one unit: measured multiply-adds where the network is built, else those from print.",
+            "SBL's print counts deconvolutions at their output size, which cannot be taken out of a printed sum.",
+        ),
     )
+
+
+def _converted(evidence: Evidence, name: str, row: str) -> dict[str, Cell] | None:
+    """A printed cost, what it stands for in multiply-adds, and the measured ones; None where none is printed."""
+    gflops = evidence.printed(name, row, "gflops")
+    macs = published.macs_as_printed(evidence, name, row)
+    if macs is None:
+        return None
+    convention = published.PUBLISHED_AS[name, row].convention
+    how = f"the print as {convention}, in multiply-adds"
+    text = round_printed(macs / 10**9, 1)
+    return {
+        "printed": from_print(gflops),
+        "convention": label(convention),
+        "converted": Cell(text=text, value=macs, state="reported", reported=gflops, how=how),
+        "measured": from_record(
+            evidence.found(gflops.subject, "macs"), lambda value: round_printed(Fraction(value) / 10**9, 3)
+        ),
+    }
+
+
+def _share(share: Fraction, state: State, how: str) -> Cell:
+    return Cell(text=round_printed(100 * share, 1), value=100 * share, state=state, how=how)
 
 
 def _ranks(values: dict[str, Fraction]) -> dict[str, int]:

@@ -83,10 +83,10 @@ def test_one_unit_by_hand() -> None:
     """PIL prints 63.0 at two operations a multiply-add: 31.5e9; DPN4_64 on MPII has 4,298,113,024."""
     table = tables.table("table-7-one-unit", EMPTY)
     assert table.cell("pil", "converted").value == Fraction(315, 10) * 10**9
-    assert table.cell("pil", "ratio_printed").value == Fraction(63, 4)
-    assert table.cell("dpn4_64_mpii", "ratio").value == 1
+    assert table.cell("pil", "share_printed").value == Fraction(400, 63)
+    assert table.cell("dpn4_64_mpii", "share").value == 100
     # without a record, 4.0 Gi stands for DPN4_64
-    assert table.cell("pil", "ratio").value == Fraction(315 * 10**8, 4 * 2**30)
+    assert table.cell("pil", "share").value == Fraction(400 * 2**30, 315 * 10**8)
     ranks = {row.id: (row.cells["rank_printed"].text, row.cells["rank"].text) for row in table.rows}
     assert ranks["deepercut_r101"] == ("5", "8")
     assert ranks["mca"] == ("9", "9")
