@@ -28,7 +28,7 @@ def of_table(table: Table) -> str:
         parts.append("reported: " + ", ".join(f"{name}.csv" for name in quoted))
     if records := records_of(table):
         parts.append("measured: " + of_records(records))
-    return "; ".join(parts) or "computed from the paper's equations"
+    return "; ".join(parts) or "computed, as the rows say"
 
 
 def of_records(records: Iterable[Record]) -> str:
