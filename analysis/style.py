@@ -19,9 +19,6 @@ from matplotlib.figure import Figure
 COLUMN_IN = 3.487
 """Width of one column of an IEEE page, in inches."""
 
-PAGE_IN = 7.140
-"""Width of both columns of an IEEE page, in inches."""
-
 TEXT_PT = 8.0
 PNG_DPI = 300
 POINTS_PER_IN = 72

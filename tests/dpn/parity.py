@@ -1,10 +1,28 @@
-"""What tests need to hold a network against a second computation, written from its state dict alone."""
+"""What tests need to hold a network to its cost, and against a second computation from its state dict alone."""
 
+import time
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from bench.macs import Count, count
+from dpn.build import build
+from dpn.spec import ModelSpec
+
+
+def counted(spec: ModelSpec) -> Count:
+    """Built and counted on the meta device, completely, and within the seconds of CPU that either may take."""
+    started = time.process_time()
+    with torch.device("meta"):
+        net = build(spec)
+    built = time.process_time()
+    result = count(net, (1, 3, *spec.input_hw))
+    assert built - started < 2
+    assert time.process_time() - built < 3
+    assert result.complete
+    return result
 
 
 def scramble(net: nn.Module, seed: int = 0) -> nn.Module:

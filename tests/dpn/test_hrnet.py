@@ -1,7 +1,6 @@
 """HRNet: its costs, the names of the released files, and parity with a computation written from the state dict."""
 
 import json
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.conventions import CONVENTIONS
-from bench.macs import Count, count
 from dpn.build import build
 from dpn.spec import DPNOnHRNetSpec, HRNetSpec, ModelSpec, replace
 from dpn.zoo import ZOO
-from tests.dpn.parity import Layers, relative_error, scramble
+from tests.dpn.parity import Layers, counted, relative_error, scramble
 
 W32 = HRNetSpec(name="w32", width=32)
 W48 = HRNetSpec(name="w48", width=48)
@@ -31,18 +29,6 @@ def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 # Costs
-
-
-def counted(spec: ModelSpec) -> Count:
-    started = time.process_time()
-    with torch.device("meta"):
-        net = build(spec)
-    built = time.process_time()
-    result = count(net, (1, 3, *spec.input_hw))
-    assert built - started < 2
-    assert time.process_time() - built < 3
-    assert result.complete
-    return result
 
 
 @pytest.mark.parametrize(

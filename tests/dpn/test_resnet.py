@@ -1,6 +1,5 @@
 """ResNet and SimpleBaseline: costs, torchvision's names, parity, and what dilation in place of strides keeps."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,28 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.conventions import CONVENTIONS
-from bench.macs import Count, count
+from bench.macs import count
 from dpn.build import build
 from dpn.networks.resnet import BLOCKS, ResNet
 from dpn.spec import SimpleBaselineSpec, replace
-from tests.dpn.parity import Layers, relative_error, scramble
+from tests.dpn.parity import Layers, counted, relative_error, scramble
 
 SBL50, SBL101, SBL152 = (SimpleBaselineSpec(name=f"sbl{depth}", depth=depth) for depth in (50, 101, 152))
 
 
 # Costs
-
-
-def counted(spec: SimpleBaselineSpec) -> Count:
-    started = time.process_time()
-    with torch.device("meta"):
-        net = build(spec)
-    built = time.process_time()
-    result = count(net, (1, 3, *spec.input_hw))
-    assert built - started < 2
-    assert time.process_time() - built < 3
-    assert result.complete
-    return result
 
 
 @pytest.mark.parametrize(
