@@ -8,9 +8,11 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 
-TOOLS = ("torch", "numpy", "fvcore", "ptflops")
+TOOLS = ("torch", "numpy", "scipy", "fvcore", "ptflops", "onnx", "onnxruntime", "openvino")
 """Distributions whose versions are kept with every record, where they are installed."""
 
 
@@ -28,6 +30,13 @@ def cpu_name() -> str:
 def cores() -> int:
     """Processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def physical_cores() -> int:
+    """Physical cores that this process may use: what "all threads" means."""
+    physical = psutil.cpu_count(logical=False) or cores()
+    return max(1, min(physical, cores()))
 
 
 def memory_gib() -> int:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 EXACT = "exact"
 """The machine of counts: parameters and multiply-adds are counted without data and are the same on every machine."""
@@ -46,6 +46,14 @@ METRICS: dict[str, Metric] = {
         Metric(name="activation_bytes", unit="byte", version=1, exact=True, meaning="maps read and written by them"),
         Metric(name="layers", unit="operator", version=1, exact=True, meaning="counted operators, one row each"),
         Metric(name="second_opinions", unit="counter", version=1, exact=True, meaning="the same count by other tools"),
+        Metric(name="latency", unit="second", version=1, exact=False, meaning="median time of one call"),
+        Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, calls in a row"),
+        Metric(name="memory", unit="byte", version=1, exact=False, meaning="peak memory of a process that runs it"),
+        Metric(name="energy", unit="joule/image", version=1, exact=False, meaning="energy of one image in steady load"),
+        Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),
+        Metric(name="copy_ceiling", unit="byte/second", version=1, exact=False, meaning="the fastest copy in memory"),
+        Metric(name="trial", unit="ratio", version=1, exact=False, meaning="a comparison whose true answer is known"),
+        Metric(name="refusal", unit="cell", version=1, exact=False, meaning="a cell that cannot be measured, and why"),
     )
 }
 
@@ -63,9 +71,11 @@ class Record(BaseModel):
         samples: the raw samples behind the value; empty for counts.
         protocol: how it was measured (input_hw, batch, device, ...): part of the record's key.
         complete: False when an operator was met that nobody knows how to count.
+        flags: what a reader must know before trusting the value: "disturbed", "no steady state", "budget spent".
         detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators.
         machine: the key of the machine, or "exact".
         versions: versions of python, torch and whatever else took part.
+        environment: system, processor, libraries' build and settings that decide speed, flat.
         commit: the commit of this project, or "unknown" outside a checkout.
         dirty: whether the checkout had uncommitted changes to tracked code.
         recorded_at: UTC, ISO 8601, to the second.
@@ -83,13 +93,15 @@ class Record(BaseModel):
     samples: tuple[float, ...] = ()
     protocol: dict[str, Scalar | list[int]]
     complete: bool = True
+    flags: tuple[str, ...] = ()
     detail: dict[str, Any] = Field(default_factory=dict)
     machine: str
     versions: dict[str, str]
+    environment: dict[str, Scalar] = Field(default_factory=dict)
     commit: str
     dirty: bool
     recorded_at: str
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
 
     def key(self) -> str:
         """Two records with one key measure the same thing in the same way on the same machine."""
