@@ -1,0 +1,166 @@
+"""The one list of rows that every outlet is rendered from, each with its way back to its record. Imports no torch."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.record import METRICS, Record
+from bench.store import Store
+
+LARGER_IS_BETTER = frozenset({"throughput", "arithmetic_ceiling", "copy_ceiling"})
+"""Metrics that are rates: their inverse is a time."""
+
+TIMES = frozenset({"latency", "throughput"})
+"""Metrics that are decided by the samples of fresh processes."""
+
+CEILINGS = frozenset({"arithmetic_ceiling", "copy_ceiling"})
+"""Metrics of a machine, not of a network."""
+
+ABOUT_MEASURING = frozenset({"trial", "refusal", "second_opinions"})
+"""Metrics that say something about measuring; no outlet takes them for a quantity of a network."""
+
+UNTRUSTED = frozenset({"disturbed", "no steady state"})
+"""Flags with which a timing decides nothing."""
+
+PROTOCOL = ("input_hw", "batch", "device", "backend", "precision", "threads")
+"""Entries of a protocol that tables and CSV files have columns for."""
+
+Identity = tuple[str, str, str, str]
+
+
+def identity(record: Record) -> Identity:
+    """Subject, metric, protocol and machine: what is measured, whatever definition the network had at the time."""
+    return record.subject, record.metric, json.dumps(record.protocol, sort_keys=True), record.machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One current record, and what outlets need of it.
+
+    Attributes:
+        record: the record, unchanged; its value is exact.
+        file: its file, relative to the folder of records.
+    """
+
+    record: Record
+    file: str
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of the value, in the record's unit, or None where the metric has none."""
+        found = self.record.detail.get("interval")
+        return (float(found[0]), float(found[1])) if found else None
+
+    @property
+    def processes(self) -> int:
+        """How many fresh processes the samples come from; 0 for a count."""
+        return len(self.record.detail.get("processes", ()))
+
+    @property
+    def trusted(self) -> bool:
+        """Whether no flag says that the value decides nothing."""
+        return not UNTRUSTED & set(self.record.flags)
+
+    @property
+    def times_by_process(self) -> list[list[float]]:
+        """The steady samples of each process as times, so that larger is worse.
+
+        Samples of a rate (throughput) are inverted: seconds an image.
+
+        Raises:
+            ValueError: the record's detail does not say which samples belong together.
+        """
+        record, times = self.record, []
+        samples = [1 / x for x in record.samples] if record.metric in LARGER_IS_BETTER else list(record.samples)
+        sizes = [int(process["samples"]) for process in record.detail.get("processes", ())]
+        if not samples or sum(sizes) != len(samples) or min(sizes) < 1:
+            raise ValueError(
+                f"{self.file}: detail.processes does not divide the {len(samples)} samples of {record.provenance()}; "
+                "measure it again"
+            )
+        for size in sizes:
+            times.append(samples[:size])
+            samples = samples[size:]
+        return times
+
+    def settings(self) -> str:
+        """The record's protocol in a few words."""
+        return settings(self.record.protocol)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain data: the value exact, the interval beside it, and where both come from."""
+        record, interval = self.record, self.interval or (None, None)
+        return {
+            "subject": record.subject,
+            "metric": record.metric,
+            "unit": record.unit,
+            "value": record.value,
+            "low": interval[0],
+            "high": interval[1],
+            "samples": len(record.samples),
+            "processes": self.processes,
+            "machine": record.machine,
+            "protocol": record.protocol,
+            "flags": list(record.flags),
+            "complete": record.complete,
+            "spec_digest": record.spec_digest,
+            "metric_version": record.metric_version,
+            "versions": record.versions,
+            "commit": record.commit,
+            "dirty": record.dirty,
+            "recorded_at": record.recorded_at,
+            "file": self.file,
+            "key": record.key(),
+        }
+
+
+def rows(store: Store) -> list[Row]:
+    """The newest record of each subject, metric, protocol and machine, in the order of machine, metric and subject.
+
+    Raises:
+        ValueError: a value is not a finite number, which no outlet can say, or a metric is of a later version of this
+            project.
+    """
+    newest: dict[Identity, Record] = {}
+    for record in store.records:
+        newest[identity(record)] = record
+    return [_row(record) for record in sorted(newest.values(), key=_order)]
+
+
+def quantities(found: Iterable[Row]) -> list[Row]:
+    """The rows that are quantities of a network or a machine."""
+    return [row for row in found if row.record.metric not in ABOUT_MEASURING]
+
+
+def settings(protocol: dict[str, Any]) -> str:
+    """A protocol in a few words, known entries first.
+
+    Example:
+        >>> settings({"batch": 1, "input_hw": [256, 192], "device": "cpu", "threads": 1})
+        '256x192, batch 1, cpu, 1 thread'
+    """
+    known = {name: protocol[name] for name in PROTOCOL if name in protocol}
+    return ", ".join(_setting(name, value) for name, value in (known | protocol).items())
+
+
+def _setting(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    if name == "threads":
+        return f"{value} thread" if value == 1 else f"{value} threads"
+    return str(value) if name in ("device", "backend", "precision") else f"{name} {value}"
+
+
+def _row(record: Record) -> Row:
+    if not math.isfinite(record.value):
+        raise ValueError(f"the value of {record.provenance()} is {record.value}; remove its line and measure again")
+    return Row(record=record, file=f"{record.machine}/{record.metric}.jsonl")
+
+
+def _order(record: Record) -> tuple[str, int, str, str]:
+    if record.metric not in METRICS:
+        raise ValueError(f"{record.provenance()}: this version knows no such metric; update the checkout")
+    place = list(METRICS).index(record.metric)
+    return record.machine, place, record.subject, json.dumps(record.protocol, sort_keys=True)

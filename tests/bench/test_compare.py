@@ -1,0 +1,291 @@
+"""Counts compare exactly, times by their processes, and nothing that is not comparable gets a verdict."""
+
+import json
+import random
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.compare import Compared, DifferentMachinesError, Gate, Report, compare
+from bench.compare_verbs import compare as compare_verb
+from bench.compare_verbs import records_of
+from bench.count_changes import count_changes
+from bench.record import Record
+from bench.store import RECORDS, Store
+from tests.bench.timing_records import MACHINE, count_record, timing_record
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHER = "another-machine-8-cores"
+
+
+def times(factor: float = 1.0, seed: int = 0, processes: int = 8) -> list[list[float]]:
+    """Samples of fresh processes around `factor` seconds, with noise of a few parts in a thousand."""
+    noise = random.Random(seed)
+    return [[factor * (1 + 0.003 * noise.gauss(0, 1)) for _ in range(30)] for _ in range(processes)]
+
+
+def rates(factor: float = 1.0, seed: int = 0) -> list[list[float]]:
+    return [[1 / time for time in process] for process in times(factor, seed)]
+
+
+def store_of(*records: Record) -> Store:
+    store = Store(Path("nowhere"))
+    store.records.extend(records)
+    return store
+
+
+def report(base: Sequence[Record], head: Sequence[Record], **options: Any) -> Report:
+    return compare(store_of(*base), store_of(*head), **options)
+
+
+def only(base: Record, head: Record, **options: Any) -> Compared:
+    (entry,) = report([base], [head], **options).compared
+    return entry
+
+
+def layers(**operators: int) -> Record:
+    columns = {"module": list(operators), "macs": list(operators.values())}
+    return count_record("a", "layers", len(operators), {"columns": columns})
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.5, "slower"), (0.5, "faster"), (1.0, "same")])
+def test_times_that_differ_beyond_doubt(factor: float, verdict: str) -> None:
+    entry = only(timing_record("a", times()), timing_record("a", times(factor, seed=1)))
+    assert entry.verdict == verdict
+    assert entry.interval is not None
+    assert entry.interval[0] <= factor <= entry.interval[1]
+    assert entry.ratio == pytest.approx(factor, rel=0.01)
+
+
+def test_exchanging_the_sides_inverts_the_ratio() -> None:
+    one, other = timing_record("a", times()), timing_record("a", times(1.5, seed=1))
+    there, back = only(one, other), only(other, one)
+    assert there.ratio is not None
+    assert back.ratio is not None
+    assert there.ratio * back.ratio == pytest.approx(1, rel=1e-3)
+    assert (there.verdict, back.verdict) == ("slower", "faster")
+
+
+def test_a_lower_throughput_is_slower_by_the_ratio_of_times() -> None:
+    latency = only(timing_record("a", times()), timing_record("a", times(1.5, seed=1)))
+    throughput = only(
+        timing_record("a", rates(), metric="throughput"), timing_record("a", rates(1.5, seed=1), metric="throughput")
+    )
+    assert throughput.verdict == latency.verdict == "slower"
+    assert throughput.ratio == pytest.approx(latency.ratio)
+
+
+@pytest.mark.parametrize("flag", ["disturbed", "no steady state"])
+@pytest.mark.parametrize("flagged", ["base", "head"])
+def test_a_flag_leaves_the_verdict_open(flag: str, flagged: str) -> None:
+    flags = {"base": (), "head": ()} | {flagged: (flag,)}
+    entry = only(
+        timing_record("a", times(), flags=flags["base"]), timing_record("a", times(1.5, seed=1), flags=flags["head"])
+    )
+    assert entry.verdict == "ambiguous"
+    assert f"{flagged}: {flag}" in entry.notes
+
+
+def test_a_spent_budget_is_told_and_decides_nothing() -> None:
+    entry = only(timing_record("a", times()), timing_record("a", times(1.5, seed=1), flags=("budget spent",)))
+    assert entry.verdict == "slower"
+    assert "head: budget spent" in entry.notes
+
+
+def test_times_of_two_machines_are_refused_by_name() -> None:
+    here, there = timing_record("a", times()), timing_record("a", times(), machine=OTHER)
+    with pytest.raises(DifferentMachinesError, match=f"{MACHINE} in the base and on {OTHER} in the head"):
+        only(here, there)
+
+
+def test_across_machines_says_so_and_passes_every_gate() -> None:
+    here, there = timing_record("a", times()), timing_record("a", times(3, seed=1), machine=OTHER)
+    found = report([here], [there], across_machines=True)
+    (entry,) = found.compared
+    assert entry.verdict == "slower"
+    assert entry.machine == f"{MACHINE} -> {OTHER}"
+    assert f"machine {MACHINE} -> {OTHER}" in entry.notes
+    assert Gate(time=0.25).failures(found) == ()
+
+
+def test_a_further_machine_is_no_reason_to_refuse() -> None:
+    here, there = timing_record("a", times()), timing_record("a", times(), machine=OTHER)
+    verdicts = [entry.verdict for entry in report([here], [here, there]).compared]
+    assert sorted(verdicts) == ["added", "same"]
+
+
+def test_another_protocol_is_another_row() -> None:
+    found = report([timing_record("a", times(), threads=1)], [timing_record("a", times(), threads=2)])
+    assert [entry.verdict for entry in found.compared] == ["removed", "added"]
+
+
+def test_the_digest_takes_no_part() -> None:
+    entry = only(count_record("a", "macs", 5, spec_digest="x"), count_record("a", "macs", 5, spec_digest="y"))
+    assert entry.verdict == "equal"
+
+
+def test_the_newest_records_are_compared() -> None:
+    old, new = count_record("a", "macs", 5), count_record("a", "macs", 6)
+    (entry,) = report([old], [old, new]).compared
+    assert (entry.verdict, entry.notes) == ("changed", ("5 -> 6",))
+
+
+def test_another_version_of_the_metric_is_not_comparable() -> None:
+    entry = only(count_record("a", "macs", 5), count_record("a", "macs", 6, metric_version=2))
+    assert entry.verdict == "ambiguous"
+    assert "version 1 and version 2" in entry.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.009, "same"), (1.011, "larger"), (0.98, "smaller"), (0.995, "same")]
+)
+def test_memory_is_compared_within_one_percent(factor: float, verdict: str) -> None:
+    base = timing_record("a", [[1e8]], metric="memory")
+    assert only(base, timing_record("a", [[factor * 1e8]], metric="memory")).verdict == verdict
+
+
+def test_a_lower_ceiling_is_slower() -> None:
+    base, head = (timing_record("machine", [[rate]], metric="copy_ceiling") for rate in (4e9, 2e9))
+    entry = only(base, head)
+    assert (entry.verdict, entry.ratio) == ("slower", 2)
+
+
+def test_counts_that_say_the_same_in_another_torch_are_equal() -> None:
+    base = count_record("a", "macs", 5, {"by_kind": {"linear": 5}, "free": {"aten::add": 1}})
+    head = count_record("a", "macs", 5, {"by_kind": {"linear": 5}, "free": {"aten::add_": 1}})
+    assert count_changes(base, head) == ()
+
+
+def test_what_changed_in_a_count_is_named() -> None:
+    base = count_record("a", "macs", 5, {"by_kind": {"linear": 5, "matmul": 1}})
+    head = count_record("a", "macs", 5, {"by_kind": {"linear": 4, "matmul": 1}}, complete=False)
+    assert count_changes(base, head) == ("the count is incomplete now", "by_kind.linear: 5 -> 4")
+
+
+def test_operators_that_came_went_and_changed_are_named() -> None:
+    changes = count_changes(layers(stem=1, middle=2, head=3), layers(stem=1, head=4, tail=5))
+    assert changes == (
+        "1 operators added: tail",
+        "1 operators removed: middle",
+        "1 operators changed: head (macs 3 -> 4)",
+    )
+
+
+def test_the_first_few_operators_are_named_and_the_rest_counted() -> None:
+    (_, change) = count_changes(layers(), layers(**dict.fromkeys("abcde", 1)))
+    assert change == "5 operators added: a, b, c and 2 more"
+
+
+def test_a_module_that_is_called_twice_is_two_operators() -> None:
+    base, head = (
+        count_record("a", "layers", calls, {"columns": {"module": ["head"] * calls, "macs": [1] * calls}})
+        for calls in (1, 2)
+    )
+    assert count_changes(base, head) == ("1 -> 2", "1 operators added: head, call 2")
+
+
+def test_the_order_of_operators_is_part_of_the_list() -> None:
+    assert count_changes(layers(a=1, b=2), layers(b=2, a=1)) == ("the same operators in another order",)
+
+
+@pytest.mark.parametrize(("factor", "fails"), [(1.1, False), (1.2, False), (1.4, True), (0.5, False)])
+def test_the_gate_of_time_has_its_own_effect(factor: float, fails: bool) -> None:
+    found = report([timing_record("a", times())], [timing_record("a", times(factor, seed=1))])
+    assert bool(Gate(time=0.25).failures(found)) == fails
+    assert Gate().failures(found) == ()
+
+
+def test_a_changed_count_fails_unless_counts_may_change() -> None:
+    found = report([count_record("a", "macs", 5)], [count_record("a", "macs", 6)])
+    (failure,) = Gate().failures(found)
+    assert "macs of a" in failure
+    assert "5 -> 6" in failure
+    assert Gate(counts=False).failures(found) == ()
+
+
+def test_what_other_counters_say_never_fails() -> None:
+    found = report([count_record("a", "second_opinions", 5)], [count_record("a", "second_opinions", 6)])
+    assert [entry.verdict for entry in found.compared] == ["changed"]
+    assert Gate().failures(found) == ()
+
+
+def test_what_came_and_went_passes() -> None:
+    assert Gate(time=0.25).failures(report([count_record("a", "macs", 5)], [timing_record("b", times())])) == ()
+
+
+@pytest.mark.parametrize("effect", [0, -0.1, float("nan"), float("inf")])
+def test_an_effect_that_is_none_is_an_error(effect: float) -> None:
+    with pytest.raises(ValueError, match="effect must be a positive number"):
+        report([], [], effect=effect)
+
+
+def test_this_projects_records_equal_themselves() -> None:
+    found = compare(Store(RECORDS), Store(RECORDS))
+    assert found.compared
+    assert {entry.verdict for entry in found.compared} <= {"equal", "same", "ambiguous"}
+    assert Gate(time=0.25).failures(found) == ()
+
+
+def folder_of(folder: Path, *records: Record) -> str:
+    store = Store(folder)
+    for record in records:
+        store.append(record)
+    return str(folder)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    return folder_of(tmp_path / "base", count_record("a", "macs", 5), timing_record("a", times()))
+
+
+def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slower = folder_of(tmp_path / "slow", count_record("a", "macs", 5), timing_record("a", times(1.5, seed=1)))
+    larger = folder_of(tmp_path / "large", count_record("a", "macs", 6), timing_record("a", times()))
+    moved = folder_of(tmp_path / "moved", timing_record("a", times(), machine=OTHER))
+    assert compare_verb(base, base) == 0
+    assert compare_verb(base, slower) == 0
+    assert compare_verb(base, slower, gate_time=0.25) == 1
+    assert compare_verb(base, larger) == 1
+    assert compare_verb(base, larger, no_gate_counts=True) == 0
+    capsys.readouterr()
+    assert compare_verb(base, moved) == 2
+    assert compare_verb(base, moved, across_machines=True) == 0
+    assert compare_verb(base, base, effect=-1) == 2
+    assert compare_verb(base, str(tmp_path / "no such thing")) == 2
+    assert compare_verb(base, "--output=here") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 4
+    assert all(line.startswith("error: ") for line in errors)
+
+
+def test_a_line_that_is_no_record_does_not_hide_the_others(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with (Path(base) / "exact" / "macs.jsonl").open("a") as file:
+        file.write("{")
+    assert compare_verb(base, base) == 0
+    assert "line 2" in capsys.readouterr().err
+
+
+def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
+    slower = folder_of(tmp_path / "slow", timing_record("a", times(1.5, seed=1)))
+    out = tmp_path / "out.json"
+    compare_verb(base, slower, format_="json", out=out)
+    answer = json.loads(out.read_text())
+    by_metric = {row["metric"]: row for row in answer["rows"]}
+    assert by_metric["macs"]["verdict"] == "removed"
+    assert by_metric["latency"]["base"] == timing_record("a", times()).value
+    assert by_metric["latency"]["head_key"] == timing_record("a", times(1.5, seed=1)).key()
+
+
+def test_a_revision_is_read_without_touching_the_checkout() -> None:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip("this is not a git checkout")
+    with records_of("HEAD") as folder:
+        assert folder != RECORDS
+        committed = {record.key() for record in Store(folder).records}
+    assert committed
+    assert committed <= {record.key() for record in Store(RECORDS).records}
+    assert not folder.exists()
