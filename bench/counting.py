@@ -80,6 +80,7 @@ def make_record(
         detail=detail,
         machine=EXACT,
         versions=environment.versions(),
+        environment=environment.describe(),
         commit=commit,
         dirty=dirty,
         recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
