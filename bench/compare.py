@@ -8,8 +8,9 @@ from typing import Literal
 
 from bench import statistics
 from bench.count_changes import count_changes
+from bench.fought import Fought
 from bench.record import METRICS, Record
-from bench.rows import ABOUT_MEASURING, CEILINGS, LARGER_IS_BETTER, TIMES, Row, identity, quantities, rows
+from bench.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, identity, quantities, rows
 from bench.store import Store
 
 Verdict = Literal[
@@ -83,49 +84,18 @@ class Report:
         effect: the smallest difference of times that mattered.
         base: the current rows of the first set.
         head: the current rows of the second set.
+        duels: fought live between the same two, where there were any.
     """
 
     compared: tuple[Compared, ...]
     effect: float
     base: tuple[Row, ...] = field(repr=False)
     head: tuple[Row, ...] = field(repr=False)
+    duels: tuple[Fought, ...] = ()
 
     def noteworthy(self) -> tuple[Compared, ...]:
         """The entries whose verdict is neither equal nor same."""
         return tuple(entry for entry in self.compared if entry.verdict not in QUIET)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """What makes a comparison fail.
-
-    Attributes:
-        counts: whether a count that changed does; counts by other tools never do, they follow those tools' versions.
-        time: how much slower a time must be, such as 0.25 for 25 %; None lets every time pass.
-    """
-
-    counts: bool = True
-    time: float | None = None
-
-    def failures(self, report: Report) -> tuple[str, ...]:
-        """One line for each reason to fail; none lets the change pass."""
-        return tuple(
-            f"{entry.metric} of {entry.row.record.subject} ({entry.row.settings()}): {reason}"
-            for entry in report.compared
-            if (reason := self._reason(entry))
-        )
-
-    def _reason(self, entry: Compared) -> str:
-        if entry.verdict == "changed" and self.counts and entry.metric not in ABOUT_MEASURING:
-            return "; ".join(entry.notes)
-        if self.time is None or entry.metric not in TIMES or entry.across_machines:
-            return ""
-        if entry.base is None or entry.head is None:
-            return ""
-        judged = compare_rows(entry.base, entry.head, self.time)
-        if judged.verdict != "slower":
-            return ""
-        return f"slower by the gate of {100 * self.time:g} %: {judged.ratio:.3f} times the base's time"
 
 
 def compare(base: Store, head: Store, *, effect: float = 0.05, across_machines: bool = False) -> Report:

@@ -8,14 +8,17 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from bench.compare import Compared, Gate, Report
+from bench.compare import Compared, Report
 from bench.compare import compare as compare_records
 from bench.environment import ROOT
+from bench.fought import read as read_duels
+from bench.gate import Gate
 from bench.markdown import comment, comparison_summary, summary
 from bench.outlets import FILES, csv_text
 from bench.rows import rows
@@ -44,6 +47,7 @@ def compare(
     format_: Annotated[
         Literal["text", "summary", "comment", "gab", "bmf", "csv", "json"], tyro.conf.arg(name="format")
     ] = "text",
+    duels: Path | None = None,
     out: Path | None = None,
 ) -> int:
     """Compares two sets of records: exit code 1 when a gate fails, 2 when they cannot be compared.
@@ -56,12 +60,16 @@ def compare(
         no_gate_counts: let changed counts pass.
         across_machines: compare times of different machines too; they never fail.
         format_: text, Markdown (summary, comment), or a file for a program; gab and bmf hold the values of HEAD.
+        duels: what python -m bench duel --json printed, to report beside the records; with --gate-time, a side that
+            was called slower fails.
         out: write to this file instead of standard output.
     """
     try:
+        gate = Gate(counts=not no_gate_counts, time=gate_time)
         with records_of(base) as old, records_of(head) as new:
             report = compare_records(_opened(old), _opened(new), effect=effect, across_machines=across_machines)
-        failures = Gate(counts=not no_gate_counts, time=gate_time).failures(report)
+        report = replace(report, duels=read_duels(duels) if duels else ())
+        failures = gate.failures(report)
         _write(rendered(report, failures, format_), out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -102,7 +110,8 @@ def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
     lines = [_line(entry) for entry in report.compared]
     if format_ == "csv":
         return csv_text(COLUMNS, [line | {"notes": "; ".join(line["notes"])} for line in lines])
-    answer = {"effect": report.effect, "failures": list(failures), "rows": lines}
+    fought = [duel.model_dump() for duel in report.duels]
+    answer = {"effect": report.effect, "failures": list(failures), "rows": lines, "duels": fought}
     return json.dumps(answer, indent=1, allow_nan=False) + "\n"
 
 

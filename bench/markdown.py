@@ -7,7 +7,7 @@ from bench.escaping import code, prose
 from bench.noise_floor import noise_sentence
 from bench.record import EXACT, METRICS
 from bench.rows import TIMES, Row, quantities
-from bench.worded import amount, ratio_words, verdict_line
+from bench.worded import amount, duel_line, ratio_words, verdict_line
 
 MARKER = "<!-- dpn-workbench: report -->"
 """Stands in the comment, unseen, so that the next run finds it and updates it."""
@@ -107,6 +107,7 @@ def comparison_summary(report: Report, failures: Sequence[str]) -> str:
     page.text(f"## {verdict_line(report, failures)}")
     page.text(foundations(report.head))
     _failure_list(page, failures)
+    _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, (*report.noteworthy(), *_quiet(report))))
     return str(page)
 
@@ -116,6 +117,7 @@ def comment(report: Report, failures: Sequence[str]) -> str:
     page = Page(COMMENT_BYTES, "a comment holds 65,536 characters; the job summary has every row")
     page.text(f"{MARKER}\n**{verdict_line(report, failures)}**")
     _failure_list(page, failures)
+    _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, report.noteworthy()))
     page.fold("What this rests on", lambda: page.text(foundations(report.head)))
     quiet = _quiet(report)
@@ -164,6 +166,11 @@ def _failure_list(page: Page, failures: Sequence[str]) -> None:
     if failures:
         more = [f"- and {len(failures) - shown} more"] if len(failures) > shown else []
         page.text("\n".join([*(f"- {prose(failure)}" for failure in failures[:shown]), *more]))
+
+
+def _duel_table(page: Page, report: Report) -> None:
+    header = ("verdict", "timed in turns", "ratio", "rounds", "why")
+    page.table(header, ([prose(word) for word in duel_line(duel)] for duel in report.duels))
 
 
 def _compared_line(entry: Compared) -> list[str]:

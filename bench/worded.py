@@ -1,10 +1,11 @@
 """How a person reads a value, a ratio and the outcome of a comparison; here alone numbers are rounded. No torch."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.compare import Compared, Report
 from bench.escaping import one_line
+from bench.fought import Fought
 from bench.record import EXACT
 from bench.rows import Row
 
@@ -41,10 +42,17 @@ def ratio_words(entry: Compared) -> str:
 
 def verdict_line(report: Report, failures: Sequence[str]) -> str:
     """The outcome in one line."""
-    found = Counter(entry.verdict for entry in report.compared)
-    counted = ", ".join(f"{number} {verdict}" for verdict, number in found.most_common()) or "nothing to compare"
+    counted = _counted(entry.verdict for entry in report.compared) or "nothing to compare"
+    if report.duels:
+        counted += f"; timed in turns: {_counted(duel.verdict for duel in report.duels)}"
     gate = f"fails for {len(failures)} reason{'s' if len(failures) > 1 else ''}" if failures else "passes"
     return f"The comparison {gate}: {counted}"
+
+
+def duel_line(duel: Fought) -> tuple[str, ...]:
+    """A duel's verdict, name, ratio, rounds and reason."""
+    ratio = f"{duel.ratio:.3f} ({duel.interval[0]:.3f} to {duel.interval[1]:.3f})"
+    return duel.verdict, duel.name, ratio, f"{duel.rounds} rounds", duel.reason
 
 
 def as_text(report: Report, failures: Sequence[str]) -> str:
@@ -68,6 +76,10 @@ def columns(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)
+
+
+def _counted(verdicts: Iterable[str]) -> str:
+    return ", ".join(f"{number} {verdict}" for verdict, number in Counter(verdicts).most_common())
 
 
 def _line(entry: Compared) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench.compare import Compared, DifferentMachinesError, Gate, Report, compare
+from bench.compare import Compared, DifferentMachinesError, Report, compare
 from bench.compare_verbs import compare as compare_verb
 from bench.compare_verbs import records_of
 from bench.count_changes import count_changes
+from bench.gate import Gate
 from bench.record import Record
 from bench.store import RECORDS, Store
 from tests.bench.timing_records import MACHINE, count_record, timing_record
@@ -254,10 +255,11 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert compare_verb(base, moved) == 2
     assert compare_verb(base, moved, across_machines=True) == 0
     assert compare_verb(base, base, effect=-1) == 2
+    assert compare_verb(base, base, gate_time=0) == 2
     assert compare_verb(base, str(tmp_path / "no such thing")) == 2
     assert compare_verb(base, "--output=here") == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 4
+    assert len(errors) == 5
     assert all(line.startswith("error: ") for line in errors)
 
 
@@ -277,6 +279,35 @@ def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
     assert by_metric["macs"]["verdict"] == "removed"
     assert by_metric["latency"]["base"] == timing_record("a", times()).value
     assert by_metric["latency"]["head_key"] == timing_record("a", times(1.5, seed=1)).key()
+
+
+def duel(**changes: Any) -> str:
+    said = {"name": "a: here against base", "verdict": "slower", "ratio": 1.4, "interval": [1.3, 1.5], "effect": 0.25,
+            "rounds": 8, "reason": "beyond doubt", "machine": MACHINE, "samples": []}  # fmt: skip
+    return json.dumps(said | changes) + "\n"
+
+
+def test_duels_stand_in_the_report_and_fail_with_the_gate_of_time(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duels = tmp_path / "duels.jsonl"
+    duels.write_text(duel() + duel(name="b: here against base", verdict="same", ratio=1.0, interval=[0.9, 1.1]))
+    assert compare_verb(base, base, duels=duels) == 0
+    assert compare_verb(base, base, duels=duels, gate_time=0.25, format_="comment") == 1
+    said = capsys.readouterr()
+    assert "timed in turns: 1 slower, 1 same" in said.out
+    assert "| slower | a: here against base | 1.400 (1.300 to 1.500) | 8 rounds | beyond doubt |" in said.out
+    assert said.err == "fails: a: here against base: slower by 25 % or more, 1.400 times\n"
+
+
+@pytest.mark.parametrize("line", ["{", duel(verdict="lost"), duel(ratio=None), "[]"])
+def test_a_line_that_is_no_duel_is_named(
+    line: str, base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duels = tmp_path / "duels.jsonl"
+    duels.write_text(duel() + line)
+    assert compare_verb(base, base, duels=duels) == 2
+    assert "duels.jsonl, line 2: not a duel: " in capsys.readouterr().err
 
 
 def test_a_revision_is_read_without_touching_the_checkout() -> None:

@@ -14,9 +14,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench import markdown
-from bench.compare import Gate, compare
+from bench.compare import compare
 from bench.compare_verbs import export, rendered
 from bench.escaping import code, one_line, prose
+from bench.gate import Gate
 from bench.noise_floor import NoiseFloor, noise_sentence
 from bench.outlets import FILES
 from bench.record import Record
