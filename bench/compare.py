@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -152,7 +152,8 @@ def compare_rows(base: Row, head: Row, effect: float) -> Compared:
     if METRICS[head.record.metric].exact:
         changes = count_changes(base.record, head.record)
         return Compared(base=base, head=head, verdict="changed" if changes else "equal", notes=changes)
-    decide: Callable[[Row, Row, float, tuple[str, ...]], Compared]
+    if base.record == head.record:
+        return Compared(base=base, head=head, verdict="equal", notes=("the same record on both sides",))
     decide = _times if head.record.metric in TIMES else _values
     return decide(base, head, effect, notes)
 

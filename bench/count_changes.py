@@ -56,13 +56,20 @@ def _operator_changes(before: Mapping[str, Sequence[Any]], after: Mapping[str, S
     ):
         if names:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            yield f"{len(names)} operators {verb}: {', '.join(names[:SHOWN])}{more}"
+            operators = "operator" if len(names) == 1 else "operators"
+            yield f"{len(names)} {operators} {verb}: {', '.join(names[:SHOWN])}{more}"
     if not changed and list(old) != list(new) and set(old) == set(new):
         yield "the same operators in another order"
 
 
 def _operators(columns: Mapping[str, Sequence[Any]]) -> Operators:
-    """Operators by module and its how-manieth call, which stays the same when others come or go."""
+    """Operators by module and its how-manieth call, which stays the same when others come or go.
+
+    Raises:
+        ValueError: the columns have different lengths.
+    """
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError("detail.columns of a record of layers has columns of different lengths; measure it again")
     calls: Counter[str] = Counter()
     found: Operators = {}
     for values in zip(*columns.values(), strict=True):

@@ -132,7 +132,7 @@ def foundations(rows: Sequence[Row]) -> str:
     for machine in _machines(rows):
         lines.append(f"- **machine** {code(machine)}; noise floor: {_noise(rows, machine)}")
     if not lines:
-        lines.append("- **machine** any: these rows are counts")
+        lines.append("- **machine** any: these rows are counts, which have no noise")
     lines.append(f"- **convention** {CONVENTION}")
     versions: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -188,14 +188,14 @@ def _measured_line(row: Row) -> list[str]:
     processes = str(row.processes) if record.metric in TIMES else ""
     return [
         code(record.subject), record.metric, code(row.settings()), amount(row), interval, processes,
-        prose("; ".join(record.flags)), _origin(row),
+        prose("; ".join(record.flags)), f"{code(row.file)}, {_moment(row)}",
     ]  # fmt: skip
 
 
-def _origin(row: Row) -> str:
+def _moment(row: Row) -> str:
     record = row.record
-    commit = record.commit[:10] + (" with changes" if record.dirty else "")
-    return f"{code(row.file)}, {prose(record.recorded_at)}, commit {code(commit)}"
+    changes = " with changes" if record.dirty else ""
+    return f"{prose(record.recorded_at)}, commit {code(record.commit[:10])}{changes}"
 
 
 def _count_table(page: Page, rows: Sequence[Row]) -> None:
@@ -209,7 +209,7 @@ def _count_table(page: Page, rows: Sequence[Row]) -> None:
         ("network", "protocol", *(f"{metric} ({METRICS[metric].unit})" for metric in metrics), "from"),
         (
             [code(subject), code(protocol), *(amount(line.get(metric)) for metric in metrics),
-             _origin(next(iter(line.values())))]
+             "; ".join(dict.fromkeys(map(_moment, line.values())))]
             for (subject, protocol), line in found.items()
         ),
     )  # fmt: skip

@@ -70,9 +70,11 @@ class Row:
         Samples of a rate (throughput) are inverted: seconds an image.
 
         Raises:
-            ValueError: the record's detail does not say which samples belong together.
+            ValueError: the record's detail does not say which samples belong together, or a sample is not positive.
         """
         record, times = self.record, []
+        if not all(sample > 0 for sample in record.samples):
+            raise ValueError(f"{self.file}: samples must be positive in {record.provenance()}; measure it again")
         samples = [1 / x for x in record.samples] if record.metric in LARGER_IS_BETTER else list(record.samples)
         sizes = [int(process["samples"]) for process in record.detail.get("processes", ())]
         if not samples or sum(sizes) != len(samples) or min(sizes) < 1:

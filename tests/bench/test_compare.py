@@ -115,7 +115,15 @@ def test_across_machines_says_so_and_passes_every_gate() -> None:
 def test_a_further_machine_is_no_reason_to_refuse() -> None:
     here, there = timing_record("a", times()), timing_record("a", times(), machine=OTHER)
     verdicts = [entry.verdict for entry in report([here], [here, there]).compared]
-    assert sorted(verdicts) == ["added", "same"]
+    assert sorted(verdicts) == ["added", "equal"]
+
+
+def test_one_record_on_both_sides_is_no_question_however_noisy_it_is() -> None:
+    noisy = timing_record("a", [[1.0, 2.0], [4.0, 3.0]], flags=("disturbed",))
+    entry = only(noisy, noisy)
+    assert (entry.verdict, entry.notes) == ("equal", ("the same record on both sides",))
+    measured_again = noisy.model_copy(update={"recorded_at": "2026-01-02T00:00:00+00:00"})
+    assert only(noisy, measured_again).verdict == "ambiguous"
 
 
 def test_another_protocol_is_another_row() -> None:
@@ -169,9 +177,9 @@ def test_what_changed_in_a_count_is_named() -> None:
 def test_operators_that_came_went_and_changed_are_named() -> None:
     changes = count_changes(layers(stem=1, middle=2, head=3), layers(stem=1, head=4, tail=5))
     assert changes == (
-        "1 operators added: tail",
-        "1 operators removed: middle",
-        "1 operators changed: head (macs 3 -> 4)",
+        "1 operator added: tail",
+        "1 operator removed: middle",
+        "1 operator changed: head (macs 3 -> 4)",
     )
 
 
@@ -185,7 +193,13 @@ def test_a_module_that_is_called_twice_is_two_operators() -> None:
         count_record("a", "layers", calls, {"columns": {"module": ["head"] * calls, "macs": [1] * calls}})
         for calls in (1, 2)
     )
-    assert count_changes(base, head) == ("1 -> 2", "1 operators added: head, call 2")
+    assert count_changes(base, head) == ("1 -> 2", "1 operator added: head, call 2")
+
+
+def test_columns_of_different_lengths_are_an_error() -> None:
+    torn = count_record("a", "layers", 1, {"columns": {"module": ["a"], "macs": []}})
+    with pytest.raises(ValueError, match="columns of different lengths; measure it again"):
+        count_changes(layers(a=1), torn)
 
 
 def test_the_order_of_operators_is_part_of_the_list() -> None:
@@ -226,7 +240,7 @@ def test_an_effect_that_is_none_is_an_error(effect: float) -> None:
 def test_this_projects_records_equal_themselves() -> None:
     found = compare(Store(RECORDS), Store(RECORDS))
     assert found.compared
-    assert {entry.verdict for entry in found.compared} <= {"equal", "same", "ambiguous"}
+    assert {entry.verdict for entry in found.compared} == {"equal"}
     assert Gate(time=0.25).failures(found) == ()
 
 

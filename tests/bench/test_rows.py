@@ -78,6 +78,14 @@ def test_processes_that_do_not_add_up_are_an_error(sizes: list[int]) -> None:
         _ = row_of(record).times_by_process
 
 
+@pytest.mark.parametrize("metric", ["latency", "throughput"])
+@pytest.mark.parametrize("sample", [0.0, -1.0, float("nan")])
+def test_a_sample_that_is_not_positive_is_an_error(metric: str, sample: float) -> None:
+    record = timing_record("a", [[0.5, sample]], metric=metric, value=0.5)
+    with pytest.raises(ValueError, match=r"file\.jsonl: samples must be positive .* measure it again"):
+        _ = row_of(record).times_by_process
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_no_number_is_an_error(value: float) -> None:
     store = Store(Path("nowhere"))
