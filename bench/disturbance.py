@@ -216,7 +216,9 @@ def _processors() -> tuple[float | None, float | None]:
     first = (_text("stat", limit=256) or "").partition("\n")[0].split()
     if len(first) < 9 or first[0] != "cpu":
         return None, None
-    user, nice, system, _idle, _waiting, irq, softirq, steal = map(int, first[1:9])
+    user, nice, system, idle, _waiting, irq, softirq, steal = map(int, first[1:9])
+    if not user + system + idle:  # a sandbox that keeps the file and counts nothing
+        return None, None
     return (user + nice + system + irq + softirq) / TICKS_PER_SECOND, steal / TICKS_PER_SECOND
 
 
