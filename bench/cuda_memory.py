@@ -10,15 +10,15 @@ import torch
 
 from bench import gpu, runners
 from bench.cell import Cell
-from bench.memory import CALLS, tensor_bytes
+from bench.memory import CALLS, WARM_CALLS, tensor_bytes
 
 
 def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     """Builds a network in its back end and measures the peak of its memory on the current GPU.
 
     The value is the peak that the allocator reserved: what the driver takes away from everybody else, holes and the
-    private pool of a CUDA graph included. A first call, in which cuDNN tries algorithms with workspaces of any size,
-    comes before the window, and its reserve is given back.
+    private pool of a CUDA graph included. The first calls, in which cuDNN tries algorithms with workspaces of any
+    size, come before, and what they reserved is given back.
 
     Args:
         cell: what to run.
@@ -38,7 +38,8 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     index = torch.cuda.current_device()
     before = _process_bytes(index)
     runner = runners.open_runner(cell, folder)
-    runner.call()
+    for _ in range(WARM_CALLS):
+        runner.call()
     runner.synchronise()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

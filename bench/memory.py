@@ -11,12 +11,16 @@ import gc
 import re
 import sys
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from bench.cell import Cell
 
-CALLS = 3
-"""Calls in the measured window: the second already repeats the first, the third shows that nothing grows."""
+WARM_CALLS = 2
+"""Calls before the peak is measured: packing, compiling and late loading; the heap has its final shape after two."""
+
+CALLS = 5
+"""Calls whose peaks are measured, each by itself; the median is the value, because the kernel's peak is inexact."""
 
 PROCESS = Path("/proc/self")
 
@@ -35,7 +39,8 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     Returns:
         value: bytes, `peak_bytes - before_bytes`; on CUDA the peak that the allocator reserved on the device.
         before_bytes: resident before the network was built, library code left out.
-        peak_bytes: the same at the peak of the calls, after one call that is not measured.
+        peak_bytes: the same at the peak of a call; the median of `peaks`.
+        peaks: one for each measured call. The kernel keeps its peak by counters that lag by up to 32 pages a core.
         weights_bytes: parameters and buffers, None where the back end does not show them.
         tensor_peak_bytes: the exact peak of live tensors in one call, None where the back end hides them.
         settings: what was switched off so that processes agree.
@@ -53,13 +58,15 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     settings = settle()
     before = private_bytes()
     runner = runners.open_runner(cell, folder)
-    runner.call()  # packs weights, compiles, loads what is loaded late: none of it is part of a call
-    peak, reset = _peak_of_calls(runner)
+    for _ in range(WARM_CALLS):
+        runner.call()
+    peaks, reset = _peaks_of_calls(runner)
     weights, tensors = tensor_bytes(runner, cell)
     return {
-        "value": peak - before,
+        "value": median_low(peaks) - before,
         "before_bytes": before,
-        "peak_bytes": peak,
+        "peak_bytes": median_low(peaks),
+        "peaks": peaks,
         "weights_bytes": weights,
         "tensor_peak_bytes": tensors,
         "settings": settings,
@@ -137,14 +144,16 @@ def library_bytes(folder: Path = PROCESS) -> int:
     return total
 
 
-def _peak_of_calls(runner: Any) -> tuple[int, bool]:
-    """Peak of resident bytes over `CALLS` calls, library code left out, and whether the peak was reset before."""
-    _tidy()
-    reset = _reset_peak()
+def _peaks_of_calls(runner: Any) -> tuple[list[int], bool]:
+    """Peak of resident bytes in each of `CALLS` calls, library code left out, and whether peaks can be reset."""
+    peaks, reset = [], True
     for _ in range(CALLS):
+        _tidy()
+        reset = _reset_peak() and reset
         runner.call()
-    runner.synchronise()
-    return _field(PROCESS / "status", "VmHWM") - library_bytes(), reset
+        runner.synchronise()
+        peaks.append(_field(PROCESS / "status", "VmHWM") - library_bytes())
+    return peaks, reset
 
 
 def _tidy() -> None:
