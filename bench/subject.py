@@ -1,12 +1,15 @@
-"""What can be measured: a network of the zoo by name, or anybody's as `package.module:factory`. Imports no torch."""
+"""What can be measured: a network of the zoo, anybody's as `package.module:factory`, an ONNX file. Imports no torch."""
 
 import hashlib
 import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import onnx_file
+from bench.onnx_file import OnnxFile
 from dpn import zoo
 from dpn.spec import ModelSpec
 
@@ -29,17 +32,26 @@ class Subject:
         input_hw: height and width of its input in pixels.
         factory: builds it, on torch's current default device.
         spec: its definition, for a network of the zoo.
+        file: what its ONNX file says, for a network that has no other form.
     """
 
     name: str
     input_hw: tuple[int, int]
     factory: "Callable[[], nn.Module]"
     spec: ModelSpec | None = None
+    file: OnnxFile | None = None
+
+    def spec_digest(self) -> str | None:
+        """Identifies the network without building it: its spec or its file; None for anybody's factory."""
+        if self.file is not None:
+            return self.file.digest
+        return None if self.spec is None else self.spec.digest()
 
     def digest(self, net: "nn.Module") -> str:
-        """Identifies the network: the spec's digest, or one of the module's structure and shapes."""
-        if self.spec is not None:
-            return self.spec.digest()
+        """Identifies the network: as `spec_digest`, or by the module's structure and shapes."""
+        known = self.spec_digest()
+        if known is not None:
+            return known
         shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in net.state_dict().items()]
         return "module-" + hashlib.sha256("\n".join([repr(net), *shapes]).encode()).hexdigest()[:12]
 
@@ -62,8 +74,10 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
     Raises:
         KeyError: no such network in the zoo; names the nearest.
         ValueError: the network cannot take that input size; says which it can.
-        SubjectError: `package.module:factory` cannot be imported or called.
+        SubjectError: `package.module:factory` cannot be imported or called, or the ONNX file cannot be read.
     """
+    if name.endswith(".onnx"):
+        return _of_file(name, input_hw)
     if ":" in name:
         return Subject(name, input_hw or DEFAULT_INPUT_HW, _imported(name))
     spec = zoo.lookup(name)
@@ -76,6 +90,21 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
         return build(spec)
 
     return Subject(name, hw, factory, spec)
+
+
+def _of_file(name: str, input_hw: tuple[int, int] | None) -> Subject:
+    try:
+        file = onnx_file.read(Path(name))
+        wanted = zip(input_hw or (None, None), file.free_hw, DEFAULT_INPUT_HW, strict=True)
+        height, width = (asked or own or default for asked, own, default in wanted)
+        file.input_shape(file.shape[0] or 1, (height, width))
+    except ValueError as error:
+        raise SubjectError(str(error)) from error
+
+    def factory() -> "nn.Module":
+        raise SubjectError(f"{name}: only onnxruntime and openvino run an ONNX file, and nobody counts one")
+
+    return Subject(name, (height, width), factory, file=file)
 
 
 def _imported(name: str) -> "Callable[[], nn.Module]":
