@@ -23,7 +23,7 @@ BLOCKS = 5
 ATTEMPTS = 3
 """How many times as many blocks as are wanted may be tried."""
 
-Read = Callable[[], gpu.GpuState | None]
+NOT_TORCH = "the back end is not PyTorch's: its stream shows neither events nor a graph"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,47 +43,47 @@ class Block:
     after: gpu.GpuState | None
 
 
-class Replay:
-    """A runner that replays one call of another runner as a CUDA graph.
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What timing needs of a GPU; a stand-in takes its place in tests.
 
-    Raises:
-        RuntimeError: the call cannot be captured, for instance because it reads a value back from the GPU.
+    Attributes:
+        event: makes an event with `record()` and `elapsed_time(later)` in milliseconds.
+        capture: makes a graph with `replay()` from a function and its input.
+        read: the GPU's state.
     """
 
-    def __init__(self, runner: Runner, cuda: Any) -> None:
-        side = cuda.Stream()
-        side.wait_stream(cuda.current_stream())
-        with cuda.stream(side):  # libraries make their workspaces here; that must not be captured
-            for _ in range(3):
-                runner.call()
-        cuda.current_stream().wait_stream(side)
-        runner.synchronise()
-        self._graph = cuda.CUDAGraph()
-        with cuda.graph(self._graph):
-            self._result = runner.call()  # kept: the graph writes into its memory
-        self._runner = runner
+    event: Callable[[], Any]
+    capture: Callable[[Any, Any], Any]
+    read: Callable[[], gpu.GpuState | None] = gpu.state
 
-    def call(self) -> object:
+
+class Replay:
+    """A runner that replays one call of another runner as a CUDA graph."""
+
+    def __init__(self, graph: Any, runner: Runner) -> None:
+        self._graph, self._runner = graph, runner
+
+    def call(self) -> None:
         """Queues all kernels of a call at once."""
         self._graph.replay()
-        return self._result
 
     def synchronise(self) -> None:
         """Waits until the work of all calls is done."""
         self._runner.synchronise()
 
 
-def measure(runner: Runner, samples: int, *, cuda: Any = None, read: Read | None = None) -> dict[str, Any]:
+def measure(runner: Runner, samples: int, tools: Tools | None = None) -> dict[str, Any]:
     """Times a runner on the current GPU.
 
     Args:
         runner: a network on the GPU, its input in place.
         samples: of each way; each averages over enough calls to last about 10 ms.
-        cuda: `torch.cuda`, or a stand-in.
-        read: reads the GPU's state; by default `bench.gpu.state` of the current GPU.
+        tools: by default PyTorch's.
 
     Returns:
-        wall_s, event_s, graph_s: medians in seconds per call; None where no block counted or no graph was possible.
+        wall_s, event_s, graph_s: medians in seconds per call; None where no block counted, no graph
+            was possible, or the back end has a stream of its own.
         launch_bound_share: 1 - graph_s / wall_s; slightly below 0 where launching costs nothing.
         graph_failure: why there is no graph, or None.
         l2: "warm": weights and input are the same in every call, and no cache is flushed between calls.
@@ -94,22 +94,18 @@ def measure(runner: Runner, samples: int, *, cuda: Any = None, read: Read | None
         reasons: why, each once.
         states: the GPU before and after every block that counted.
     """
-    if cuda is None:
-        import torch
-
-        cuda = torch.cuda
-    read = read or (lambda: gpu.state(cuda.current_device()))
+    tools = tools or _torch_tools()
     warm(runner)
     calls = timing.calls_for(runner)
-    runners, failure = _with_replay(runner, cuda)
+    runners, failure = _with_replay(runner, tools)
     per_block = max(1, -(-samples // BLOCKS))
-    kept, discarded = _take_turns(runners, lambda chosen: take(chosen, per_block, calls, cuda=cuda, read=read))
+    kept, discarded = _take_turns(runners, lambda chosen: take(chosen, per_block, calls, tools))
     wall = _median([sample for block in kept[0] for sample in block.wall])
     graph = _median([sample for blocks in kept[1:] for block in blocks for sample in block.wall])
     counted = [block for blocks in kept for block in blocks]
     return {
         "wall_s": wall,
-        "event_s": _median([sample for block in kept[0] for sample in block.events]),
+        "event_s": None if failure == NOT_TORCH else _median([sample for block in kept[0] for sample in block.events]),
         "graph_s": graph,
         "launch_bound_share": None if wall is None or graph is None else 1 - graph / wall,
         "graph_failure": failure,
@@ -133,12 +129,12 @@ def warm(runner: Runner, seconds: float = WARMUP_S) -> int:
     return calls
 
 
-def take(runner: Runner, samples: int, calls: int, *, cuda: Any, read: Read) -> Block:
+def take(runner: Runner, samples: int, calls: int, tools: Tools) -> Block:
     """One block: samples by the wall clock and by events of the same calls."""
     wall, events = [], []
-    before = read()
+    before = tools.read()
     for _ in range(samples):
-        start, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+        start, end = tools.event(), tools.event()
         begun = perf_counter()
         start.record()
         for _ in range(calls):
@@ -147,15 +143,29 @@ def take(runner: Runner, samples: int, calls: int, *, cuda: Any, read: Read) -> 
         runner.synchronise()
         wall.append((perf_counter() - begun) / calls)
         events.append(start.elapsed_time(end) / 1000 / calls)
-    return Block(wall=tuple(wall), events=tuple(events), before=before, after=read())
+    return Block(wall=tuple(wall), events=tuple(events), before=before, after=tools.read())
 
 
-def _with_replay(runner: Runner, cuda: Any) -> tuple[list[Runner], str | None]:
+def _torch_tools() -> Tools:
+    import torch
+
+    from bench import torch_runners
+
+    return Tools(
+        event=lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]
+        capture=lambda function, image: torch_runners.capture(function, image)[0],
+    )
+
+
+def _with_replay(runner: Runner, tools: Tools) -> tuple[list[Runner], str | None]:
+    """The runner and its replay, or the runner alone and why it has none."""
+    if not hasattr(runner, "function"):
+        return [runner], NOT_TORCH
     try:
-        replay = Replay(runner, cuda)
+        replay = Replay(tools.capture(runner.function, runner.input), runner)  # type: ignore[attr-defined]
         warm(replay)
-    except RuntimeError as error:
-        return [runner], str(error).strip().splitlines()[0]
+    except RuntimeError as error:  # it reads a value back from the GPU, or its shapes depend on values
+        return [runner], str(error).strip().splitlines()[0][:200]
     return [runner, replay], None
 
 

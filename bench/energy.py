@@ -36,7 +36,7 @@ class Meter(Protocol):
     def poll(self) -> None:
         """To be called about once a second within the block, so that no counter runs over twice unseen."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> object: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,7 +107,8 @@ def measure(runner: Runner, batch: int, device: str, seconds: float = LEAST_S) -
     runner.synchronise()
     idle = _idle_power(make())
     _load(runner, WARMUP_S, lambda: None)
-    with make() as meter:
+    meter = make()
+    with meter:
         calls, spent = _load(runner, seconds, meter.poll)
     joules = _joules(meter)
     return {

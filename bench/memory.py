@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
+from bench import runners
 from bench.cell import Cell
 
 WARM_CALLS = 2
@@ -49,8 +50,6 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     Raises:
         RuntimeError: the system does not tell a process its memory.
     """
-    from bench import runners
-
     if cell.device == "cuda":
         from bench import cuda_memory
 

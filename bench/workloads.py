@@ -97,13 +97,15 @@ def _numpy_copy() -> Workload:
 def _torch(candidate: Candidate, device: str, precision: str, threads: int) -> Workload:
     import torch
 
-    torch.set_num_threads(threads)
+    from bench import torch_runners
+
+    torch_runners.set_threads(threads)
+    torch_runners.set_products(precision)
     torch.set_grad_enabled(False)
-    _torch_precision(precision)
     synchronise = torch.cuda.synchronize if device == "cuda" else lambda: None
     if candidate.operation in ("copy", "add"):
         return _torch_copy(candidate, device, synchronise)
-    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    kind = torch_runners.DTYPES[precision]
     if candidate.operation == "matmul":
         rows = candidate.size[0]
         left, right = (torch.rand(rows, rows, device=device).to(kind) for _ in range(2))
@@ -116,16 +118,6 @@ def _torch(candidate: Candidate, device: str, precision: str, threads: int) -> W
     image = torch.rand(candidate.batch, channels, height, width, device=device).to(kind, memory_format=layout)
     weight = torch.rand(channels, channels, 3, 3, device=device).to(kind, memory_format=layout)
     return Workload(call=lambda: torch.conv2d(image, weight, padding=1), amount=candidate.macs, synchronise=synchronise)
-
-
-def _torch_precision(precision: str) -> None:
-    import torch
-
-    products = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = products
-    cudnn: Any = torch.backends.cudnn  # replaced by an object when it is imported, which annotations do not know
-    cudnn.conv.fp32_precision = products
-    torch.backends.cudnn.benchmark = True  # the fastest of its algorithms is what a ceiling asks for
 
 
 def _torch_copy(candidate: Candidate, device: str, synchronise: Callable[[], object]) -> Workload:
