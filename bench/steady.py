@@ -1,7 +1,8 @@
 """Where a series of times becomes steady, by change points: `steady_start`. Imports no torch.
 
-The idea is that of Barrett et al., "Virtual Machine Warmup Blows Hot and Cold" (arXiv 1602.00602): warm-up is whatever lies
-before the last change of level, and a series without a stable end is a result, too.
+The idea is that of Barrett et al., "Virtual Machine Warmup Blows Hot and Cold" (arXiv 1602.00602): warm-up is whatever
+lies before the last change of level, and a series without a stable end is a result, too. The constants below were
+chosen on synthetic series of one seed and are tested on those of others (`tests/bench/test_steady.py`).
 """
 
 import math
@@ -15,6 +16,9 @@ Values = NDArray[np.float64]
 TOLERANCE = 0.05
 """Levels that differ by less are one: the smallest relative difference of times that matters to comparisons."""
 
+LEAST = 3
+"""Samples that a steady state takes at least."""
+
 SHARE = 0.5
 """The steady state holds at least this share of the series; one that began later may end as suddenly."""
 
@@ -24,14 +28,26 @@ POINTS = 120
 LEAST_NOISE = 0.005
 """Relative noise that is assumed at least, so that a series of equal clock ticks has no changes in its last digit."""
 
-PENALTY = 3.0
-"""Of a change point, in units of noise times the log of the number of points; see `tests/bench/test_steady.py`."""
+PENALTY = 2.0
+"""Of a change point, in standard deviations of the noise times the log of the number of points."""
 
 EXCURSION = 0.1
-"""A burst that lasts at most this share of what has been found steady does not end the steady state before it."""
+"""Bursts that last at most this share of the steady state, all together, do not end it."""
 
-OUTLIER = 3.5
-"""A leading sample further from the steady level than as many times the noise belongs to the warm-up."""
+OUTLIER = 3.0
+"""A leading sample further from the steady level than as many standard deviations belongs to the warm-up."""
+
+NORMAL_QUARTILE = 0.6745
+"""Standard deviations from the mean that half of a normal distribution lies within."""
+
+LEAD = 0.5
+"""Share of the tolerance by which the mean of several leading samples may differ from the steady level."""
+
+LEAD_SCORE = 2.5
+"""Standard errors by which it may differ."""
+
+DOUBT = 2.0
+"""Standard errors that two levels may differ by beyond the tolerance and still be one."""
 
 TREND = 2.6
 """Standard normal score of Mann and Kendall's trend test from which on a trend is one; the largest of six samples."""
@@ -47,21 +63,27 @@ def steady_start(samples: Sequence[float]) -> int | None:
         None for a slow drift, for a change so late that less than half of the series is left, for levels that keep
         changing, and for fewer than three samples.
 
+    Raises:
+        ValueError: a sample is not a positive number.
+
     Example:
         >>> steady_start([0.31, 0.12, 0.101, 0.1, 0.102, 0.099, 0.1, 0.101])
         2
         >>> steady_start([0.1, 0.101, 0.099, 0.1, 0.102, 0.15, 0.151, 0.149]) is None
         True
     """
-    logs = np.log(np.asarray(samples, dtype=float))
-    if len(logs) < 3:
+    times = np.asarray(samples, dtype=float)
+    if len(times) < LEAST:
         return None
+    if not (np.isfinite(times).all() and (times > 0).all()):
+        raise ValueError("steady_start: every sample must be a positive number of seconds")
+    logs = np.log(times)
     width = math.ceil(len(logs) / POINTS)
     points = _block_medians(logs, width)
     noise = _noise(points)
     start = _steady_segment(points, noise)
-    start = _without_leading_outliers(points, start)
-    if len(points) - start < max(3, SHARE * len(points)) or _drifts(points[start:]):
+    start = _past_warm_up(points, start)
+    if len(points) - start < max(LEAST, SHARE * len(points)) or _drifts(points[start:]):
         return None
     return start * width
 
@@ -76,7 +98,7 @@ def _block_medians(logs: Values, width: int) -> Values:
 def _noise(points: Values) -> float:
     """Standard deviation without the changes of level: from differences of neighbours, warm-up left out."""
     moves = np.abs(np.diff(points[len(points) // 3 :]))
-    return max(float(np.median(moves)) / (0.6745 * math.sqrt(2)), LEAST_NOISE)
+    return max(float(np.median(moves)) / (NORMAL_QUARTILE * math.sqrt(2)), LEAST_NOISE)
 
 
 def _segment_costs(points: Values) -> Values:
@@ -115,25 +137,35 @@ def _segments(points: Values, noise: float) -> tuple[list[tuple[int, int]], floa
 def _steady_segment(points: Values, noise: float) -> int:
     """Where the last level begins: segments of the same level are one, across short bursts too."""
     segments, cost = _segments(points, noise)
-    if len(segments) > 1 and _line_cost(points) / noise + PENALTY * math.log(len(points)) < cost:
-        return len(points)
+    slope_cost = PENALTY * math.log(len(points))
+    if len(segments) > 1 and _line_cost(points) / noise + slope_cost < cost and _goes_on(points):
+        return len(points)  # a drift, which levels only approximate
     start, burst = segments[-1][0], 0
     for first, end in reversed(segments[:-1]):
-        if abs(np.median(points[first:end]) - np.median(points[start:])) <= math.log1p(TOLERANCE):
-            start, burst = first, 0
-            continue
-        burst += end - first
-        if burst > EXCURSION * (len(points) - start):
-            break
+        apart = abs(np.median(points[first:end]) - np.median(points[start:]))
+        doubt = noise * math.sqrt(1 / (end - first) + 1 / (len(points) - start))
+        if apart > math.log1p(TOLERANCE) + DOUBT * doubt:
+            burst += end - first
+        elif burst <= EXCURSION * (len(points) - first):
+            start = first
     return start
 
 
-def _without_leading_outliers(points: Values, start: int) -> int:
+def _past_warm_up(points: Values, start: int) -> int:
+    """Moves the start past samples that differ from what follows, one by one and as the mean of the first few.
+
+    The end of a decay is too small for a change point, and one or two slow first samples are too few.
+    """
     while len(points) - start > 2:
         rest = points[start:]
-        center = np.median(rest)
-        spread = max(float(np.median(np.abs(rest - center))) / 0.6745, _noise(rest), LEAST_NOISE)
-        if abs(points[start] - center) <= max(math.log1p(TOLERANCE), OUTLIER * spread):
+        away = rest - np.median(rest)
+        spread = max(float(np.median(np.abs(away))) / NORMAL_QUARTILE, _noise(rest))
+        sizes = 2 ** np.arange(int(math.log2(max(len(rest) // 4, 1))) + 1)
+        clipped = np.cumsum(np.clip(away, -OUTLIER * spread, OUTLIER * spread))
+        lead = np.abs(clipped[sizes - 1] / sizes)
+        far = lead > np.maximum(LEAD * math.log1p(TOLERANCE), LEAD_SCORE * spread / np.sqrt(sizes))
+        first = abs(away[0]) > max(math.log1p(TOLERANCE), OUTLIER * spread)
+        if not (first or far[1:].any()):
             break
         start += 1
     return start
@@ -143,6 +175,13 @@ def _slope(points: Values) -> float:
     """Theil and Sen's: the median of the slopes between all pairs."""
     i, j = np.triu_indices(len(points), 1)
     return float(np.median((points[j] - points[i]) / (j - i)))
+
+
+def _goes_on(points: Values) -> bool:
+    """Whether the second half still moves the way of the whole; after a warm-up it does not."""
+    half = points[len(points) // 2 :]
+    whole = _slope(points)
+    return math.copysign(4, whole) * _slope(half) > abs(whole)
 
 
 def _line_cost(points: Values) -> float:

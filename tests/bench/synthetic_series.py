@@ -30,8 +30,8 @@ class Series:
     def right(self, found: int | None) -> bool:
         """Whether an answer is right.
 
-        None must be None. A start may come no later than a tenth of the series (one sample at least) after the truth, and
-        no earlier than where what is left of the warm-up drowns in the noise, give or take a fiftieth.
+        None must be None. A start may come no later than a tenth of the series (one sample at least) after the truth,
+        and no earlier than where what is left of the warm-up drowns in the noise, give or take a fiftieth.
         """
         if self.truth is None or found is None:
             return found is None and self.truth is None
@@ -97,11 +97,11 @@ def _drift(generator: np.random.Generator, noise: float, _short: bool) -> tuple[
 
 
 def _steps(generator: np.random.Generator, noise: float, short: bool) -> tuple[Values, bool]:
-    """A step early, after which the series is steady, or one late, after which too little is left; sometimes two early."""
+    """One or two steps early, after which the series is steady, or one late, after which too little is left."""
     n = int(generator.integers(10, 17)) if short else _length(generator, 20)
     size = generator.uniform(1, 3) * max(0.1, 4 * noise)
     early = bool(generator.random() < 0.5)
-    at = int(round(n * (generator.uniform(0.15, 0.4) if early else generator.uniform(0.65, 0.85))))
+    at = min(round(n * (generator.uniform(0.15, 0.4) if early else generator.uniform(0.65, 0.85))), n - 3)
     factor = (1 + size) ** generator.choice([-1, 1])
     level = np.where(np.arange(n) < at, 1.0, factor)
     if early and at >= 10 and generator.random() < 0.5:
