@@ -137,9 +137,8 @@ def _segments(points: Values, noise: float) -> tuple[list[tuple[int, int]], floa
 def _steady_segment(points: Values, noise: float) -> int:
     """Where the last level begins: segments of the same level are one, across short bursts too."""
     segments, cost = _segments(points, noise)
-    slope_cost = PENALTY * math.log(len(points))
-    if len(segments) > 1 and _line_cost(points) / noise + slope_cost < cost and _goes_on(points):
-        return len(points)  # a drift, which levels only approximate
+    if len(segments) > 1 and _is_line(points, noise, cost):
+        return len(points)
     start, burst = segments[-1][0], 0
     for first, end in reversed(segments[:-1]):
         apart = abs(np.median(points[first:end]) - np.median(points[start:]))
@@ -177,17 +176,16 @@ def _slope(points: Values) -> float:
     return float(np.median((points[j] - points[i]) / (j - i)))
 
 
-def _goes_on(points: Values) -> bool:
-    """Whether the second half still moves the way of the whole; after a warm-up it does not."""
-    half = points[len(points) // 2 :]
-    whole = _slope(points)
-    return math.copysign(4, whole) * _slope(half) > abs(whole)
+def _is_line(points: Values, noise: float, levels_cost: float) -> bool:
+    """Whether the series is a drift, which levels only approximate: a line fits better, and to the end.
 
-
-def _line_cost(points: Values) -> float:
-    """Sum of distances from Theil and Sen's line."""
-    rest = points - _slope(points) * np.arange(len(points))
-    return float(np.abs(rest - np.median(rest)).sum())
+    After a warm-up the second half does not go on as the whole does.
+    """
+    n, slope = len(points), _slope(points)
+    rest = points - slope * np.arange(n)
+    cost = float(np.abs(rest - np.median(rest)).sum()) / noise + PENALTY * math.log(n)
+    goes_on = math.copysign(4, slope) * _slope(points[n // 2 :]) > abs(slope)
+    return cost < levels_cost and goes_on and abs(slope) * (n - 1) > math.log1p(TOLERANCE)
 
 
 def _drifts(points: Values) -> bool:
