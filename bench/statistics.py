@@ -226,8 +226,7 @@ def kendall(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDEN
 def _weighted_tau(weights: Values, sign_x: Values, sign_y: Values) -> Values:
     """Tau-b for each row of weights, how often each point was drawn: (B, n) -> (B,), nan where a side is constant."""
     agreement, varied_x, varied_y = (
-        np.einsum("bi,ij,bj->b", weights, matrix, weights, optimize=True)
-        for matrix in (sign_x * sign_y, np.abs(sign_x), np.abs(sign_y))
+        ((weights @ matrix) * weights).sum(axis=1) for matrix in (sign_x * sign_y, np.abs(sign_x), np.abs(sign_y))
     )
     scale = np.sqrt(varied_x * varied_y)
     taus: Values = np.divide(agreement, scale, out=np.full(len(weights), np.nan), where=scale > 0)
