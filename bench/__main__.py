@@ -1,17 +1,22 @@
-"""`python -m bench`: list, count, measure, verify, opinions."""
+"""`python -m bench`: list, count, measure, verify, opinions, duel, trials, compare, export."""
 
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from bench import conventions, suite
-from bench.store import Store
+from bench.choices import Choices
+from bench.compare_verbs import compare, export
+from bench.duel_verbs import duel, trials
+from bench.measuring import count_networks, measure_cells, open_store
+from bench.plan import Plan
+from bench.store import RECORDS
 from bench.subject import Subject, parse_hw, resolve
 from dpn import cli
 from dpn.zoo import ZOO
@@ -20,6 +25,7 @@ Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Name = tyro.conf.Positional[str]
+Suite = Annotated[str | None, tyro.conf.arg(name="suite")]
 
 
 def list_(as_json: Json = False) -> None:
@@ -117,49 +123,48 @@ def _print_count(answer: dict[str, Any], subject: Subject) -> None:
         console.print(rows)
 
 
-def measure(*names: Name, suite_name: Annotated[str | None, tyro.conf.arg(name="suite")] = None) -> int:
-    """Measures networks into results/records: adds what is missing, checks what is there against a fresh count.
+def measure(
+    *names: Name,
+    suite_name: Suite = None,
+    choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(),  # noqa: B008 - frozen
+    plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = Plan(),  # noqa: B008 - frozen
+    again: Flag = False,
+    records: Path = RECORDS,
+) -> int:
+    """Measures networks into results/records: adds what is missing, checks stored counts against a fresh count.
 
     Args:
-        names: names of the zoo or package.module:factory; or give a suite.
-        suite_name: "paper" is every network of the paper's tables.
+        names: names of the zoo, package.module:factory, or ONNX files; or give a suite.
+        suite_name: "paper" is every network of the paper's tables, "quick" a few of them.
+        choices: what is measured.
+        plan: how much of it.
+        again: measure times that the records have, too.
+        records: the folder of the records.
     """
-    return _measure(names, suite_name, write=True)
+    wanted, store, code = _wanted(names, suite_name, choices.input_hw()), open_store(records), 0
+    if choices.counts():
+        code = count_networks(wanted, store)
+    if choices.timed():
+        measure_cells(wanted, choices, plan, store, again=again)
+    return code
 
 
-def verify(*names: Name, suite_name: Annotated[str | None, tyro.conf.arg(name="suite")] = None) -> int:
+def verify(*names: Name, suite_name: Suite = None, records: Path = RECORDS) -> int:
     """Counts networks afresh and compares with the stored records, exactly; writes nothing, exits with 1 if any differ.
 
     Args:
         names: names of the zoo or package.module:factory; or give a suite.
         suite_name: "paper" is every network of the paper's tables.
+        records: the folder of the records.
     """
-    return _measure(names, suite_name, write=False)
+    return count_networks(_wanted(names, suite_name, None), open_store(records), write=False)
 
 
-def _measure(names: tuple[str, ...], suite_name: str | None, *, write: bool) -> int:
-    wanted = [resolve(name) for name in (*names, *(suite.networks(suite_name) if suite_name else ()))]
-    if not wanted:
+def _wanted(names: tuple[str, ...], suite_name: str | None, input_hw: tuple[int, int] | None) -> list[Subject]:
+    every = (*names, *(suite.networks(suite_name) if suite_name else ()))
+    if not every:
         raise ValueError("nothing to measure; name networks (python -m bench list) or give --suite paper")
-    from bench import counting
-
-    store, outcome = Store(), counting.Outcome()
-    for problem in store.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    console = Console(stderr=True)
-    for subject in track(wanted, "counting", console=console, disable=not console.is_terminal):
-        counting.measure(subject, store, outcome, write=write)
-    for name, operators in outcome.incomplete.items():
-        print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
-    for line in outcome.differing:
-        print(f"differs: {line}", file=sys.stderr)
-    missing = "added" if write else "missing"
-    print(f"{len(wanted)} networks counted: {outcome.verified} stored records verified, {outcome.added} {missing}, "
-          f"{len(outcome.differing)} differ")  # fmt: skip
-    if outcome.differing:
-        print("error: a stored count is contradicted; if the change is meant, raise the metric's version in "
-              "bench/record.py and measure again, else mend the network or the counter", file=sys.stderr)  # fmt: skip
-    return 1 if outcome.differing or (not write and outcome.added) else 0
+    return [resolve(name, input_hw) for name in every]
 
 
 def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
@@ -201,5 +206,15 @@ if __name__ == "__main__":
     cli.run(
         "python -m bench",
         "Counts and times networks, and keeps the numbers with their provenance.",
-        {"list": list_, "count": count, "measure": measure, "verify": verify, "opinions": opinions},
+        {
+            "list": list_,
+            "count": count,
+            "measure": measure,
+            "verify": verify,
+            "opinions": opinions,
+            "duel": duel,
+            "trials": trials,
+            "compare": compare,
+            "export": export,
+        },
     )

@@ -1,7 +1,7 @@
 """From a network to its count records, and the check of stored counts against a fresh count."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bench import environment
+from bench.count_changes import count_changes
 from bench.macs import Count, count
 from bench.record import EXACT, METRICS, Record
 from bench.second_opinions import agreeing, second_opinions, to_record_detail
@@ -128,15 +129,6 @@ def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = T
         _measure_opinions(subject, net, store, outcome)
 
 
-def same_count(stored: Record, fresh: Record) -> bool:
-    """Whether two records say the same; which free operators a network is made of depends on torch's version."""
-    return (stored.value, stored.complete, _counted(stored)) == (fresh.value, fresh.complete, _counted(fresh))
-
-
-def _counted(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in record.detail.items() if name != "free"}
-
-
 def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Outcome, *, write: bool) -> None:
     for fresh in count_records(subject, net):
         stored = store.newest(fresh.key())
@@ -144,10 +136,10 @@ def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Out
             outcome.added += 1
             if write:
                 store.append(fresh)
-        elif same_count(stored, fresh):
+        elif not (changes := count_changes(stored, fresh)):
             outcome.verified += 1
         else:
-            outcome.differing.append(_difference(stored, fresh))
+            outcome.differing.append(_difference(stored, fresh, changes))
         if fresh.metric == "macs" and not fresh.complete:
             outcome.incomplete[subject.name] = fresh.detail["unknown"]
 
@@ -161,9 +153,8 @@ def _measure_opinions(subject: Subject, net: nn.Module, store: Store, outcome: O
     outcome.added += 1
 
 
-def _difference(stored: Record, fresh: Record) -> str:
+def _difference(stored: Record, fresh: Record, changes: Sequence[str]) -> str:
     values = f"stored {stored.value}, counted now {fresh.value}"
     if stored.value == fresh.value:
-        changed = [key for key in {*stored.detail, *fresh.detail} if stored.detail.get(key) != fresh.detail.get(key)]
-        values += f", but its {', '.join(sorted(changed)) or 'completeness'} changed"
+        values += f", but {'; '.join(changes)}"
     return f"{fresh.metric} of {fresh.subject}: {values} (stored: {stored.provenance()})"

@@ -47,7 +47,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="layers", unit="operator", version=1, exact=True, meaning="counted operators, one row each"),
         Metric(name="second_opinions", unit="counter", version=1, exact=True, meaning="the same count by other tools"),
         Metric(name="latency", unit="second", version=1, exact=False, meaning="median time of one call"),
-        Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, calls in a row"),
+        Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, in a row"),
         Metric(name="memory", unit="byte", version=1, exact=False, meaning="peak memory of a process that runs it"),
         Metric(name="energy", unit="joule/image", version=1, exact=False, meaning="energy of one image in steady load"),
         Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),

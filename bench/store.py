@@ -53,8 +53,18 @@ class Store:
         self.records: list[Record] = []
         self.problems: list[Problem] = []
         self._by_key: dict[str, Record] = {}
-        for path in sorted(root.glob("*/*.jsonl")):
-            for line, result in _read(path):
+        self._sizes: dict[Path, int] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads what other processes have appended since the store was made."""
+        for path in sorted(self.root.glob("*/*.jsonl")):
+            known = self._sizes.get(path, 0)
+            if path.stat().st_size <= known:
+                continue
+            first, content = _tail(path, known)
+            self._sizes[path] = known + len(content)
+            for line, result in _parsed(content, first):
                 if isinstance(result, Record):
                     self._add(result)
                 else:
@@ -69,10 +79,15 @@ class Store:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _torn(file.fileno()):
                 line = b"\n" + line
+            size = file.seek(0, os.SEEK_END)
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        self._add(record)
+        if self._sizes.get(path, 0) == size:  # else somebody else's lines are still to be read, and this one with them
+            self._sizes[path] = size + len(line)
+            self._add(record)
+        else:
+            self.refresh()
 
     def newest(self, key: str) -> Record | None:
         """The newest record with that key, or None."""
@@ -113,17 +128,24 @@ class Store:
         return Found(stale, stale=stale is not None)
 
 
-def _read(path: Path) -> Iterator[tuple[int, Record | str]]:
+def _tail(path: Path, start: int) -> tuple[int, bytes]:
+    """What follows the first `start` bytes, and the number of its first line; no writer is in the middle of a line."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield number, Record.model_validate_json(line)
-            except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                field = ".".join(map(str, first["loc"]))
-                yield number, f"not a record: {f'{field}: ' if field else ''}{first['msg']}"
+        fcntl.flock(file, fcntl.LOCK_SH)
+        before = file.read(start).count(b"\n")
+        return before + 1, file.read()
+
+
+def _parsed(content: bytes, first: int) -> Iterator[tuple[int, Record | str]]:
+    for number, line in enumerate(content.split(b"\n"), start=first):
+        if not line.strip():
+            continue
+        try:
+            yield number, Record.model_validate_json(line)
+        except ValidationError as error:
+            details = error.errors(include_url=False)[0]
+            field = ".".join(map(str, details["loc"]))
+            yield number, f"not a record: {f'{field}: ' if field else ''}{details['msg']}"
 
 
 def _torn(descriptor: int) -> bool:

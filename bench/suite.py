@@ -2,8 +2,11 @@
 
 from dpn.zoo import ZOO
 
-SUITES: dict[str, tuple[str, ...]] = {"paper": tuple(ZOO)}
-"""Names of networks by suite."""
+SUITES: dict[str, tuple[str, ...]] = {
+    "paper": tuple(ZOO),
+    "quick": ("dpn4_32", "dpn4_64", "sbl_r50", "hrnet_w32"),
+}
+"""Names of networks by suite: every network of the paper's tables, and the four that its argument turns on."""
 
 
 def networks(suite: str) -> tuple[str, ...]:

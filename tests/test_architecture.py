@@ -14,7 +14,8 @@ OURS = set(MAY_IMPORT)
 TORCH_FREE = (
     "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.part_affinity", "bench.record", "bench.store",
     "bench.reported", "bench.conventions",
-    "bench.suite", "bench.subject", "bench.environment", "bench.live", "analysis.evidence", "analysis.tables",
+    "bench.suite", "bench.subject", "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep",
+    "bench.worker", "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
     "analysis.claims.audit", "analysis.figures", "analysis.publish", "analysis.report", "analysis.__main__",
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_a_changed_detail_is_noticed_too(tmp_path: Path) -> None:
     store.append(right.model_copy(update={"detail": right.detail | {"columns": columns}}))
     outcome = Outcome()
     measure(SUBJECT, store, outcome)
-    assert [("columns changed" in line) for line in outcome.differing] == [True]
+    assert [("operators changed" in line) for line in outcome.differing] == [True]
 
 
 def test_verify_writes_nothing(tmp_path: Path) -> None:

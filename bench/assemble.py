@@ -1,0 +1,153 @@
+"""From the results of a cell's processes to one record: pooled samples, interval, flags, roofline. Imports no torch."""
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from bench import ceilings, environment
+from bench.cell import Cell
+from bench.plan import Plan
+from bench.record import METRICS, Record
+from bench.statistics import median_interval, pooled_interval
+
+MACHINE_SUBJECT = "machine"
+"""Subject and digest of what belongs to a machine and to no network."""
+
+
+def key(cell: Cell, digest: str) -> str:
+    """The key that a cell's record will have."""
+    protocol = json.dumps(cell.protocol(), sort_keys=True)
+    version = METRICS[cell.metric].version
+    return f"{environment.machine(cell.device)}/{cell.metric}.v{version}/{digest}/{protocol}"
+
+
+def counted(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
+    """The processes that make a cell's value: the undisturbed ones, where there are as many as the plan asks for."""
+    clean = [result for result in results if not result["reasons"]]
+    return clean if len(clean) >= plan.processes else list(results)
+
+
+def narrow(results: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
+    """Whether the interval of the pooled samples' median is as narrow as the plan wants it; always, without samples."""
+    samples = [sample for result in results if "samples" in result for sample in _kept(result)]
+    return not samples or median_interval(samples).relative_width(median(samples)) <= plan.width
+
+
+def record(
+    cell: Cell, digest: str, results: Sequence[Mapping[str, Any]], plan: Plan, prepared: Mapping[str, Any],
+    bounds: tuple[float, float] | None,
+) -> Record:  # fmt: skip
+    """The record of a cell.
+
+    Args:
+        cell: what was measured.
+        digest: the network's.
+        results: one for each fresh process.
+        plan: by which it was measured.
+        prepared: the network's counts, for the roofline.
+        bounds: the machine's arithmetic and copy ceilings, or None where no roofline is wanted.
+    """
+    if cell.metric in ("memory", "energy"):
+        return _simple(cell, digest, results)
+    taken = counted(results, plan)
+    samples = [sample for result in taken for sample in _kept(result)]
+    center = median(samples)
+    interval = pooled_interval([_kept(result) for result in taken])
+    detail: dict[str, Any] = {
+        "interval": [interval.low, interval.high],
+        "confidence": interval.confidence,
+        "processes": [_process(result) for result in taken],
+        "discarded": [_process(result) | {"raw": result["samples"]} for result in results if result not in taken],
+        "outputs": taken[0]["outputs"],
+    }
+    if bounds is not None:
+        seconds = center if cell.metric == "latency" else cell.batch / center
+        moved = prepared["weight_bytes"] + cell.batch * prepared["activation_bytes"]
+        detail["roofline"] = ceilings.roofline(cell.batch * prepared["macs"], moved, seconds, *bounds)
+    if "cuda" in taken[0]:
+        detail["cuda"] = [result["cuda"] for result in taken]
+    return make_for(
+        cell, digest, cell.metric, center, protocol=cell.protocol(), samples=tuple(samples),
+        flags=_flags(taken, plan), detail=detail,
+    )  # fmt: skip
+
+
+def refusal(cell: Cell, digest: str, reason: str) -> Record:
+    """The record that a cell cannot be measured here, with the reason."""
+    protocol = cell.protocol() | {"of": cell.metric}
+    return make_for(cell, digest, "refusal", 0, protocol=protocol, detail={"reason": reason})
+
+
+def ceiling(kind: str, cell: Cell, rates: Mapping[str, Any]) -> Record:
+    """The record of a machine's ceiling for cells like this one, from the rates of its candidates."""
+    protocol: dict[str, Any] = {"device": cell.device, "threads": cell.threads}
+    if kind == "arithmetic":
+        protocol["precision"] = cell.precision
+    winner, best = ceilings.best(rates) if rates else ("", 0.0)
+    return _make(
+        MACHINE_SUBJECT, MACHINE_SUBJECT, f"{kind}_ceiling", best, device=cell.device,
+        protocol=protocol, detail={"winner": winner, "candidates": dict(rates)},
+    )  # fmt: skip
+
+
+def make_for(cell: Cell, digest: str, metric: str, value: float, **fields: Any) -> Record:
+    """A record about a cell with the provenance of here and now; `fields` are further fields of a `Record`."""
+    return _make(cell.subject, digest, metric, value, device=cell.device, **fields)
+
+
+def _make(subject: str, digest: str, metric: str, value: float, *, device: str, **fields: Any) -> Record:
+    commit, dirty = environment.commit()
+    return Record(
+        subject=subject,
+        spec_digest=digest,
+        metric=metric,
+        metric_version=METRICS[metric].version,
+        unit=METRICS[metric].unit,
+        value=value,
+        machine=environment.machine(device),
+        versions=environment.versions(),
+        environment=environment.describe(device),
+        commit=commit,
+        dirty=dirty,
+        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **fields,
+    )
+
+
+def _simple(cell: Cell, digest: str, results: Sequence[Mapping[str, Any]]) -> Record:
+    values = [float(result["value"]) for result in results]
+    detail = {name: value for name, value in results[0].items() if name not in ("value", "seconds", "reasons")}
+    return make_for(
+        cell, digest, cell.metric, median(values), protocol=cell.protocol(), samples=tuple(values), detail=detail
+    )
+
+
+def _kept(result: Mapping[str, Any]) -> list[float]:
+    samples: list[float] = result["samples"]
+    return samples[len(samples) // 2 if result["start"] is None else result["start"] :]
+
+
+def _process(result: Mapping[str, Any]) -> dict[str, Any]:
+    kept = _kept(result)
+    return {
+        "samples": len(kept),
+        "median": median(kept),
+        "warmup": result["samples"][: len(result["samples"]) - len(kept)],
+        "calls": result["calls"],
+        "steady": result["start"] is not None,
+        "disturbance": result["disturbance"],
+        "reasons": result["reasons"],
+    }
+
+
+def _flags(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
+    flags = []
+    if any(result["reasons"] for result in results):
+        flags.append("disturbed")
+    if any(result["start"] is None for result in results):
+        flags.append("no steady state")
+    if not narrow(results, plan):
+        flags.append("budget spent")
+    return flags

@@ -1,0 +1,84 @@
+"""Results of single processes, kept until their cell is complete, so that a killed sweep repeats one process at most.
+
+Each sweep writes a journal of its own beside the records and holds a lock on it while it lives; the next sweep takes
+over every journal that nobody holds. Imports no torch.
+"""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+
+class Journal:
+    """Results by cell: what dead sweeps left, and what this one adds."""
+
+    def __init__(self, root: Path) -> None:
+        """Opens a journal in the folder of the records and reads those that dead sweeps left there."""
+        root.mkdir(parents=True, exist_ok=True)
+        self._found: dict[str, list[dict[str, Any]]] = {}
+        self._taken_over: list[tuple[Path, IO[bytes]]] = []
+        for path in sorted(root.glob(".journal-*.jsonl")):
+            self._take_over(path)
+        self._path = root / f".journal-{time.time_ns():020}-{os.getpid()}.jsonl"  # read again in order of time
+        self._file = self._path.open("ab")
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def results(self, key: str) -> list[dict[str, Any]]:
+        """The results of a cell's processes so far, in order."""
+        return list(self._found.get(key, ()))
+
+    def add(self, key: str, result: dict[str, Any]) -> None:
+        """Keeps the result of one process; it is on disk when this returns."""
+        self._write({"key": key, "result": result})
+
+    def done(self, key: str) -> None:
+        """Forgets a cell, which has its record now."""
+        if key in self._found:
+            self._write({"key": key})
+
+    def _take_over(self, path: Path) -> None:
+        file = path.open("ab+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # a sweep that lives
+            file.close()
+            return
+        file.seek(0)
+        for line in file:
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the line that was being written when its sweep was killed
+                continue
+            self._remember(entry)
+        self._taken_over.append((path, file))
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._remember(entry)
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        if "result" in entry:
+            self._found.setdefault(entry["key"], []).append(entry["result"])
+        else:
+            self._found.pop(entry["key"], None)
+
+    def close(self) -> None:
+        """Removes the journals once nothing in them waits for its cell, else leaves them for the next sweep."""
+        for path, file in [*self._taken_over, (self._path, self._file)]:
+            if not self._found:
+                path.unlink(missing_ok=True)
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

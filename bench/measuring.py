@@ -1,0 +1,84 @@
+"""Counts and times networks into a store, with a progress bar and one line on what came of it."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    track,
+)
+
+from bench.choices import Choices
+from bench.plan import Plan
+from bench.store import Store
+from bench.subject import Subject
+from bench.sweep import Sweep
+
+
+def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True) -> int:
+    """Counts networks afresh: adds what the store lacks, checks what it has; returns an exit code.
+
+    Args:
+        subjects: the networks; none of them an ONNX file.
+        store: the records.
+        write: add what is missing.
+    """
+    from bench import counting
+
+    outcome, console = counting.Outcome(), Console(stderr=True)
+    for subject in track(subjects, "counting", console=console, disable=not console.is_terminal):
+        counting.measure(subject, store, outcome, write=write)
+    for name, operators in outcome.incomplete.items():
+        print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
+    for line in outcome.differing:
+        print(f"differs: {line}", file=sys.stderr)
+    missing = "added" if write else "missing"
+    print(f"{len(subjects)} networks counted: {outcome.verified} stored records verified, {outcome.added} {missing}, "
+          f"{len(outcome.differing)} differ")  # fmt: skip
+    if outcome.differing:
+        print("error: a stored count is contradicted; if the change is meant, raise the metric's version in "
+              "bench/record.py and measure again, else mend the network or the counter", file=sys.stderr)  # fmt: skip
+    return 1 if outcome.differing or (not write and outcome.added) else 0
+
+
+def measure_cells(
+    subjects: Sequence[Subject], choices: Choices, plan: Plan, store: Store, *, again: bool = False
+) -> None:
+    """Measures the cells of some networks, with a progress bar; says what was refused and what was flagged."""
+    work = [(subject, choices.cells(subject)) for subject in subjects]
+    total = sum(len(cells) for _, cells in work)
+    with bar() as shown:
+        task = shown.add_task("", total=total)
+
+        def tell(text: str, cells: float) -> None:
+            shown.update(task, advance=cells, description=text or None)
+
+        progress = Sweep(store, plan, tell).run(work, again=again)
+    for line in progress.refused:
+        print(f"left out: {line}", file=sys.stderr)
+    print(f"{total} cells: {progress.measured} records added, {progress.present} there already, "
+          f"{len(progress.refused)} left out, {progress.flagged} flagged")  # fmt: skip
+
+
+def open_store(records: Path) -> Store:
+    """The store in a folder, with a warning for each line of it that cannot be read."""
+    store = Store(records)
+    for problem in store.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return store
+
+
+def bar() -> Progress:
+    """A progress bar on standard error, silent where that is no terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal,
+    )  # fmt: skip

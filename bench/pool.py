@@ -1,0 +1,166 @@
+"""Starts the processes that measure and talks to them: `Zygote` forks a `Worker` for each cell. Imports no torch."""
+
+import fcntl
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+START_S = 120.0
+"""How long an interpreter may take to import its libraries, and a forked worker to answer."""
+
+
+class WorkerError(RuntimeError):
+    """A command failed in a worker; the message is the worker's own, in one line."""
+
+
+class Worker:
+    """A forked process, spoken to through a socket; closing it ends the process."""
+
+    def __init__(self, connection: socket.socket, token: str) -> None:
+        self._connection = connection
+        self._stream = connection.makefile("rw", encoding="utf-8")
+        hello = self._read()
+        if hello.get("token") != token:
+            raise WorkerError(f"another process answered in the worker's place: {hello}")
+        self.pid: int = hello["pid"]
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Runs a command in the worker and returns its answer.
+
+        Raises:
+            WorkerError: the command raised, or the process ended without an answer.
+        """
+        try:
+            self._stream.write(json.dumps({"command": command, **arguments}) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise WorkerError(f"the worker ended before {command}") from error
+        reply = self._read()
+        if "error" in reply:
+            raise WorkerError(str(reply["error"]))
+        answer: dict[str, Any] = reply["answer"]
+        return answer
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            line = self._stream.readline()
+        except OSError:
+            line = ""
+        if not line:
+            raise WorkerError("the worker ended without an answer; it may have been killed for want of memory")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def close(self) -> None:
+        """Ends the worker; harmless when it has ended already."""
+        for closing in (self._stream, self._connection):
+            try:
+                closing.close()
+            except OSError:  # a worker that was killed has closed its side
+                continue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Zygote:
+    """A fresh interpreter that has imported some libraries and run nothing, from which workers are forked."""
+
+    def __init__(
+        self, modules: Sequence[str], *, folder: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts the interpreter and waits until its libraries are imported.
+
+        Args:
+            modules: what it imports.
+            folder: a checkout whose `bench` and `dpn` it runs; by default those of this process.
+            variables: environment variables to set.
+
+        Raises:
+            WorkerError: it did not start; the message holds the last line of what it printed.
+        """
+        self._home = tempfile.TemporaryDirectory(prefix="bench-")
+        self._path = str(Path(self._home.name) / "socket")
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(self._path)
+        self._server.listen()
+        self._server.settimeout(START_S)
+        self._log = Path(self._home.name, "log").open("w+b")  # noqa: SIM115 - closed with the interpreter
+        environ = {**os.environ, **(variables or {})}
+        if folder is None:
+            environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", self._path, *modules],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            cwd=folder, env=environ, start_new_session=True, text=True,
+        )  # fmt: skip
+        self._forked = 0
+        assert self._process.stdout is not None
+        ready = select.select([self._process.stdout], [], [], START_S)[0]
+        if not ready or self._process.stdout.readline().strip() != "ready":
+            message = self.last_words()
+            self.close()
+            raise WorkerError(f"a measuring process did not start: {message}")
+
+    def fork(self) -> Worker:
+        """A fresh process with the libraries imported."""
+        assert self._process.stdin is not None
+        self._forked += 1
+        token = f"{self._process.pid}-{self._forked}"
+        try:
+            self._process.stdin.write(token + "\n")
+            self._process.stdin.flush()
+            connection, _ = self._server.accept()
+        except OSError as error:
+            raise WorkerError(f"a worker could not be started: {self.last_words()}") from error
+        connection.settimeout(None)
+        return Worker(connection, token)
+
+    def last_words(self) -> str:
+        """The last line that the interpreter or a worker printed on standard error."""
+        self._log.flush()
+        lines = Path(self._log.name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it printed nothing"
+
+    def close(self) -> None:
+        """Ends the interpreter and with it every worker."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log, self._server):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:  # what was still to be written has no reader
+                    continue
+        self._home.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def machine_to_itself() -> Iterator[None]:
+    """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns."""
+    path = Path(tempfile.gettempdir()) / f"dpn-bench-{os.getuid()}.lock"
+    with path.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

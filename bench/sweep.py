@@ -1,0 +1,262 @@
+"""Measures a grid of cells: rounds of fresh processes, rivals interleaved, every finished process kept. No torch."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import assemble, backends, ceilings, disturbance, environment
+from bench.cell import BackendName, Cell
+from bench.journal import Journal
+from bench.plan import Plan
+from bench.pool import WorkerError, Zygote, machine_to_itself
+from bench.record import Record
+from bench.store import Store
+from bench.subject import Subject
+
+SOURCES = ("bench.runners", "bench.timing", "bench.subject")
+"""Our own modules that an interpreter imports before it forks, so that no worker spends its time on that."""
+
+TORCH_SOURCES = ("dpn.build", "bench.artifacts")
+
+
+@dataclass
+class Progress:
+    """What a sweep has done, as it goes.
+
+    Attributes:
+        measured: records added.
+        present: cells that had their record already.
+        refused: a line for each cell that cannot be measured.
+        flagged: records whose value a reader must not trust blindly.
+    """
+
+    measured: int = 0
+    present: int = 0
+    refused: list[str] = field(default_factory=list)
+    flagged: int = 0
+
+
+Tell = Callable[[str, float], None]
+"""Told what is being measured and how many cells' worth of work ended since the last time."""
+
+
+class Sweep:
+    """One run over a grid of cells, writing to one store."""
+
+    def __init__(self, store: Store, plan: Plan, tell: Tell = lambda _text, _cells: None) -> None:
+        """Measures into `store` by `plan`, and tells a progress bar about it."""
+        self.store, self.plan, self.tell = store, plan, tell
+        self.progress = Progress()
+
+    def run(self, work: Iterable[tuple[Subject, Sequence[Cell]]], *, again: bool = False) -> Progress:
+        """Measures what the store lacks; cells of one subject are rivals and take turns.
+
+        Args:
+            work: subjects with their cells.
+            again: measure what the store has, too.
+        """
+        with Journal(self.store.root) as journal:
+            for subject, cells in work:
+                with machine_to_itself():
+                    self._subject(subject, cells, journal, again=again)
+        return self.progress
+
+    def _subject(self, subject: Subject, cells: Sequence[Cell], journal: Journal, *, again: bool) -> None:
+        wanted = [cell for cell in cells if again or not self._present(subject, cell)]
+        self.progress.present += len(cells) - len(wanted)
+        self.tell("", len(cells) - len(wanted))
+        offered = []
+        for cell in wanted:
+            reason = backends.unavailable(cell)
+            if reason is None:
+                offered.append(cell)
+            else:
+                self._refuse(cell, subject.spec_digest(), reason)
+        if not offered:
+            return
+        with tempfile.TemporaryDirectory(prefix="bench-") as home:
+            for size, rivals in _by_input(offered).items():
+                folder = Path(home) / "x".join(map(str, size))
+                folder.mkdir()
+                self._rivals(subject, rivals, folder, journal)
+
+    def _present(self, subject: Subject, cell: Cell) -> bool:
+        digest = subject.spec_digest()
+        if digest is None:
+            return False
+        self.store.refresh()
+        return self.store.newest(assemble.key(cell, digest)) is not None
+
+    def _rivals(self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal) -> None:
+        self.tell(f"{cells[0].subject}: building", 0)
+        try:
+            prepared = prepare(cells, folder)
+        except WorkerError as error:
+            for cell in cells:
+                self._refuse(cell, subject.spec_digest(), str(error))
+            return
+        digest = prepared["digest"]
+        for cell in list(cells):
+            if cell.backend in prepared["failures"]:
+                self._refuse(cell, digest, prepared["failures"][cell.backend])
+                cells.remove(cell)
+        found = {cell: journal.results(_journal_key(cell, digest)) for cell in cells}
+        for number in range(self.plan.most_processes):
+            unfinished = [cell for cell in cells if self._wants_more(found[cell])]
+            if not unfinished:
+                break
+            shift = number % len(unfinished)  # every rival has every place in the order
+            for cell, result in self._round(unfinished[shift:] + unfinished[:shift], folder):
+                if isinstance(result, str):
+                    self._refuse(cell, digest, result)
+                    cells.remove(cell)
+                    continue
+                journal.add(_journal_key(cell, digest), result)
+                found[cell].append(result)
+        for cell in cells:
+            self._record(cell, digest, found[cell], prepared)
+            journal.done(_journal_key(cell, digest))
+
+    def _wants_more(self, results: Sequence[dict[str, Any]]) -> bool:
+        """Whether a cell needs another process: for its number, for a disturbed one, or for a narrower interval."""
+        plan = self.plan
+        counted = assemble.counted(results, plan)
+        if len(results) < plan.processes:
+            return True
+        if len(results) >= plan.most_processes:
+            return False
+        if any(result["reasons"] for result in counted):
+            return True
+        return not assemble.narrow(counted, plan) and sum(result["seconds"] for result in results) < plan.budget_s
+
+    def _round(self, cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, dict[str, Any] | str]]:
+        """One process for each cell, forked from this round's own interpreters; a reason instead where it fails."""
+        with ExitStack() as stack:
+            zygotes: dict[tuple[str, ...], Zygote] = {}
+            for cell in cells:
+                modules = modules_of(cell)
+                try:
+                    if modules not in zygotes:
+                        zygotes[modules] = stack.enter_context(Zygote(modules))
+                    yield cell, self._measured(cell, zygotes[modules], folder)
+                except WorkerError as error:
+                    yield cell, str(error)
+
+    def _measured(self, cell: Cell, zygote: Zygote, folder: Path) -> dict[str, Any]:
+        self.tell(str(cell), 1 / self.plan.processes)
+        with zygote.fork() as worker:
+            result = run_cell(worker, cell, folder, self.plan)
+        seen = result.get("disturbance")
+        reasons = disturbance.reasons(disturbance.Disturbance(**seen), cell.threads) if seen else []
+        return result | {"reasons": reasons}
+
+    def _record(self, cell: Cell, digest: str, results: Sequence[dict[str, Any]], prepared: dict[str, Any]) -> None:
+        bounds = None
+        if cell.metric in ("latency", "throughput") and prepared["macs"] is not None:
+            bounds = self._ceilings(cell)
+        record = assemble.record(cell, digest, results, self.plan, prepared, bounds)
+        self._append(record)
+        self.progress.flagged += bool(record.flags)
+
+    def _append(self, record: Record) -> None:
+        self.store.append(record)
+        self.progress.measured += 1
+
+    def _refuse(self, cell: Cell, digest: str | None, reason: str) -> None:
+        self.progress.refused.append(f"{cell}: {reason}")
+        self.tell(str(cell), 1)
+        if digest is None:  # without an identity there is nothing to file the refusal under
+            return
+        refusal = assemble.refusal(cell, digest, reason)
+        known = self.store.newest(refusal.key())
+        if known is None or known.detail != refusal.detail:
+            self.store.append(refusal)
+
+    def _ceilings(self, cell: Cell) -> tuple[float, float]:
+        """The machine's arithmetic and copy ceilings for a cell, measured when the store has none."""
+        values = []
+        kinds: tuple[ceilings.Kind, ...] = ("arithmetic", "copy")
+        for kind in kinds:
+            blank = assemble.ceiling(kind, cell, {})
+            known = self.store.newest(blank.key())
+            if known is None:
+                self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
+                known = assemble.ceiling(kind, cell, _measure_ceiling(kind, cell))
+                self._append(known)
+            values.append(float(known.value))
+        return values[0], values[1]
+
+
+def modules_of(cell: Cell) -> tuple[str, ...]:
+    """What an interpreter imports before it forks a worker for a cell."""
+    modules = backends.BACKENDS[cell.backend].modules
+    return (*modules, *SOURCES, *(TORCH_SOURCES if "torch" in modules else ()))
+
+
+def run_cell(worker: Any, cell: Cell, folder: Path, plan: Plan) -> dict[str, Any]:
+    """What one fresh process measures for a cell."""
+    fields = asdict(cell)
+    if cell.metric == "memory":
+        return {"seconds": 0.0, **worker.ask("memory", cell=fields, folder=str(folder))}
+    opened = worker.ask("open", cell=fields, folder=str(folder))
+    if cell.metric == "energy":
+        measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
+        return {"seconds": 10.0, "outputs": opened["outputs"], **measured}
+    if cell.metric == "throughput":
+        measured = worker.ask("throughput", samples=plan.keep, seconds=plan.least_s, batch=cell.batch)
+        seconds = plan.keep * plan.least_s
+    else:
+        slow = opened["seconds"] > plan.slow_s
+        at_least, keep = (4, 3) if slow else (plan.at_least, plan.keep)
+        measured = worker.ask("series", at_least=at_least, keep=keep, least_s=plan.least_s, most_s=plan.most_s)
+        seconds = sum(measured["samples"]) * measured["calls"]
+        if cell.device == "cuda":
+            measured["cuda"] = worker.ask("cuda", samples=plan.at_least)
+    return {"seconds": seconds, "outputs": opened["outputs"], **measured}
+
+
+def prepare(cells: Sequence[Cell], folder: Path, checkout: Path | None = None) -> dict[str, Any]:
+    """Writes what the workers of rivals need into a folder, in a process of its own.
+
+    Returns:
+        The network's digest and counts, and for each back end that cannot run it the reason, as "failures".
+    """
+    onnx = any(backends.BACKENDS[cell.backend].from_onnx for cell in cells)
+    reader: BackendName = "onnxruntime" if cells[0].subject.endswith(".onnx") else "eager"
+    modules = modules_of(replace(cells[0], backend=reader))
+    with Zygote(modules, folder=checkout) as zygote, zygote.fork() as worker:
+        return worker.ask("prepare", cell=asdict(cells[0]), folder=str(folder), onnx=onnx)
+
+
+def _measure_ceiling(kind: ceilings.Kind, cell: Cell) -> dict[str, Any]:
+    """Every candidate in a process of its own."""
+    rates: dict[str, Any] = {}
+    where = {"device": cell.device, "precision": cell.precision}
+    with ExitStack() as stack:
+        zygotes: dict[tuple[str, ...], Zygote] = {}
+        for candidate in ceilings.candidates(kind, **where):
+            modules = ceilings.modules(candidate)
+            if modules not in zygotes:
+                zygotes[modules] = stack.enter_context(Zygote(modules))
+            try:
+                with zygotes[modules].fork() as worker:
+                    rates[candidate] = worker.ask(
+                        "ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where
+                    )
+            except WorkerError as error:
+                rates[candidate] = {"rate": 0.0, "samples": [], "failure": str(error)}
+    return rates
+
+
+def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:
+    groups: dict[tuple[int, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.shape(), []).append(cell)
+    return groups
+
+
+def _journal_key(cell: Cell, digest: str) -> str:
+    return f"{assemble.key(cell, digest)}@{environment.commit()[0]}"

@@ -1,0 +1,47 @@
+import fcntl
+import json
+
+from bench.journal import Journal
+
+
+def test_a_dead_sweeps_results_are_taken_over_and_a_finished_cell_is_forgotten(tmp_path):
+    dead = Journal(tmp_path)
+    dead.add("a", {"n": 1})
+    dead.add("a", {"n": 2})
+    dead.add("b", {"n": 3})
+    dead._file.close()  # what the system does when a process is killed
+    with Journal(tmp_path) as journal:
+        assert journal.results("a") == [{"n": 1}, {"n": 2}]
+        journal.add("a", {"n": 4})
+        journal.done("a")
+        assert journal.results("a") == []
+    with Journal(tmp_path) as journal:  # b still waits for its record
+        assert (journal.results("a"), journal.results("b")) == ([], [{"n": 3}])
+        journal.done("b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_living_sweeps_journal_is_left_alone(tmp_path):
+    with Journal(tmp_path) as living:
+        living.add("a", {"n": 1})
+        with Journal(tmp_path) as other:
+            assert other.results("a") == []
+        assert living.results("a") == [{"n": 1}]
+        living.done("a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_line_costs_its_own_result_only(tmp_path):
+    torn = tmp_path / ".journal-0.jsonl"
+    torn.write_bytes(json.dumps({"key": "a", "result": {"n": 1}}).encode() + b'\n{"key": "a", "res')
+    with Journal(tmp_path) as journal:
+        assert journal.results("a") == [{"n": 1}]
+
+
+def test_the_lock_is_really_held(tmp_path):
+    with Journal(tmp_path) as journal, journal._path.open("ab") as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    raise AssertionError("another process could have taken the journal")

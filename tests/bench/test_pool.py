@@ -1,0 +1,82 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.pool import WorkerError, Zygote, machine_to_itself
+from tests.bench.waiting import wait_until
+
+LIGHT = ("json",)
+
+
+def alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_every_worker_is_a_process_of_its_own():
+    with Zygote(LIGHT) as zygote, zygote.fork() as first, zygote.fork() as second:
+        assert len({os.getpid(), first.pid, second.pid}) == 3
+
+
+def test_an_error_in_a_worker_is_one_line_and_the_worker_lives_on():
+    with Zygote(LIGHT) as zygote, zygote.fork() as worker:
+        for _ in range(2):
+            with pytest.raises(WorkerError, match="AttributeError: 'Worker' object has no attribute 'fly'"):
+                worker.ask("fly")
+
+
+def test_a_killed_worker_is_noticed_and_the_next_one_starts():
+    with Zygote(LIGHT) as zygote, zygote.fork() as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="worker ended"):
+            worker.ask("fly")
+        with zygote.fork() as another:
+            assert alive(another.pid)
+
+
+def test_an_interpreter_that_cannot_start_says_why():
+    with pytest.raises(WorkerError, match=r"did not start: .*no_such_module"):
+        Zygote(("no_such_module",))
+
+
+def test_workers_end_with_their_handle():
+    with Zygote(LIGHT) as zygote:
+        with zygote.fork() as worker:
+            assert alive(worker.pid)
+        wait_until(lambda: not alive(worker.pid))
+
+
+def test_nothing_is_left_when_the_measuring_program_is_killed():
+    program = (
+        "from bench.pool import Zygote\nimport time\n"
+        "zygote = Zygote(('json',)); worker = zygote.fork()\n"
+        "print(zygote._process.pid, worker.pid, flush=True)\ntime.sleep(60)"
+    )
+    running = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    pids = [int(pid) for pid in running.stdout.readline().split()]
+    assert all(alive(pid) for pid in pids)
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    wait_until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_two_sweeps_take_turns():
+    program = (
+        "import sys, time\nfrom bench.pool import machine_to_itself\n"
+        "with machine_to_itself():\n    print('mine', flush=True)\n    time.sleep(0.5)\n"
+    )
+    with machine_to_itself():
+        waiting = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        time.sleep(1.0)
+        assert waiting.poll() is None
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline().strip() == "mine"
+    waiting.wait()
+    waiting.stdout.close()
