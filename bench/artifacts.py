@@ -5,6 +5,7 @@ Runs in a worker process; torch is imported only for a network that needs it.
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def _prepare_file(cell: Cell, subject: Subject, folder: Path) -> dict[str, Any]:
     random = np.random.default_rng(5)
     image = random.standard_normal(shape) if kind.startswith("float") else random.integers(0, 128, shape)
     for name in subject.file.parts:
-        target = folder / name if name != subject.file.path.name else folder / MODEL
+        target = folder / (MODEL if name == subject.file.path.name else name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, lambda path, name=name: shutil.copyfile(subject.file.path.parent / name, path))  # type: ignore
+        _write(target, partial(shutil.copyfile, subject.file.path.parent / name))
     session = onnx_runners.open_session(folder / MODEL, 1)
     image = image.astype(kind)
     outputs = session.run(None, {session.get_inputs()[0].name: image})

@@ -20,10 +20,10 @@ REFERENCE = "reference.npz"
 MODEL = "model.onnx"
 
 TOLERANCE: dict[str, float] = {
-    "fp32": 1e-3,
-    "tf32": 5e-2,
-    "fp16": 5e-2,
-    "bf16": 3e-1,
+    "fp32": 1e-4,
+    "tf32": 2e-2,
+    "fp16": 2e-2,
+    "bf16": 1e-1,
 }
 """Largest difference from fp32 eager, relative to an output's largest value, at which they count as the same."""
 

@@ -1,0 +1,86 @@
+"""What a name stands for: ONNX files beside the zoo and factories."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.counting import count_subject
+from bench.subject import DEFAULT_INPUT_HW, SubjectError, resolve
+from tests.bench.onnx_models import convolution
+
+FREE = ("batch", 3, "height", "width")
+
+
+def test_the_zoo_knows_its_digest_without_building_and_a_factory_does_not() -> None:
+    assert resolve("dpn1_32").spec_digest() == resolve("dpn1_32", (64, 48)).spec_digest()
+    assert resolve("tests.bench.networks:pointwise").spec_digest() is None
+
+
+def test_the_input_size_comes_from_the_file(tmp_path: Path) -> None:
+    assert resolve(str(convolution(tmp_path / "a.onnx"))).input_hw == (8, 6)
+    assert resolve(str(convolution(tmp_path / "b.onnx", FREE))).input_hw == DEFAULT_INPUT_HW
+    assert resolve(str(convolution(tmp_path / "b.onnx", FREE)), (32, 16)).input_hw == (32, 16)
+    assert resolve(str(convolution(tmp_path / "c.onnx", (1, 10, 12, 3)))).input_hw == (10, 12)
+
+
+def test_the_digest_is_of_the_bytes_of_every_part(tmp_path: Path) -> None:
+    first = resolve(str(convolution(tmp_path / "a.onnx"))).spec_digest()
+    assert first == resolve(str(convolution(tmp_path / "b.onnx"))).spec_digest()
+    assert first is not None
+    assert first.startswith("onnx-")
+    assert first != resolve(str(convolution(tmp_path / "c.onnx", value=0.25))).spec_digest()
+    apart = resolve(str(convolution(tmp_path / "d.onnx", apart="weights.bin")))
+    assert apart.file is not None
+    assert apart.file.parts == ("d.onnx", "weights.bin")
+    (tmp_path / "weights.bin").write_bytes(b"\0" * (tmp_path / "weights.bin").stat().st_size)
+    assert resolve(str(tmp_path / "d.onnx")).spec_digest() != apart.spec_digest()
+
+
+def test_a_bad_file_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"this is no network")
+    half = convolution(tmp_path / "half.onnx")
+    half.write_bytes(half.read_bytes()[:100])
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    lost = convolution(tmp_path / "lost.onnx", apart="weights.bin")
+    (tmp_path / "weights.bin").unlink()
+    cases = {
+        tmp_path / "nowhere.onnx": "cannot be read: No such file",
+        broken: "not an ONNX file, or is damaged",
+        half: "not an ONNX file, or is damaged",
+        tmp_path / "empty.onnx": "holds no network",
+        convolution(tmp_path / "two.onnx", inputs=2): "has 2 inputs",
+        convolution(tmp_path / "flat.onnx", (1, 3, 8)): "images are batch x channels x height x width",
+        lost: "keeps weights in weights.bin, which is missing",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(SubjectError, match=reason) as caught:
+            resolve(str(path))
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_outside_the_folder_are_not_read(tmp_path: Path) -> None:
+    import onnx
+
+    path = convolution(tmp_path / "a.onnx", apart="weights.bin")
+    model = onnx.load(path, load_external_data=False)
+    model.graph.initializer[0].external_data[0].value = "../weights.bin"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(SubjectError, match="missing or outside its folder"):
+        resolve(str(path))
+
+
+def test_another_size_than_the_file_takes_is_refused(tmp_path: Path) -> None:
+    path = convolution(tmp_path / "a.onnx")
+    with pytest.raises(SubjectError, match="takes an input of 1x3x8x6, not 1x3x16x6; leave out --input"):
+        resolve(str(path), (16, 6))
+    file = resolve(str(path)).file
+    assert file is not None
+    with pytest.raises(ValueError, match="use --batch 1"):
+        file.input_shape(8, (8, 6))
+
+
+def test_a_file_is_not_counted(tmp_path: Path) -> None:
+    with pytest.raises(SubjectError, match="only onnxruntime and openvino run an ONNX file"):
+        count_subject(resolve(str(convolution(tmp_path / "a.onnx"))))
