@@ -85,13 +85,13 @@ class CompiledRunner(TorchRunner):
             RuntimeError: it cannot be compiled.
         """
         super().__init__(cell, folder)
-        from torch._inductor import config
-
-        config.compile_threads = 1  # in this process: a pool of compilers would live on beside what is timed
-        self.function = torch.compile(self.module, fullgraph=False, dynamic=False)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what the compiler leaves to eager execution, and its own deprecations
+                from torch._inductor import config
+
+                config.compile_threads = 1  # in this process: a pool of compilers would live on beside what is timed
+                self.function = torch.compile(self.module, fullgraph=False, dynamic=False)
                 self.call()
                 self.synchronise()
         except Exception as error:
