@@ -26,7 +26,7 @@ def key(cell: Cell, digest: str) -> str:
 def counted(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:
     """The processes that make a cell's value: the undisturbed ones, where there are as many as the plan asks for."""
     clean = [result for result in results if not result["reasons"]]
-    return clean if len(clean) >= plan.processes else list(results)
+    return clean if len(clean) >= min(plan.processes, len(results)) else list(results)
 
 
 def narrow(results: Sequence[Mapping[str, Any]], plan: Plan) -> bool:

@@ -1,33 +1,38 @@
 """How much of each cell to measure: `Plan`. Imports no torch."""
 
+import math
 from dataclasses import dataclass
+
+FEWEST_PROCESSES = 3
+"""Processes that a cell gets however slow it is."""
+
+FEWEST_KEPT = 3
+"""Steady samples that a process ends with however slow a call is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much to measure.
+    """How much to measure: 30 samples or 10 seconds, spread over five fresh processes, unless you say otherwise.
 
     Attributes:
         processes: fresh processes for each cell.
         most_processes: how many it may get at most, because some were disturbed or the interval is wide.
-        at_least: samples that a process takes, its warm-up included; fewer when one takes over `slow_s` seconds.
-        keep: steady samples that a process must end with.
+        samples: steady samples of a cell.
+        seconds: of sampling that are enough for a cell whose calls are slow, with fewer samples.
         least_s: seconds that a process samples at least.
         most_s: seconds after which a process without a steady state gives up.
         width: half the 95 % interval of the median over the median, at which a cell needs no further process.
-        budget_s: seconds of sampling after which a cell gets no further process.
-        slow_s: seconds from which on a call is slow; such a process takes four samples and keeps three.
+        budget_s: seconds of sampling after which a cell gets no further process; three it gets in any case.
     """
 
     processes: int = 5
     most_processes: int = 10
-    at_least: int = 10
-    keep: int = 8
-    least_s: float = 0.5
-    most_s: float = 10.0
+    samples: int = 30
+    seconds: float = 10.0
+    least_s: float = 0.4
+    most_s: float = 8.0
     width: float = 0.03
     budget_s: float = 60.0
-    slow_s: float = 1.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.processes <= self.most_processes:
@@ -35,7 +40,21 @@ class Plan:
                 f"--processes {self.processes} and --most-processes {self.most_processes}: "
                 "at least one, and no fewer at most than at least"
             )
-        if self.keep < 1 or self.at_least < self.keep:
-            raise ValueError(
-                f"--keep {self.keep} and --at-least {self.at_least}: a process keeps 1 or more of its samples"
-            )
+        if min(self.samples, self.seconds, self.width, self.budget_s) <= 0:
+            raise ValueError("--samples, --seconds, --width and --budget-s must be larger than 0")
+
+    def of_process(self, call_s: float) -> tuple[int, int]:
+        """Samples that a process takes at least, and how many of them must be steady.
+
+        Example:
+            >>> Plan().of_process(0.05), Plan().of_process(1.0), Plan().of_process(20.0)
+            ((8, 6), (4, 3), (4, 3))
+        """
+        share = math.ceil(self.samples / self.processes)
+        enough = math.ceil(self.seconds / self.processes / max(call_s, 1e-9))
+        keep = min(share, max(FEWEST_KEPT, enough))
+        return (keep + 2 if keep == share else keep + 1), keep
+
+    def fewest_processes(self) -> int:
+        """Processes that a cell gets whatever they cost."""
+        return min(FEWEST_PROCESSES, self.processes)

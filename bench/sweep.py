@@ -124,13 +124,14 @@ class Sweep:
         """Whether a cell needs another process: for its number, for a disturbed one, or for a narrower interval."""
         plan = self.plan
         counted = assemble.counted(results, plan)
+        spent = sum(result["seconds"] for result in results)
         if len(results) < plan.processes:
-            return True
+            return len(results) < plan.fewest_processes() or spent < plan.budget_s
         if len(results) >= plan.most_processes:
             return False
         if any(result["reasons"] for result in counted):
             return True
-        return not assemble.narrow(counted, plan) and sum(result["seconds"] for result in results) < plan.budget_s
+        return not assemble.narrow(counted, plan) and spent < plan.budget_s
 
     def _round(self, cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, dict[str, Any] | str]]:
         """One process for each cell, forked from this round's own interpreters; a reason instead where it fails."""
@@ -206,15 +207,16 @@ def run_cell(worker: Any, cell: Cell, folder: Path, plan: Plan) -> dict[str, Any
         measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
         return {"seconds": 10.0, "outputs": opened["outputs"], **measured}
     if cell.metric == "throughput":
-        measured = worker.ask("throughput", samples=plan.keep, seconds=plan.least_s, batch=cell.batch)
-        seconds = plan.keep * plan.least_s
+        window_s = max(plan.least_s, opened["seconds"])
+        windows = plan.of_process(window_s)[1]
+        measured = worker.ask("throughput", samples=windows, seconds=window_s, batch=cell.batch)
+        seconds = windows * window_s
     else:
-        slow = opened["seconds"] > plan.slow_s
-        at_least, keep = (4, 3) if slow else (plan.at_least, plan.keep)
+        at_least, keep = plan.of_process(opened["seconds"])
         measured = worker.ask("series", at_least=at_least, keep=keep, least_s=plan.least_s, most_s=plan.most_s)
         seconds = sum(measured["samples"]) * measured["calls"]
         if cell.device == "cuda":
-            measured["cuda"] = worker.ask("cuda", samples=plan.at_least)
+            measured["cuda"] = worker.ask("cuda", samples=plan.of_process(opened["seconds"])[0])
     return {"seconds": seconds, "outputs": opened["outputs"], **measured}
 
 

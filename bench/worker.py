@@ -43,9 +43,10 @@ class Worker:
 
         opened = to_cell(cell)
         self.runner = runners.open_runner(opened, Path(folder))
-        answer: dict[str, Any] = {"outputs": runners.check(self.runner, opened, Path(folder)) if check else None}
-        self.calls = timing.calls_for(self.runner)
-        return answer | {"calls": self.calls, "seconds": timing.sample(self.runner, 1)}
+        outputs = runners.check(self.runner, opened, Path(folder)) if check else None
+        seconds = timing.sample(self.runner, 1)
+        self.calls = timing.calls_for(self.runner) if seconds < timing.TARGET_S else 1
+        return {"outputs": outputs, "calls": self.calls, "seconds": seconds}
 
     def series(self, at_least: int, keep: int, least_s: float, most_s: float) -> dict[str, Any]:
         """Samples until the series ends in a steady state that holds `keep` samples, or `most_s` is spent."""
