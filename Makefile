@@ -13,12 +13,13 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	  --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
 	@touch $@
 
-report: $(STAMP)   ## count every network, compare with the paper, write results/report/index.html
+report: $(STAMP)   ## count every network, time four of them, compare with the paper, write results/report/index.html
 	$(BIN)/python -m bench measure --suite paper
+	$(BIN)/python -m bench measure --suite quick --metric latency --backend eager,onnxruntime
 	$(BIN)/python -m analysis report
 
-measure: $(STAMP)  ## only the measurements
-	$(BIN)/python -m bench measure --suite paper
+measure: $(STAMP)  ## every count and every time of the paper's networks; over an hour, and it can be stopped at any time
+	$(BIN)/python -m bench measure --suite paper --metric counts,latency --backend eager,onnxruntime --threads 1,all
 
 test: $(STAMP)     ## the test suite, without the slow part
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
