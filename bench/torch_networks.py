@@ -1,9 +1,12 @@
 """A cell's network as PyTorch runs it: built from a fixed seed, with maps of sensible size. Needs torch."""
 
 import dataclasses
+import os
 import random
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +130,7 @@ class _Flat(nn.Module):
 
 
 def export(net: nn.Module, image: Tensor, path: Path) -> None:
-    """Writes a network as an ONNX file, by tracing one call.
+    """Writes a network as an ONNX file, by tracing one call; what fails to be written prints nothing.
 
     Torch's newer exporter takes several times as long and needs a further package; its older one is deprecated, and
     says so in a warning.
@@ -141,12 +144,32 @@ def export(net: nn.Module, image: Tensor, path: Path) -> None:
         RuntimeError: some operator of the network has no counterpart, with the reason in one line.
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), _silent():
             warnings.simplefilter("ignore")  # deprecation, and sizes that become constants, which is what is wanted
             torch.onnx.export(_Flat(net), (image,), str(path), opset_version=OPSET, input_names=["input"], dynamo=False)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-        raise RuntimeError(f"{type(error).__name__}: {lines[0][:200]}") from error
+        reason = lines[0].partition(" Please feel free")[0]
+        raise RuntimeError(f"{type(error).__name__}: {reason[:200]}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing reaches standard output, not even from C++.
+
+    An export that fails prints its whole graph there, megabytes of it: a worker's pipe, which nobody reads, would fill
+    and the worker would wait for ever.
+    """
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _fit(module: Any, inputs: tuple[Tensor, ...]) -> None:
