@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, published
+from analysis import architecture, comparison, costs, published, speed_answer
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
@@ -43,6 +43,7 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
         (str(found[UNITS_ONLY]), "claims that hold only on the paper's own numbers and units"),
         (str(found[FAILS]), "claims that do not hold"),
+        *speed_answer.cards(evidence),
     ]
 
 
@@ -149,6 +150,7 @@ def findings(evidence: Evidence) -> list[str]:
         f"and ReLU at the modules' resolution, and upsampling kept at high resolution, meet {costed}.",
         "The paper's “GFLOPs” are multiply-adds divided by 2^30, not operations, and not by 10^9.",
         comparison_(evidence),
+        *speed_answer.findings(evidence),
     ]
     if layers := evidence.record("dpn4_64", "layers"):
         found = [x for x in architecture.layers_of(layers) if x.dilation and max(x.dilation) == max(dilation.pyramid())]
@@ -183,7 +185,7 @@ def missing(evidence: Evidence) -> list[str]:
     stale = [name for name in evidence.zoo if evidence.found(name, "macs").stale]
     sentences = [
         "Accuracy is quoted from the paper everywhere: no network has been trained or evaluated here.",
-        "Latency, memory and energy are not measured: this report counts.",
+        *speed_answer.missing(evidence),
     ]
     if absent:
         sentences.append(
@@ -219,6 +221,7 @@ ALL: dict[str, Callable[[Evidence], str]] = {
     "summary": summary,
     "network": network,
     "cost": cost,
+    "speed": speed_answer.answer,
     "ablations": ablations,
     "comparison": comparison_,
     "claims": claims,

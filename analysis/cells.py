@@ -16,6 +16,10 @@ State = Literal["label", "reported", "measured", "match", "differs", "stale", "m
 record beside a printed number. `stale`: a record of an older definition. `missing`: neither."""
 
 
+LISTED = 3
+"""Further records of a cell that are listed one by one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One cell: what is shown, what it exactly is, and where it comes from.
@@ -27,6 +31,7 @@ class Cell:
         note: a few characters behind the text, such as the difference from print, "+0.1".
         reported: the paper's cell behind it.
         record: the record behind it.
+        further: other records behind it, for a number that follows from several.
         how: for a derived number, how it follows from its sources, in one line.
     """
 
@@ -36,6 +41,7 @@ class Cell:
     note: str = ""
     reported: Reported | None = None
     record: Record | None = None
+    further: tuple[Record, ...] = ()
     how: str = ""
 
     def sources(self) -> tuple[str, ...]:
@@ -46,6 +52,9 @@ class Cell:
             lines.append(f"reported: {r.printed!r}, {r.table}, row {r.row}, column {r.column}")
         if self.record is not None:
             lines.append(f"measured: {self.record.value}, {self.record.provenance()}")
+        lines += [f"measured: {other.value}, {other.provenance()}" for other in self.further[:LISTED]]
+        if len(self.further) > LISTED:
+            lines.append(f"and {len(self.further) - LISTED} more records like the last")
         if self.how:
             lines.append(self.how)
         return tuple(lines)

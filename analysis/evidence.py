@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import reported
 from bench.record import Record
 from bench.reported import Reported, ReportedTable
+from bench.statistics import Comparison
 from bench.store import RECORDS, Found, Store
 from dpn.spec import ModelSpec
 from dpn.zoo import ZOO
@@ -36,6 +37,13 @@ class Evidence:
     def reported(self) -> dict[str, ReportedTable]:
         """The paper's tables by name."""
         return reported.load_all(self.reported_root)
+
+    @cached_property
+    def trials(self) -> list[tuple[Record, Comparison]]:
+        """Every comparison whose true answer is known, the newest of each kind, as today's rules decide its samples."""
+        from bench.trials import decided
+
+        return list(decided(list({record.key(): record for record in self.store.records}.values())))
 
     def printed(self, table: str, row: str, column: str) -> Reported:
         """One cell of the paper."""

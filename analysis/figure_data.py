@@ -33,7 +33,7 @@ def figure_3_data(evidence: Evidence) -> pd.DataFrame:
         rows.append(
             {
                 "row": row,
-                "label": _short_name(table.cell(row, table.columns[0]).printed),
+                "label": short_name(table.cell(row, table.columns[0]).printed),
                 "ap": float(ap.number),
                 "params_reported": float(params.number),
                 "params_measured": _value(record),
@@ -116,11 +116,11 @@ def _place(module: str, kernel: list[int], step: list[int]) -> tuple[str, str, i
     return f"dpm {rest[0]}", size, step[0] if max(kernel) > 1 else None
 
 
-def _short_name(printed: str) -> str:
+def short_name(printed: str) -> str:
     """A method's name without citation and without "(ours)".
 
     Example:
-        >>> _short_name("HRNet-w32 [9]"), _short_name("DPN4_64 (ours)")
+        >>> short_name("HRNet-w32 [9]"), short_name("DPN4_64 (ours)")
         ('HRNet-w32', 'DPN4_64')
     """
     return re.sub(r"\s*(\[\d+\]|\(ours\))", "", printed)

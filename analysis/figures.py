@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import figure_3, figure_efficiency, figure_layers
+from analysis import figure_3, figure_efficiency, figure_latency, figure_layers, figure_roofline
 from analysis.evidence import Evidence
 from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
+from analysis.speed_data import figure_latency_data, figure_roofline_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,27 @@ FIGURES: dict[str, Drawing] = {
             data=figure_layers_data,
             draw=figure_layers.draw,
             alt=figure_layers.alt,
+        ),
+        Drawing(
+            id="figure-latency",
+            title="Time over cost",
+            caption="Median time of one image over its multiply-adds, with the 95 % interval, on the machine and in "
+            "the setting with most records. A faint line is one speed in multiply-adds a second. τ is Kendall's rank "
+            "correlation with its 95 % interval (bootstrap over networks). Named networks are those that the paper "
+            "compares; the csv has every machine and setting.",
+            data=figure_latency_data,
+            draw=figure_latency.draw,
+            alt=figure_latency.alt,
+        ),
+        Drawing(
+            id="figure-roofline",
+            title="How much of the machine is used",
+            caption="Each tick is a network: the least time that the machine's ceilings allow over the time measured, "
+            "where the nearer ceiling is that of arithmetic or of copying. All networks of one strip ran in one "
+            "setting.",
+            data=figure_roofline_data,
+            draw=figure_roofline.draw,
+            alt=figure_roofline.alt,
         ),
     )
 }

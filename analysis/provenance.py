@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
+from analysis import timings
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from bench import environment
@@ -16,7 +17,8 @@ SHORT = 10
 def records_of(table: Table) -> list[Record]:
     """The records behind a table's cells, each once."""
     cells = (cell for row in table.rows for cell in row.cells.values())
-    return list({cell.record.key(): cell.record for cell in cells if cell.record is not None}.values())
+    found = (record for cell in cells for record in (cell.record, *cell.further) if record is not None)
+    return list({record.key(): record for record in found}.values())
 
 
 def of_table(table: Table) -> str:
@@ -50,8 +52,19 @@ def of_page(evidence: Evidence) -> dict[str, str]:
         "with": ", ".join(f"{tool} {version}" for tool, version in environment.versions().items()),
         "from commit": head[:SHORT] + (" with uncommitted changes" if dirty else ""),
         "records": of_records(records) if records else "none",
+        "timed on": "; ".join(_timed_on(evidence, machine) for machine in timings.machines(evidence)) or "no machine",
         "skipped lines": "; ".join(map(str, evidence.store.problems)) or "none",
     }
+
+
+def _timed_on(evidence: Evidence, machine: str) -> str:
+    """A machine with what its newest record says of it, and how many networks were timed there."""
+    records = [record for record in evidence.store.records if record.machine == machine]
+    newest, networks = records[-1], {record.subject for record in records if record.metric in timings.TIMED}
+    named = {name: newest.environment[name] for name in ("gpu", "cpu", "memory_gib") if name in newest.environment}
+    facts = [f"{value} GiB" if name == "memory_gib" else str(value) for name, value in named.items()]
+    known = f" ({', '.join(facts)})" if facts else ""
+    return f"{machine}{known}: {len(networks)} networks"
 
 
 def explain_cell(table: Table, row: str, column: str, records: Path) -> list[str]:

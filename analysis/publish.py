@@ -42,9 +42,8 @@ class Publisher:
         return Shown(f'<p class="answer">{html.escape(answers.ALL[chapter](self.evidence))}</p>')
 
     def table(self, name: str) -> Shown:
-        """A table by id, as `tables.ALL` knows it, with a line that says where its numbers come from."""
-        table = tables.table(name, self.evidence)
-        return self._shown_table(table)
+        """A table by id, with a line that says where its numbers come from; for each machine where it has one."""
+        return Shown("".join(self._shown_table(table) for table in tables.tables(name, self.evidence)))
 
     def figure(self, name: str) -> Shown:
         """A figure by id, in the reader's light or dark, with a line that says where its numbers come from."""
@@ -92,13 +91,13 @@ class Publisher:
         """What the marks in the tables mean."""
         return Shown(render.legend_html(("reported", "measured", "match", "differs", "stale", "missing")))
 
-    def _shown_table(self, table: Table) -> Shown:
+    def _shown_table(self, table: Table) -> str:
         links = ""
         if self.out is not None:
             render.write_table(table, self.out / "tables")
             links = " Files: " + self._links("tables", table.id, ("csv", "tex", "html")) + "."
         line = html.escape(provenance.of_table(table))
-        return Shown(render.to_html(table) + f'<p class="provenance">{line}.{links}</p>')
+        return render.to_html(table) + f'<p class="provenance">{line}.{links}</p>'
 
     def _folder(self, kind: str) -> Path:
         if self.out is not None:

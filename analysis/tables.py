@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
-from analysis import ablations, architecture, comparison, costs
+from analysis import ablations, architecture, comparison, costs, speed, speed_machine
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
@@ -24,6 +25,9 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,
     "table-conventions": costs.table_conventions,
+    **{name: partial(speed.table, name) for name in speed.PER_MACHINE},
+    "table-ceilings": speed_machine.table_ceilings,
+    "table-noise": speed_machine.table_noise,
     "table-claims": claims_table,
     "table-agreement": lambda evidence: table_agreement(evidence),
 }
@@ -58,8 +62,19 @@ def table_agreement(evidence: Evidence) -> Table:
 
 
 def table(name: str, evidence: Evidence) -> Table:
-    """The table of that id, made from the evidence; a KeyError lists the nearest ids when there is none."""
+    """The table of that id, made from the evidence; a KeyError lists the nearest ids when there is none.
+
+    A table of one machine has an id for each: table-latency of the first, table-latency-2 of the second.
+    """
+    base, _, number = name.rpartition("-")
+    if base in speed.PER_MACHINE and number.isdecimal():
+        return speed.table(base, evidence, int(number))
     if name not in ALL:
         near = difflib.get_close_matches(name, ALL, n=3, cutoff=0.5) or list(ALL)
         raise KeyError(f"no table {name!r}; the nearest are {', '.join(near)}")
     return ALL[name](evidence)
+
+
+def tables(name: str, evidence: Evidence) -> tuple[Table, ...]:
+    """The table of that id, and where it stands once for each machine, those of the other machines behind it."""
+    return speed.every_machine(name, evidence) if name in speed.PER_MACHINE else (table(name, evidence),)

@@ -1,0 +1,110 @@
+"""A store of made-up times beside the checkout's own counts, for tests of tables, figures and answers about speed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.record import METRICS
+from bench.store import RECORDS, Store
+from dpn.spec import ModelSpec
+from dpn.zoo import ZOO
+from tests.bench.timing_records import timing_record
+
+MACHINE = "made-up-2-cores"
+SPEEDS = {("eager", 1): 20e9, ("eager", 2): 35e9, ("onnxruntime", 1): 30e9, ("onnxruntime", 2): 55e9}
+"""Multiply-adds a second that a network without dilation reaches, by back end and threads."""
+
+SPREAD = (0.98, 0.99, 1.0, 1.01, 1.02)
+"""Medians of five processes, relative to the cell's."""
+
+COMPARED = ("hourglass8", "cpn_r50", "sbl_r50", "hrnet_w32", "hrnet_w48", "dpn4_32", "dpn4_64", "dpn2_hrnet")
+
+
+def processes(seconds: float) -> list[list[float]]:
+    """Times of five processes whose median is the given one."""
+    return [[seconds * factor * jitter for jitter in (0.999, 1.0, 1.001)] for factor in SPREAD]
+
+
+def counted(name: str, metric: str) -> int:
+    """A count from the checkout's own records."""
+    record = COUNTS.find(ZOO[name], metric).record
+    assert record is not None
+    return int(record.value)
+
+
+COUNTS = Store(RECORDS)
+
+
+def seconds_of(spec: ModelSpec, backend: str, threads: int) -> float:
+    """The made-up time of a network: dilation costs it half of its speed."""
+    slower = 2.0 if spec.family.startswith("dpn") else 1.0
+    return slower * counted(spec.name, "macs") / SPEEDS[backend, threads]
+
+
+def fill(root: Path, names: Sequence[str] = COMPARED, machine: str = MACHINE) -> Store:
+    """Counts, latencies and ceilings of some networks of the zoo."""
+    store = Store(root)
+    for name in names:
+        spec = ZOO[name]
+        for metric in ("macs", "live_macs"):
+            found = COUNTS.find(spec, metric).record
+            if found is not None and store.newest(found.key()) is None:
+                store.append(found)
+        for backend, threads in SPEEDS:
+            seconds = seconds_of(spec, backend, threads)
+            ceiling = 60e9 * threads
+            floor = counted(name, "macs") / ceiling
+            roofline = {
+                "share": floor / seconds, "bound": "arithmetic", "floor_s": floor, "arithmetic_ceiling": ceiling,
+                "copy_ceiling": 1e10,
+            }  # fmt: skip
+            store.append(
+                timing_record(
+                    name, processes(seconds), machine=machine, spec_digest=spec.digest(),
+                    input_hw=list(spec.input_hw), backend=backend, threads=threads, detail={"roofline": roofline},
+                )
+            )  # fmt: skip
+    return store
+
+
+def ceiling(metric: str, value: float, machine: str = MACHINE, **protocol: Any) -> Any:
+    """A machine's ceiling, reached by the second of two candidates."""
+    rates = {"torch matmul 2048": {"rate": 0.7 * value}, "onnxruntime convolution": {"rate": value}}
+    return timing_record(
+        "machine", [[1.0]], metric=metric, metric_version=1, unit=METRICS[metric].unit, value=value,
+        spec_digest="machine", machine=machine, detail={"winner": "onnxruntime convolution", "candidates": rates},
+    ).model_copy(update={"protocol": {"device": "cpu", **protocol}})  # fmt: skip
+
+
+def trial(index: int, ratio: float, seen: float | None = None, machine: str = MACHINE) -> Any:
+    """A duel of eight rounds whose ratio of times is `seen`, by default the true one, with noise of a tenth of 1 %."""
+    seen = ratio if seen is None else seen
+    rounds = [
+        {"a": [0.01 * (1 + 0.001 * ((7 * k + index) % 5)) for k in range(6)],
+         "b": [0.01 * seen * (1 + 0.001 * ((7 * k + index + r) % 5)) for k in range(6)]}
+        for r in range(8)
+    ]  # fmt: skip
+    return timing_record(
+        "dpn1_32", [[1.0]], metric="trial", metric_version=1, unit="ratio", value=seen, machine=machine,
+        input_hw=[64, 48], true_ratio=ratio, trial=index,
+        detail={"rounds": rounds, "effect": 0.05, "disturbances": []},
+    )  # fmt: skip
+
+
+def memory(name: str, peaks: Sequence[float], machine: str = MACHINE, **protocol: Any) -> Any:
+    """A record of peak memory of several processes."""
+    spec = ZOO[name]
+    return timing_record(
+        name, [peaks], metric="memory", unit="byte", machine=machine, spec_digest=spec.digest(),
+        input_hw=list(spec.input_hw), **protocol,
+        detail={"weights_bytes": 4 * 3_336_529, "tensor_peak_bytes": 50_000_000, "before_bytes": 10, "processes": []},
+    )  # fmt: skip
+
+
+def refusal(name: str, reason: str, machine: str = MACHINE, **protocol: Any) -> Any:
+    """A cell that could not be measured."""
+    spec = ZOO[name]
+    return timing_record(
+        name, [[1.0]], metric="refusal", metric_version=1, unit="cell", value=0, machine=machine,
+        spec_digest=spec.digest(), input_hw=list(spec.input_hw), of="latency", detail={"reason": reason}, **protocol,
+    )  # fmt: skip

@@ -1,0 +1,249 @@
+"""Tables and sentences about speed, from made-up times whose answers are worked out by hand."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from analysis import answers, speed, speed_answer, tables, timings
+from analysis.evidence import Evidence
+from analysis.provenance import explain_cell, of_page, of_table
+from analysis.speed_machine import share_interval
+from analysis.speed_saved import pairs, savings
+from bench.store import Store
+from dpn.zoo import ZOO
+from tests.analysis import made_up_speed as made_up
+from tests.bench.timing_records import timing_record
+
+NOTHING = Evidence(records_root=Path("/nonexistent"))
+SPEED_TABLES = (*speed.PER_MACHINE, "table-ceilings", "table-noise")
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Eight networks timed in four settings, with memory, ceilings and trials, and two networks on a GPU."""
+    store = made_up.fill(tmp_path_factory.mktemp("records"))
+    for name in ("dpn4_64", "hrnet_w32"):
+        spec = ZOO[name]
+        store.append(made_up.memory(name, [101e6, 100e6, 102e6]))
+        for batch, rate in ((1, 90.0), (8, 200.0)):
+            store.append(
+                timing_record(
+                    name, [[rate] * 3] * 5, metric="throughput", unit="image/second", batch=batch,
+                    spec_digest=spec.digest(),
+                )
+            )  # fmt: skip
+        store.append(timing_record(name, [[0.002] * 3] * 5, machine="a-gpu", device="cuda", spec_digest=spec.digest()))
+    for threads in (1, 2):
+        store.append(made_up.ceiling("arithmetic_ceiling", 60e9 * threads, precision="fp32", threads=threads))
+    store.append(made_up.ceiling("copy_ceiling", 1e10, threads=1))
+    for index in range(20):
+        store.append(made_up.trial(index, 1.0, seen=1.2 if index == 3 else 1.0))
+    for index in range(10):
+        store.append(made_up.trial(index, 1.1, seen=1.0 if index < 2 else 1.1))
+        store.append(made_up.trial(index, 1.25))
+    return Evidence(records_root=store.root)
+
+
+@pytest.mark.parametrize("name", SPEED_TABLES)
+def test_without_records_each_table_names_the_command(name: str) -> None:
+    (row,) = tables.table(name, NOTHING).rows
+    assert "python -m bench" in row.cells["command"].text
+
+
+@pytest.mark.parametrize("name", SPEED_TABLES)
+def test_every_number_leads_back_to_records(name: str, timed: Evidence) -> None:
+    for table in tables.tables(name, timed):
+        for row in table.rows:
+            for column, cell in row.cells.items():
+                if cell.state == "measured":
+                    assert cell.record is not None
+                    lines = "\n".join(explain_cell(table, row.id, column, timed.records_root))
+                    assert cell.record.commit[:10] in lines
+        assert "records" in of_table(table) or table.rows[0].id == "none"
+
+
+def test_latency_is_the_median_with_its_interval_in_milliseconds(timed: Evidence) -> None:
+    seconds = made_up.seconds_of(ZOO["dpn4_64"], "eager", 1)
+    times = [time for process in made_up.processes(seconds) for time in process]
+    cell = tables.table("table-latency", timed).cell("dpn4_64", "eager_1")
+    assert cell.value == pytest.approx(1e3 * statistics.median(times))
+    assert cell.note == f"{980 * seconds:.0f}–{1020 * seconds:.0f}"  # medians of the outermost processes
+    assert "15 samples of 5 fresh processes; 95 % interval" in cell.how
+
+
+def test_rows_stand_in_the_papers_order_and_other_machines_follow(timed: Evidence) -> None:
+    first, second = tables.tables("table-latency", timed)
+    assert [row.id for row in first.rows] == list(made_up.COMPARED)
+    assert [column.id for column in first.columns[4:]] == ["eager_1", "eager_2", "onnxruntime_1", "onnxruntime_2"]
+    assert (first.id, second.id) == ("table-latency", "table-latency-2")
+    assert "made-up-2-cores" in first.caption
+    assert "a-gpu" in second.caption
+    assert second.columns[4].label == "GPU"
+    assert [row.id for row in second.rows] == ["hrnet_w32", "dpn4_64"]
+    assert tables.table("table-latency-2", timed) == second
+    with pytest.raises(KeyError, match="2 machines have records of latency"):
+        tables.table("table-latency-3", timed)
+
+
+def test_flags_are_marked_and_explained(tmp_path: Path) -> None:
+    spec = ZOO["dpn4_64"]
+    flags = ("disturbed", "budget spent")
+    Store(tmp_path).append(timing_record("dpn4_64", [[0.05] * 3] * 5, spec_digest=spec.digest(), flags=flags))
+    table = tables.table("table-latency", Evidence(records_root=tmp_path))
+    assert table.cell("dpn4_64", "eager_1").note == "50.0–50.0*‡"
+    assert [note[0] for note in table.notes if note[0] in "*†‡"] == ["*", "‡"]
+
+
+def test_stale_times_and_times_at_other_sizes_are_told_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(timing_record("dpn4_64", [[0.05] * 3] * 5, spec_digest="of an older definition"))
+    store.append(timing_record("dpn4_32", [[0.01] * 3] * 5, spec_digest=ZOO["dpn4_32"].digest(), input_hw=[64, 48]))
+    evidence = Evidence(records_root=tmp_path)
+    (row,) = tables.table("table-latency", evidence).rows
+    assert (row.id, row.cells["eager_1"].state) == ("dpn4_64", "stale")
+    assert speed_answer.answer(evidence).endswith("none has a current record.")
+    assert any("to be timed again: dpn4_64" in line for line in answers.missing(evidence))
+
+
+def test_a_readers_own_network_has_its_row(tmp_path: Path) -> None:
+    Store(tmp_path).append(timing_record("mine:network", [[0.05] * 3] * 5))
+    table = tables.table("table-latency", Evidence(records_root=tmp_path))
+    assert table.cell("mine:network", "eager_1").text == "50.0"
+    assert table.cell("mine:network", "macs").state == "missing"
+
+
+def test_time_saved_is_a_ratio_of_processes(timed: Evidence) -> None:
+    """Half of the speed: the share of time is twice that of multiply-adds, in every setting."""
+    table = tables.table("table-time-saved", timed)
+    macs, time = (table.cell("dpn4_64/hrnet_w32", column).value for column in ("macs", "eager_1"))
+    assert macs == pytest.approx(100 * 3_224_371_200 / made_up.counted("hrnet_w32", "macs"))
+    assert time == pytest.approx(2 * macs)
+    # Ratios of five to five medians 2 % around their centres: the exact interval leaves out the two outermost of 25.
+    low, high = (float(end) for end in table.cell("dpn4_64/hrnet_w32", "eager_1").note.split("–"))
+    assert 2 * macs * 0.96 <= low < 2 * macs < high <= 2 * macs * 1.041
+    assert len(table.rows) == 15
+
+
+def test_only_networks_with_one_input_are_compared(timed: Evidence) -> None:
+    found = list(pairs(timed))
+    assert ("dpn4_64", "hrnet_w32") in found
+    assert ("dpn4_64_mpii", "pil") in found
+    assert all("openpose" not in pair and "mask_rcnn_r50" not in pair for pair in found)
+
+
+def test_the_answer_counts_what_multiply_adds_bought(timed: Evidence) -> None:
+    found = savings(timed, made_up.MACHINE)
+    # DPN4_32 and DPN4_64 take less than all five, DPN2_hrnet less than Hourglass and HRNet-w48; four settings each.
+    assert len(found) == 4 * (5 + 5 + 2)
+    slower = {(s.ours, s.other) for s in found if s.times.verdict == "slower"}
+    assert slower == {(s.ours, s.other) for s in found if 2 * s.macs_share > 1.05}
+    text = answers.ALL["speed"](timed)
+    assert "In 48 comparisons" in text
+    assert "in 48 its share of the time is clearly larger" in text
+    assert "dpn4_64 takes 42 % of hrnet_w32's multiply-adds and 84 % of its time." in text
+    assert "Over 8 networks (eager, 1 thread)" in text
+
+
+def test_throughput_has_a_column_for_each_batch(timed: Evidence) -> None:
+    table = tables.table("table-throughput", timed)
+    assert table.cell("dpn4_64", "eager_1").text == "90.0"
+    assert table.cell("dpn4_64", "eager_1_batch8").text == "200"
+    assert [column.group for column in table.columns[2:]] == ["eager (images/s)", "eager, batch 8 (images/s)"]
+
+
+def test_memory_in_megabytes(timed: Evidence) -> None:
+    table = tables.table("table-memory", timed)
+    cells = [table.cell("dpn4_64", column) for column in ("weights", "tensors", "eager_1")]
+    assert [cell.text for cell in cells] == ["13.3", "50.0", "101"]
+    assert "3 processes, 100000000 to 102000000 bytes" in cells[2].how
+
+
+def test_the_roofline_is_a_share_of_the_ceiling(timed: Evidence, tmp_path: Path) -> None:
+    """20 of 60 GMAC/s without dilation, 10 with it."""
+    table = tables.table("table-roofline", timed)
+    assert [table.cell(name, "eager_1").text for name in ("hrnet_w32", "dpn4_64")] == ["33", "17"]
+    assert table.cell("hrnet_w32", "eager_1").note == ""
+    roofline = {"share": 1.5, "bound": "copy", "floor_s": 1.0, "arithmetic_ceiling": 1e9, "copy_ceiling": 1e9}
+    record = timing_record("dpn4_64", [[0.6]], spec_digest=ZOO["dpn4_64"].digest(), detail={"roofline": roofline})
+    Store(tmp_path).append(record)
+    cell = tables.table("table-roofline", Evidence(records_root=tmp_path)).cell("dpn4_64", "eager_1")
+    assert (cell.text, cell.note) == ("150", "copy")
+
+
+def test_ceilings_name_what_reached_them(timed: Evidence) -> None:
+    table = tables.table("table-ceilings", timed)
+    row = "made-up-2-cores/arithmetic/fp32/2"
+    assert table.cell(row, "rate").text == "120"
+    assert table.cell(row, "winner").text == "onnxruntime convolution"
+    assert table.cell(row, "second").text == "torch matmul 2048: 84.0"
+
+
+def test_the_noise_floor_is_decided_from_the_raw_rounds(timed: Evidence) -> None:
+    table = tables.table("table-noise", timed)
+    cells = {column: table.cell("made-up-2-cores/harness", column) for column in ("ratio_1", "ratio_1.1", "ratio_1.25")}
+    assert [cell.text for cell in cells.values()] == ["1 of 20", "8 of 10", "10 of 10"]
+    assert cells["ratio_1"].note == "0.1–24.9 %"  # Clopper and Pearson
+    # The factor of asv is 1.1: it cannot see a slowdown of exactly ten percent reliably.
+    assert float(str(table.cell("made-up-2-cores/asv", "ratio_1.1").value)) < 80
+    assert table.cell("made-up-2-cores/pytest_benchmark", "ratio_1").text == "1 of 20"
+    assert "dpn1_32 at 64x48 in 8 rounds" in table.notes[0]
+
+
+def test_a_trial_fought_again_counts_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(made_up.trial(0, 1.0, seen=1.3))
+    store.append(made_up.trial(0, 1.0))
+    assert tables.table("table-noise", Evidence(records_root=tmp_path)).cell(
+        "made-up-2-cores/harness", "ratio_1"
+    ).text == "0 of 1"  # fmt: skip
+
+
+def test_the_exact_interval_of_a_share() -> None:
+    """Of none in n the upper end is 1 - 0.025^(1/n); the interval of all is its mirror image."""
+    none, everything = share_interval(0, 50), share_interval(50, 50)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 50))
+    assert (everything.low, everything.high) == pytest.approx((1 - none.high, 1.0))
+
+
+def test_the_first_screen_shows_machines_and_noise_floor(timed: Evidence) -> None:
+    cards = answers.cards(timed)
+    assert ("8", "networks timed on made-up-2-cores") in cards
+    assert ("2", "networks timed on a-gpu") in cards
+    ((number, words),) = [card for card in cards if "noise floor" in card[1]]
+    assert number == "1 of 20"
+    assert "0.1 to 24.9 %" in words
+    assert any("noise floor is not measured" in label for _, label in answers.cards(NOTHING))
+    assert "made-up-2-cores: 9 networks" not in of_page(timed)["timed on"]
+    assert "made-up-2-cores: 8 networks" in of_page(timed)["timed on"]
+    assert any(line.startswith("Time, on made-up-2-cores: In 48") for line in answers.findings(timed))
+
+
+def test_what_is_missing_is_said(timed: Evidence) -> None:
+    sentences = "\n".join(answers.missing(timed))
+    assert "Not measured on any machine: energy" in sentences
+    assert "No GPU" not in sentences
+    assert "Latency on a-gpu is not measured for dpn1_32" in sentences
+    bare = "\n".join(answers.missing(NOTHING))
+    assert "Not measured on any machine: latency, throughput, memory, energy; run: python -m bench measure" in bare
+    assert "No GPU was timed" in bare
+    assert "The noise floor of no machine is measured" in bare
+    assert answers.ALL["speed"](NOTHING).startswith("No time is measured yet; run: python -m bench measure")
+
+
+def test_refused_cells_are_listed_until_they_are_measured(tmp_path: Path) -> None:
+    store = made_up.fill(tmp_path, names=("dpn4_64",))
+    for name, backend in (("dpn4_64", "openvino"), ("dpn4_32", "openvino"), ("dpn4_64", "eager")):
+        store.append(made_up.refusal(name, "it is not installed", backend=backend))
+    (line,) = [line for line in answers.missing(Evidence(records_root=tmp_path)) if "Could not" in line]
+    assert line == (
+        "Could not be measured on made-up-2-cores: latency of dpn4_64 (openvino, 1 thread), latency of dpn4_32 "
+        "(openvino, 1 thread): it is not installed."
+    )
+
+
+def test_settings_are_sorted_and_named(timed: Evidence) -> None:
+    found = [str(setting) for setting in timings.settings(timed, made_up.MACHINE, "throughput")]
+    assert found == ["eager, 1 thread", "eager, batch 8, 1 thread"]
+    bf16 = timings.setting_of(timing_record("x", [[1.0]], precision="bf16", threads=4).protocol)
+    assert (bf16.id, bf16.group, bf16.place) == ("eager_bf16_4", "eager, bf16", "4 threads")
