@@ -39,6 +39,14 @@ class Evidence:
         return reported.load_all(self.reported_root)
 
     @cached_property
+    def by_network(self) -> dict[tuple[str, str, str], list[Record]]:
+        """Records by machine, metric and network, the newest first."""
+        found: dict[tuple[str, str, str], list[Record]] = {}
+        for record in reversed(self.store.records):
+            found.setdefault((record.machine, record.metric, record.subject), []).append(record)
+        return found
+
+    @cached_property
     def trials(self) -> list[tuple[Record, Comparison]]:
         """Every comparison whose true answer is known, the newest of each kind, as today's rules decide its samples."""
         from bench.trials import decided

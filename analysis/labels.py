@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 from analysis import style
 
@@ -80,8 +81,9 @@ def _arrange(
     total = 0.0
     for index in order:
         scores = []
+        around = np.array(taken, dtype=float)
         for place in places[index]:
-            overlap = math.fsum(_shared_area(piece, taken) for piece in place.boxes)
+            overlap = math.fsum(_shared_area(piece, around) for piece in place.boxes)
             spilled = place.box.width * place.box.height - _shared_area(place.box, [inside.extents])
             nearest = min(_distance(place.box, point) for point in points)
             mistakable = not place.leader and nearest < _distance(place.box, place.point)
@@ -135,7 +137,7 @@ def _annotate(axes: Axes, at: tuple[float, float], words: str, place: _Place, te
     )
 
 
-def _shared_area(box: Bbox, others: Sequence[Extents]) -> float:
+def _shared_area(box: Bbox, others: NDArray[np.float64] | Sequence[Extents]) -> float:
     """What a box shares with others, in square pixels."""
     x0, y0, x1, y1 = np.asarray(others, dtype=float).reshape(-1, 4).T
     width, height = np.minimum(x1, box.x1) - np.maximum(x0, box.x0), np.minimum(y1, box.y1) - np.maximum(y0, box.y0)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from analysis.evidence import Evidence
 from bench.cell import BackendName
-from bench.record import Record
+from bench.record import METRICS, Record
 from bench.store import Found
 
 TIMED = ("latency", "throughput", "memory", "energy")
@@ -97,16 +97,20 @@ def settings(evidence: Evidence, machine: str, metric: str) -> tuple[Setting, ..
 
 
 def found(evidence: Evidence, subject: str, metric: str, machine: str, setting: Setting) -> Found:
-    """The record of a network on a machine; of a network that the zoo lacks, the newest one of its name."""
+    """The newest current record of a network on a machine, at its own input size, else the newest stale one.
+
+    Of a network that the zoo lacks, whose definition is not known here, the newest of any size is current.
+    """
     spec = evidence.zoo.get(subject)
-    if spec is not None:
-        protocol = {"input_hw": list(spec.input_hw)} | setting.protocol()
-        return evidence.store.find(spec, metric, protocol=protocol, machine=machine)
-    for record in reversed(evidence.store.records):
-        same = (record.subject, record.metric, record.machine) == (subject, metric, machine)
-        if same and setting_of(record.protocol) == setting:
-            return Found(record)
-    return Found(None)
+    stale: Record | None = None
+    wanted = setting.protocol() | ({} if spec is None else {"input_hw": list(spec.input_hw)})
+    current = None if spec is None else (spec.digest(), METRICS[metric].version)
+    for record in evidence.by_network.get((machine, metric, subject), ()):
+        if all(record.protocol.get(name) == value for name, value in wanted.items()):
+            if current in (None, (record.spec_digest, record.metric_version)):
+                return Found(record)
+            stale = stale or record
+    return Found(stale, stale=stale is not None)
 
 
 def subjects(evidence: Evidence) -> Iterator[tuple[str, str]]:
