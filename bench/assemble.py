@@ -15,6 +15,12 @@ from bench.statistics import median_interval, pooled_interval
 MACHINE_SUBJECT = "machine"
 """Subject and digest of what belongs to a machine and to no network."""
 
+OWN = (
+    "value", "before_bytes", "peak_bytes", "peaks", "allocated_bytes", "reserved_bytes", "process_bytes",
+    "joules", "images", "calls", "power_w", "idle_power_w",
+)  # fmt: skip
+"""What each process found for itself, of memory and of energy; whatever else they say is the same for all of them."""
+
 
 def key(cell: Cell, digest: str) -> str:
     """The key that a cell's record will have."""
@@ -118,7 +124,9 @@ def _make(subject: str, digest: str, metric: str, value: float, *, device: str, 
 
 def _simple(cell: Cell, digest: str, results: Sequence[Mapping[str, Any]]) -> Record:
     values = [float(result["value"]) for result in results]
-    detail = {name: value for name, value in results[0].items() if name not in ("value", "seconds", "reasons")}
+    common = {name: value for name, value in results[0].items() if name not in ("seconds", "reasons", *OWN)}
+    own = [{name: value for name, value in result.items() if name in OWN} for result in results]
+    detail = common | {"processes": own}
     return make_for(
         cell, digest, cell.metric, median(values), protocol=cell.protocol(), samples=tuple(values), detail=detail
     )
