@@ -92,11 +92,17 @@ class Zygote:
 
         Raises:
             WorkerError: it did not start; the message holds the last line of what it printed.
+            OSError: the folder for temporary files cannot hold a socket.
         """
         self._home = tempfile.TemporaryDirectory(prefix="bench-")
         self._path = str(Path(self._home.name) / "socket")
         self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(self._path)
+        try:
+            self._server.bind(self._path)
+        except OSError as error:  # systems allow about a hundred characters
+            self._server.close()
+            self._home.cleanup()
+            raise OSError(f"no socket at {self._path}: {error}; set TMPDIR to a folder with a shorter path") from error
         self._server.listen()
         self._server.settimeout(START_S)
         self._log = Path(self._home.name, "log").open("w+b")  # noqa: SIM115 - closed with the interpreter

@@ -30,3 +30,54 @@ def needs_arguments(width: int) -> nn.Module:
 
 def returns_a_number() -> int:
     return 3
+
+
+class Conv(nn.Module):
+    """A convolution whose answer something else happens to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+
+class Raising(Conv):
+    def forward(self, x: Tensor) -> Tensor:
+        raise LookupError(f"no joint in an image\nof {tuple(x.shape)}")
+
+
+class Leaving(Conv):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(f"left at {tuple(x.shape)}")
+
+
+class Noisy(Conv):
+    """Never twice the same, not even in two processes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        generator = torch.Generator()
+        generator.seed()
+        return self.conv(x) + torch.rand(x.shape[-2:], generator=generator)
+
+
+class Talking(Conv):
+    """Prints more than a pipe holds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        print("x" * 200_000)
+        return self.conv(x)
+
+
+def raises() -> nn.Module:
+    return Raising()
+
+
+def leaves() -> nn.Module:
+    return Leaving()
+
+
+def noisy() -> nn.Module:
+    return Noisy()
+
+
+def talking() -> nn.Module:
+    return Talking()
