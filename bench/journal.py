@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -39,6 +40,11 @@ class Journal:
         """Forgets a cell, which has its record now."""
         if key in self._found:
             self._write({"key": key})
+
+    def keep_only(self, wanted: Callable[[str], bool]) -> None:
+        """Forgets the results whose key nobody can ask for any more."""
+        for key in [key for key in self._found if not wanted(key)]:
+            self.done(key)
 
     def _take_over(self, path: Path) -> None:
         file = path.open("ab+")

@@ -1,7 +1,8 @@
 """Measures a grid of cells: rounds of fresh processes, rivals interleaved, every finished process kept. No torch."""
 
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -59,15 +60,14 @@ class Sweep:
             again: measure what the store has, too.
         """
         with Journal(self.store.root) as journal:
+            journal.keep_only(lambda key: key.endswith(_journal_key("")))
             for subject, cells in work:
                 with machine_to_itself():
                     self._subject(subject, cells, journal, again=again)
         return self.progress
 
     def _subject(self, subject: Subject, cells: Sequence[Cell], journal: Journal, *, again: bool) -> None:
-        wanted = [cell for cell in cells if again or not self._present(subject, cell)]
-        self.progress.present += len(cells) - len(wanted)
-        self.tell("", len(cells) - len(wanted))
+        wanted = list(cells) if again else self._missing(cells, subject.spec_digest(), journal)
         offered = []
         for cell in wanted:
             reason = backends.unavailable(cell)
@@ -81,16 +81,23 @@ class Sweep:
             for size, rivals in _by_input(offered).items():
                 folder = Path(home) / "x".join(map(str, size))
                 folder.mkdir()
-                self._rivals(subject, rivals, folder, journal)
+                self._rivals(subject, rivals, folder, journal, again=again)
 
-    def _present(self, subject: Subject, cell: Cell) -> bool:
-        digest = subject.spec_digest()
+    def _missing(self, cells: Sequence[Cell], digest: str | None, journal: Journal) -> list[Cell]:
+        """The cells without a record; all of them while the network has no digest, because it is not built yet."""
         if digest is None:
-            return False
+            return list(cells)
         self.store.refresh()
-        return self.store.newest(assemble.key(cell, digest)) is not None
+        present = [cell for cell in cells if self.store.newest(assemble.key(cell, digest)) is not None]
+        for cell in present:
+            journal.done(_journal_key(assemble.key(cell, digest)))  # killed between its record and this
+        self.progress.present += len(present)
+        self.tell("", len(present))
+        return [cell for cell in cells if cell not in present]
 
-    def _rivals(self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal) -> None:
+    def _rivals(
+        self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal, *, again: bool
+    ) -> None:  # fmt: skip
         self.tell(f"{cells[0].subject}: building", 0)
         try:
             prepared = prepare(cells, folder)
@@ -99,11 +106,18 @@ class Sweep:
                 self._refuse(cell, subject.spec_digest(), str(error))
             return
         digest = prepared["digest"]
+        if subject.spec_digest() is None and not again:
+            cells = self._missing(cells, digest, journal)
         for cell in list(cells):
             if cell.backend in prepared["failures"]:
                 self._refuse(cell, digest, prepared["failures"][cell.backend])
                 cells.remove(cell)
-        found = {cell: journal.results(_journal_key(cell, digest)) for cell in cells}
+        self._rounds(cells, prepared, folder, journal)
+
+    def _rounds(self, cells: list[Cell], prepared: dict[str, Any], folder: Path, journal: Journal) -> None:
+        digest: str = prepared["digest"]
+        keys = {cell: _journal_key(assemble.key(cell, digest)) for cell in cells}
+        found = {cell: journal.results(key) for cell, key in keys.items()}
         for number in range(self.plan.most_processes):
             unfinished = [cell for cell in cells if self._wants_more(found[cell])]
             if not unfinished:
@@ -113,12 +127,13 @@ class Sweep:
                 if isinstance(result, str):
                     self._refuse(cell, digest, result)
                     cells.remove(cell)
+                    journal.done(keys[cell])
                     continue
-                journal.add(_journal_key(cell, digest), result)
+                journal.add(keys[cell], result)
                 found[cell].append(result)
         for cell in cells:
-            self._record(cell, digest, found[cell], prepared)
-            journal.done(_journal_key(cell, digest))
+            self._record(cell, found[cell], prepared, journal)
+            journal.done(keys[cell])
 
     def _wants_more(self, results: Sequence[dict[str, Any]]) -> bool:
         """Whether a cell needs another process: for its number, for a disturbed one, or for a narrower interval."""
@@ -154,11 +169,13 @@ class Sweep:
         reasons = disturbance.reasons(disturbance.Disturbance(**seen), cell.threads) if seen else []
         return result | {"reasons": reasons}
 
-    def _record(self, cell: Cell, digest: str, results: Sequence[dict[str, Any]], prepared: dict[str, Any]) -> None:
+    def _record(
+        self, cell: Cell, results: Sequence[dict[str, Any]], prepared: dict[str, Any], journal: Journal
+    ) -> None:
         bounds = None
         if cell.metric in ("latency", "throughput") and prepared["macs"] is not None:
-            bounds = self._ceilings(cell)
-        record = assemble.record(cell, digest, results, self.plan, prepared, bounds)
+            bounds = self._ceilings(cell, journal)
+        record = assemble.record(cell, prepared["digest"], results, self.plan, prepared, bounds)
         self._append(record)
         self.progress.flagged += bool(record.flags)
 
@@ -173,20 +190,25 @@ class Sweep:
             return
         refusal = assemble.refusal(cell, digest, reason)
         known = self.store.newest(refusal.key())
-        if known is None or known.detail != refusal.detail:
+        if known is None or _without_numbers(known.detail["reason"]) != _without_numbers(reason):
             self.store.append(refusal)
 
-    def _ceilings(self, cell: Cell) -> tuple[float, float]:
+    def _ceilings(self, cell: Cell, journal: Journal) -> tuple[float, float]:
         """The machine's arithmetic and copy ceilings for a cell, measured when the store has none."""
         values = []
         kinds: tuple[ceilings.Kind, ...] = ("arithmetic", "copy")
         for kind in kinds:
             blank = assemble.ceiling(kind, cell, {})
-            known = self.store.newest(blank.key())
+            known, key = self.store.newest(blank.key()), _journal_key(blank.key())
             if known is None:
                 self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
-                known = assemble.ceiling(kind, cell, _measure_ceiling(kind, cell))
+                rates = {result["candidate"]: result["rates"] for result in journal.results(key)}
+                for candidate, rate in _ceiling_rates(kind, cell, set(rates)):
+                    journal.add(key, {"candidate": candidate, "rates": rate})
+                    rates[candidate] = rate
+                known = assemble.ceiling(kind, cell, rates)
                 self._append(known)
+            journal.done(key)
             values.append(float(known.value))
         return values[0], values[1]
 
@@ -233,24 +255,23 @@ def prepare(cells: Sequence[Cell], folder: Path, checkout: Path | None = None) -
         return worker.ask("prepare", cell=asdict(cells[0]), folder=str(folder), onnx=onnx)
 
 
-def _measure_ceiling(kind: ceilings.Kind, cell: Cell) -> dict[str, Any]:
-    """Every candidate in a process of its own."""
-    rates: dict[str, Any] = {}
+def _ceiling_rates(kind: ceilings.Kind, cell: Cell, known: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every candidate that is not known yet, in a process of its own."""
     where = {"device": cell.device, "precision": cell.precision}
     with ExitStack() as stack:
         zygotes: dict[tuple[str, ...], Zygote] = {}
         for candidate in ceilings.candidates(kind, **where):
+            if candidate in known:
+                continue
             modules = ceilings.modules(candidate)
             if modules not in zygotes:
                 zygotes[modules] = stack.enter_context(Zygote(modules))
             try:
                 with zygotes[modules].fork() as worker:
-                    rates[candidate] = worker.ask(
-                        "ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where
-                    )
+                    rate = worker.ask("ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where)
             except WorkerError as error:
-                rates[candidate] = {"rate": 0.0, "samples": [], "failure": str(error)}
-    return rates
+                rate = {"rate": 0.0, "samples": [], "failure": str(error)}
+            yield candidate, rate
 
 
 def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:
@@ -260,5 +281,11 @@ def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:
     return groups
 
 
-def _journal_key(cell: Cell, digest: str) -> str:
-    return f"{assemble.key(cell, digest)}@{environment.commit()[0]}"
+def _without_numbers(reason: str) -> str:
+    """A reason as it is told again: by how much outputs differ may change from run to run."""
+    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", reason)
+
+
+def _journal_key(key: str) -> str:
+    """Results of another commit's code are not pooled with this one's."""
+    return f"{key}@{environment.commit()[0]}"

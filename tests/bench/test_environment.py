@@ -14,8 +14,8 @@ import pytest
 from bench import environment, gpu, processor
 from bench.counting import make_record
 from bench.environment import ROOT
-from bench.record import Record
 from bench.subject import resolve
+from tests.bench.provenance import provenance_fields
 
 EPYC = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: {model}\nmodel name\t: AMD EPYC\nstepping\t: 1\n"
 ARM = "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd sve bf16\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n"
@@ -48,12 +48,6 @@ def write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-
-
-def provenance_fields(record: Record) -> int:
-    """How many single facts a record holds besides what it measured: its own, versions, protocol and environment."""
-    own = [name for name, value in record if name != "value" and isinstance(value, str | int | float)]
-    return len(own) + len(record.versions) + len(record.protocol) + len(record.environment)
 
 
 def test_generations_with_one_name_have_two_keys(made_up: Path) -> None:

@@ -1,0 +1,103 @@
+"""Small sweeps for tests, and what is left of one on disk and among the processes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench import assemble
+from bench.cell import Cell
+from bench.environment import ROOT
+from bench.plan import Plan
+from bench.record import Record
+from bench.store import Store
+from bench.subject import resolve
+from bench.sweep import Progress, Sweep
+
+TINY = Plan(processes=2, most_processes=2, samples=4, least_s=0.01, most_s=0.1, width=10.0)
+
+ONE = replace(TINY, processes=1, most_processes=1)
+
+TINY_OPTIONS = ("--processes", "3", "--most-processes", "3", "--samples", "6", "--least-s", "0.01", "--most-s", "0.1")
+
+
+def sweep(root: Path, *cells: Cell, plan: Plan = TINY, again: bool = False) -> Progress:
+    """Measures cells of one network into the store in a folder."""
+    subject = resolve(cells[0].subject, cells[0].input_hw)
+    return Sweep(Store(root), plan).run([(subject, cells)], again=again)
+
+
+def ceilings_known(root: Path, *threads: int) -> None:
+    """Gives a store the ceilings of this machine, so that a sweep need not measure them."""
+    store = Store(root)
+    for number in threads:
+        cell = Cell(subject="any", input_hw=(1, 1), threads=number)
+        for kind in ("arithmetic", "copy"):
+            store.append(assemble.ceiling(kind, cell, {"made up": {"rate": 1e11, "samples": [1e11], "calls": 1}}))
+
+
+def start(*arguments: str, temporary: Path) -> "subprocess.Popen[str]":
+    """`python -m bench` as a process of its own, its output in pipes."""
+    # Without git, so that a commit made while the test runs does not make the journal's results another code's.
+    environ = os.environ | {"TMPDIR": str(temporary), "GIT_DIR": str(temporary / "no-repository")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(running: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Exit code, output and errors of a process when it ends."""
+    out, err = running.communicate(timeout=300)
+    return running.returncode, out, err
+
+
+def records_of(root: Path, metric: str) -> list[Record]:
+    """The records of a metric; every line must be whole."""
+    lines = [line for path in root.glob(f"*/{metric}.jsonl") for line in path.read_text().splitlines()]
+    return [Record.model_validate_json(line) for line in lines]
+
+
+def journals(root: Path) -> list[Path]:
+    """The journals beside the records."""
+    return sorted(root.glob(".journal-*"))
+
+
+def results_in_journals(root: Path) -> set[tuple[float, ...]]:
+    """The samples of every process whose result is in a journal; they are as good as its name."""
+    return {tuple(entry["result"]["samples"]) for entry in _entries(root) if "result" in entry}
+
+
+def results_in_records(root: Path, metric: str = "latency") -> list[tuple[float, ...]]:
+    """The samples of every process that made a record, its warm-up first."""
+    found = []
+    for record in records_of(root, metric):
+        rest = list(record.samples)
+        for process in record.detail["processes"]:
+            found.append((*process["warmup"], *rest[: process["samples"]]))
+            rest = rest[process["samples"] :]
+        found += [tuple(process["raw"]) for process in record.detail["discarded"]]
+    return found
+
+
+def _entries(root: Path) -> Iterator[dict[str, Any]]:
+    for path in journals(root):
+        for line in path.read_text().split("\n")[:-1]:  # what follows the last line's end is being written
+            yield json.loads(line)
+
+
+def workers_below(temporary: Path) -> list[int]:
+    """Processes that measure, with a socket below a folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it ended
+            continue
+        if "bench.worker" in words and any(word.startswith(str(temporary)) for word in words):
+            found.append(int(folder.name))
+    return found

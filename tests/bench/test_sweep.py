@@ -1,0 +1,260 @@
+"""Sweeps: what they write, that they lose nothing when they are killed, and what they refuse."""
+
+import json
+import random
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import jsonschema
+import pytest
+
+from bench import assemble, ceilings
+from bench import sweep as sweeping
+from bench.cell import Cell, grid
+from bench.journal import Journal
+from bench.plan import Plan
+from bench.record import Record
+from bench.schemas import schemas
+from bench.store import Store
+from bench.sweep import Sweep
+from tests.bench.onnx_models import convolution
+from tests.bench.provenance import provenance_fields
+from tests.bench.sweeping import (
+    ONE,
+    TINY,
+    TINY_OPTIONS,
+    ceilings_known,
+    finish,
+    journals,
+    records_of,
+    results_in_journals,
+    results_in_records,
+    start,
+    sweep,
+    workers_below,
+)
+from tests.bench.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("own_lock")
+
+EAGER = Cell(subject="dpn1_32", input_hw=(64, 48))
+
+
+def named(factory: str, **fields: object) -> Cell:
+    return replace(Cell(subject=f"tests.bench.networks:{factory}", input_hw=(8, 6)), **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(convolution(tmp_path_factory.mktemp("onnx") / "convolution.onnx", (1, 3, 64, 48)))
+
+
+def of_file(file: str) -> list[Cell]:
+    return grid([(file, (64, 48))], backend=("onnxruntime", "openvino"), threads=(1,))
+
+
+def test_records_of_a_sweep_say_everything_and_a_second_sweep_measures_nothing(tmp_path: Path) -> None:
+    ceilings_known(tmp_path, 1)
+    cells = [EAGER, replace(EAGER, metric="throughput"), replace(EAGER, metric="memory")]
+    assert sweep(tmp_path, *cells).measured == 3
+    for cell in cells:
+        (record,) = records_of(tmp_path, cell.metric)
+        jsonschema.validate(json.loads(record.model_dump_json()), schemas()["records/record.schema.json"])
+        assert provenance_fields(record) >= 30
+        assert record.key() == assemble.key(cell, record.spec_digest)
+        assert record.value == median(record.samples)
+        assert len(record.detail["processes"]) == TINY.processes
+        if cell.metric != "memory":
+            assert sum(process["samples"] for process in record.detail["processes"]) == len(record.samples)
+            assert record.detail["roofline"]["share"] > 0
+            assert record.detail["outputs"]["largest_difference"] <= record.detail["outputs"]["tolerance"]
+    again = sweep(tmp_path, *cells)
+    assert (again.measured, again.present) == (0, 3)
+    assert journals(tmp_path) == []
+    assert len(records_of(tmp_path, "latency")) == 1
+
+
+def test_again_measures_again_and_anybodys_network_is_not_measured_twice(tmp_path: Path) -> None:
+    cell = named("with_fourier_transform")  # nobody can count it, so there is no roofline
+    assert sweep(tmp_path, cell, plan=ONE).measured == 1
+    assert "roofline" not in records_of(tmp_path, "latency")[0].detail
+    known = sweep(tmp_path, cell, plan=ONE)
+    assert (known.measured, known.present) == (0, 1)
+    assert sweep(tmp_path, cell, plan=ONE, again=True).measured == 1
+
+
+def test_a_network_that_prints_more_than_a_pipe_holds_is_measured(tmp_path: Path) -> None:
+    ceilings_known(tmp_path, 1)
+    assert sweep(tmp_path, named("talking"), plan=ONE).measured == 1
+
+
+def test_what_cannot_be_measured_is_refused_once_and_the_rest_goes_on(tmp_path: Path) -> None:
+    cells = [
+        named("with_fourier_transform"),
+        named("with_fourier_transform", backend="onnxruntime"),
+        named("with_fourier_transform", backend="channels_last", precision="tf32"),
+    ]
+    for attempt in range(2):
+        progress = sweep(tmp_path, *cells, plan=ONE)
+        assert (progress.measured, progress.present) == ((1, 0) if attempt == 0 else (0, 1))
+        precision, export = progress.refused
+        assert "tf32 is not offered by channels_last on cpu" in precision
+        assert "cannot be written as an ONNX file" in export
+        (refusal,) = records_of(tmp_path, "refusal")  # the other has no identity, because it was not built
+        assert refusal.detail["reason"] in export
+        assert (refusal.protocol["of"], refusal.protocol["backend"], refusal.value) == ("latency", "onnxruntime", 0)
+
+
+def test_outputs_that_differ_are_refused_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        (line,) = sweep(tmp_path, named("noisy")).refused
+        assert "differ from fp32 eager" in line
+    assert len(records_of(tmp_path, "refusal")) == 1
+    assert records_of(tmp_path, "latency") == []
+    assert journals(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"), [("raises", "LookupError: no joint in an image of (1, 3, 8, 6)"), ("leaves", "worker ended")]
+)
+def test_a_network_that_fails_is_refused_in_one_line(tmp_path: Path, factory: str, reason: str) -> None:
+    (line,) = sweep(tmp_path, named(factory)).refused
+    assert reason in line
+    assert "\n" not in line
+
+
+def result(*reasons: str, samples: tuple[float, ...] = (1.0, 1.0, 1.0), seconds: float = 1.0) -> dict[str, object]:
+    return {"samples": list(samples), "start": 0, "reasons": list(reasons), "seconds": seconds}
+
+
+@pytest.mark.parametrize(
+    ("results", "wants"),
+    [
+        ([], True),
+        ([result()] * 4, True),
+        ([result()] * 5, False),
+        ([result("busy")] * 5, True),  # disturbed: up to the most
+        ([result("busy")] * 9, True),
+        ([result("busy")] * 10, False),
+        ([result("busy")] + [result()] * 5, False),  # as many clean ones as wanted
+        ([result(samples=(1.0, 2.0))] * 5, True),  # wide
+        ([result(samples=(1.0, 2.0), seconds=12.0)] * 5, False),  # wide, but the budget is spent
+        ([result(seconds=40.0)] * 2, True),  # three in any case
+        ([result(seconds=40.0)] * 3, False),
+    ],
+)
+def test_when_a_cell_gets_another_process(tmp_path: Path, results: list[dict[str, object]], wants: bool) -> None:
+    assert Sweep(Store(tmp_path), Plan())._wants_more(results) is wants
+
+
+def test_ceilings_that_a_killed_sweep_measured_are_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, measured = ceilings.candidates("arithmetic", device="cpu"), []
+
+    class Fake:
+        def __init__(self, _modules: object) -> None: ...
+        def __enter__(self) -> "Fake":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def fork(self) -> "Fake":
+            return self
+
+        def ask(self, _command: str, *, candidate: str, **_more: object) -> dict[str, object]:
+            if candidate == names[3] and names[3] not in measured:
+                measured.append(candidate)
+                raise KeyboardInterrupt
+            measured.append(candidate)
+            return {"rate": 1e9 + len(measured), "samples": [], "calls": 1}
+
+    monkeypatch.setattr(sweeping, "Zygote", Fake)
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path) as journal:
+        Sweep(Store(tmp_path), TINY)._ceilings(EAGER, journal)
+    with Journal(tmp_path) as journal:
+        Sweep(Store(tmp_path), TINY)._ceilings(EAGER, journal)
+    (record,) = records_of(tmp_path, "arithmetic_ceiling")
+    assert Counter(measured)[names[3]] == 2
+    assert all(Counter(measured)[name] == 1 for name in names if name != names[3])
+    assert set(record.detail["candidates"]) == set(names)
+    assert record.value == max(rate["rate"] for rate in record.detail["candidates"].values())
+    assert journals(tmp_path) == []
+
+
+def test_results_of_another_commit_are_forgotten_and_so_are_those_of_a_cell_that_has_its_record(
+    tmp_path: Path, file: str
+) -> None:
+    (cell, _) = of_file(file)
+    sweep(tmp_path, cell)
+    (record,) = records_of(tmp_path, "latency")
+    dead = Journal(tmp_path)
+    dead.add("a/cell@another commit", {"samples": [1.0]})
+    dead.add(sweeping._journal_key(record.key()), {"samples": [1.0]})  # killed between the record and the journal
+    dead._file.close()
+    assert sweep(tmp_path, cell).present == 1
+    assert journals(tmp_path) == []
+
+
+def killed_often(root: Path, temporary: Path, file: str, moments: list[float]) -> None:
+    """Kills a sweep at each moment, in seconds after its start, and at last lets one finish."""
+    command = ["measure", file, "--metric", "latency,throughput", "--backend", "onnxruntime,openvino",
+               "--threads", "1", "--records", str(root), *TINY_OPTIONS]  # fmt: skip
+    seen: set[tuple[float, ...]] = set()
+    for moment in moments:
+        running = start(*command, temporary=temporary)
+        time.sleep(moment)
+        before = results_in_journals(root)
+        running.kill()
+        finish(running)
+        wait_until(lambda: not workers_below(temporary))
+        now = results_in_journals(root) | set(results_in_records(root)) | set(results_in_records(root, "throughput"))
+        assert seen | before <= now  # whatever was finished is kept
+        seen = now
+    code, _, err = finish(start(*command, temporary=temporary))
+    assert (code, err) == (0, "")
+    final = results_in_records(root) + results_in_records(root, "throughput")
+    assert seen <= set(final)  # and used
+    assert len(final) == len(set(final)) == 4 * 3  # each once, and no more processes than an undisturbed sweep keeps
+    keys = [record.key() for metric in ("latency", "throughput") for record in records_of(root, metric)]
+    assert len(keys) == len(set(keys)) == 4
+    assert Store(root).problems == []
+    assert journals(root) == []
+    wait_until(lambda: not workers_below(temporary))
+
+
+def cells_of(root: Path) -> set[str]:
+    return {record.key() for metric in ("latency", "throughput") for record in records_of(root, metric)}
+
+
+def test_two_kills_cost_nothing_that_was_finished(tmp_path: Path, own_lock: Path, file: str) -> None:
+    killed_often(tmp_path, own_lock, file, [3.0, 3.5])
+
+
+@pytest.mark.slow
+def test_twenty_kills_cost_nothing_that_was_finished(tmp_path: Path, own_lock: Path, file: str) -> None:
+    moments = random.Random(5)
+    killed_often(tmp_path / "killed", own_lock, file, [moments.uniform(0.5, 6.0) for _ in range(20)])
+    killed_often(tmp_path / "undisturbed", own_lock, file, [])
+    assert cells_of(tmp_path / "killed") == cells_of(tmp_path / "undisturbed")
+
+
+def test_two_sweeps_at_once_share_the_work(tmp_path: Path, own_lock: Path, file: str) -> None:
+    root = tmp_path / "records"
+    other = str(convolution(tmp_path / "other.onnx", (1, 3, 32, 24)))
+    plan = ["--metric", "latency", "--threads", "1", "--records", str(root), *TINY_OPTIONS]
+    both = [
+        start("measure", *names, "--backend", "onnxruntime,openvino", *plan, temporary=own_lock)
+        for names in ((file, other), (other, file))
+    ]
+    outputs = [finish(running) for running in both]
+    assert [(code, err) for code, _, err in outputs] == [(0, "")] * 2
+    records: list[Record] = records_of(root, "latency")
+    assert len({record.key() for record in records}) == len(records) == 4  # none was measured by both
+    assert Store(root).problems == []
+    assert journals(root) == []
+    counts = [[int(word) for word in out.replace(":", "").split() if word.isdecimal()] for _, out, _ in outputs]
+    assert [count[0] for count in counts] == [4, 4]
+    assert sum(count[1] for count in counts) == 4
