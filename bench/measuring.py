@@ -68,7 +68,13 @@ def measure_cells(
 
 
 def open_store(records: Path) -> Store:
-    """The store in a folder, with a warning for each line of it that cannot be read."""
+    """The store in a folder, with a warning for each line of it that cannot be read.
+
+    Raises:
+        ValueError: there is a file in the folder's place.
+    """
+    if records.exists() and not records.is_dir():
+        raise ValueError(f"--records {records} is a file; name a folder")
     store = Store(records)
     for problem in store.problems:
         print(f"warning: {problem}", file=sys.stderr)

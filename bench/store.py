@@ -75,14 +75,16 @@ class Store:
         path = self.root / record.machine / f"{record.metric}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         line = record.model_dump_json().encode() + b"\n"
-        with path.open("ab+") as file:
+        with path.open("ab+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _torn(file.fileno()):
                 line = b"\n" + line
             size = file.seek(0, os.SEEK_END)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                _write_whole(file.fileno(), line)
+            except OSError:  # no room for all of it: a part of a line helps nobody
+                os.ftruncate(file.fileno(), size)
+                raise
         if self._sizes.get(path, 0) == size:  # else somebody else's lines are still to be read, and this one with them
             self._sizes[path] = size + len(line)
             self._add(record)
@@ -146,6 +148,12 @@ def _parsed(content: bytes, first: int) -> Iterator[tuple[int, Record | str]]:
             details = error.errors(include_url=False)[0]
             field = ".".join(map(str, details["loc"]))
             yield number, f"not a record: {f'{field}: ' if field else ''}{details['msg']}"
+
+
+def _write_whole(descriptor: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(descriptor, line) :]
+    os.fsync(descriptor)
 
 
 def _torn(descriptor: int) -> bool:
