@@ -43,6 +43,15 @@ class Rules:
     pairs: int = 24
     effect: float = 0.05
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.rounds <= self.most_rounds:
+            raise ValueError(
+                f"--rounds {self.rounds} and --most-rounds {self.most_rounds}: at least one, and no fewer at most than "
+                "at least"
+            )
+        if self.pairs < 1 or not self.effect > 0:
+            raise ValueError(f"--pairs {self.pairs} and --effect {self.effect} must be larger than 0")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:

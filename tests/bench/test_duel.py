@@ -1,0 +1,193 @@
+"""Duels: turns, exact extra work, revisions, what is printed and the exit codes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import duel, duel_verbs
+from bench.cell import Cell
+from bench.choices import Choices
+from bench.duel import Duel, Rules, Side, checkout, fight
+from bench.environment import ROOT
+from bench.fought import read
+from tests.bench.onnx_models import convolution
+
+pytestmark = pytest.mark.usefixtures("own_lock")
+
+SHORT = Rules(rounds=2, most_rounds=2, pairs=4)
+
+CHOSEN = Choices(metric="latency", backend="onnxruntime", threads="1")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(convolution(tmp_path_factory.mktemp("onnx") / "convolution.onnx", (1, 3, 64, 48)))
+
+
+def of_file(file: str) -> Cell:
+    return Cell(subject=file, input_hw=(64, 48), backend="onnxruntime")
+
+
+def invented(ratio: float, rounds: int = 8, pairs: int = 6) -> Duel:
+    times = [1.0 + 0.001 * number for number in range(pairs)]
+    return Duel(0.05, [(times, [ratio * time for time in times])] * rounds, [{}] * rounds)
+
+
+def test_a_round_holds_as_many_samples_of_each_side_and_says_what_disturbed_it(file: str) -> None:
+    told: list[int] = []
+    fought = fight(Side(cell=of_file(file)), Side(cell=of_file(file), work=1.1), SHORT, told.append)
+    assert [[len(side) for side in sides] for sides in fought.rounds] == [[4, 4], [4, 4]]
+    assert told == [1, 2]
+    assert len(fought.disturbances) == 2
+    assert all(sample > 0 for sides in fought.rounds for side in sides for sample in side)
+
+
+class Recorder:
+    """Workers that answer at once and write down who was asked what."""
+
+    def __init__(self, name: str, log: list[tuple[str, int, int]]) -> None:
+        self.name, self.log, self.pid = name, log, 1
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        if command == "open":
+            return {"calls": 7}
+        if command == "series":
+            return {"samples": [0.01]}
+        self.log.append((self.name, arguments["calls"], arguments["per"]))
+        return {"seconds": 1.0}
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(("work", "calls", "per"), [(1.1, 11, 10), (1.25, 10, 8), (1.0, 7, 7)])
+def test_sides_take_turns_and_extra_work_is_exact(tmp_path: Path, work: float, calls: int, per: int) -> None:
+    log: list[tuple[str, int, int]] = []
+
+    class Forks:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def fork(self) -> Recorder:
+            return Recorder(self.name, log)
+
+    sides = (Side(cell=of_file("a.onnx")), Side(cell=of_file("a.onnx"), work=work))
+    fought = Duel(0.05)
+    for _ in range(2):
+        duel.add_round(fought, [Forks("a"), Forks("b")], sides, tmp_path, 2)  # type: ignore[list-item]
+    assert [name for name, *_ in log] == ["a", "b", "b", "a", "b", "a", "a", "b"]
+    assert {entry for entry in log if entry[0] == "b"} == {("b", calls, per)}
+    assert calls / per == pytest.approx(work)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"rounds": 0}, {"rounds": 9, "most_rounds": 8}, {"pairs": 0}, {"effect": 0.0}, {"effect": float("nan")}]
+)
+def test_rules_without_an_answer_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="--"):
+        Rules(**fields)
+
+
+def test_rounds_end_with_a_narrow_interval_or_with_the_last(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def nothing() -> Iterator[None]:
+        yield
+
+    def wobbling(fought: Duel, *_: object) -> None:
+        ratio = 1.5 if len(fought.rounds) % 2 else 0.7
+        fought.rounds.append(([1.0, 1.0], [ratio, ratio]))
+
+    def calm(fought: Duel, *_: object) -> None:
+        fought.rounds.append(([1.0, 1.0], [1.0, 1.0]))
+
+    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: [])
+    monkeypatch.setattr(duel, "start", lambda _stack, _sides: [])
+    monkeypatch.setattr(duel, "machine_to_itself", nothing)
+    side = Side(cell=of_file(file))
+    for add_round, rounds in ((wobbling, 16), (calm, 8)):
+        monkeypatch.setattr(duel, "add_round", add_round)
+        assert len(fight(side, side, Rules()).rounds) == rounds
+
+
+@pytest.mark.parametrize(("ratio", "verdict", "code"), [(1.2, "slower", 1), (0.8, "faster", 0), (1.0, "same", 0)])
+def test_the_gate_closes_for_slower_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    ratio: float,
+    verdict: str,
+    code: int,
+) -> None:
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: invented(ratio))
+    assert duel_verbs.duel(file, file, choices=CHOSEN, gate=True) == code
+    assert duel_verbs.duel(file, file, choices=CHOSEN) == 0
+    assert f": {verdict}; time ratio {ratio:.3f}" in capsys.readouterr().out
+
+
+def test_what_is_printed_as_json_is_what_a_report_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: invented(1.2))
+    duel_verbs.duel(file, file, choices=CHOSEN, as_json=True)
+    (tmp_path / "duels.jsonl").write_text(capsys.readouterr().out)
+    (fought,) = read(tmp_path / "duels.jsonl")
+    expected = invented(1.2).comparison()
+    assert (fought.verdict, fought.ratio, fought.rounds) == ("slower", expected.ratio, 8)
+    assert fought.interval == (expected.interval.low, expected.interval.high)
+    assert json.loads((tmp_path / "duels.jsonl").read_text())["samples"][0]["b"][0] == 1.2
+
+
+def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
+    with checkout("HEAD") as folder:
+        assert (folder / "bench" / "worker.py").is_file()
+        assert (folder / "dpn" / "zoo.py").is_file()
+    assert not folder.exists()
+    with pytest.raises(ValueError, match="no revision 'no-such-branch' of this project"), checkout("no-such-branch"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("no-such-branch", "here", "--of", "dpn1_32", "--threads", "1"), "no revision 'no-such-branch'"),
+        (("dpn1_32", "dpn9", "--threads", "1"), "the nearest names are"),
+        (("dpn1_32", "dpn2_32", "--threads", "1", "--batch", "1,8"), "a duel compares one cell"),
+        (("dpn1_32", "dpn2_32", "--threads", "1", "--backend", "cudagraph"), "cudagraph runs on cuda only"),
+    ],
+)
+def test_bad_requests_are_one_line(own_lock: Path, arguments: tuple[str, ...], part: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "duel", *arguments], cwd=ROOT, capture_output=True, text=True,
+        env={"TMPDIR": str(own_lock), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert part in line
+
+
+@pytest.mark.slow
+def test_half_as_much_work_again_is_slower_and_the_same_work_is_neither() -> None:
+    cell = Cell(subject="dpn1_32", input_hw=(64, 48))
+    more = fight(Side(cell=cell), Side(cell=cell, work=1.5), Rules()).comparison()
+    assert more.verdict == "slower"
+    assert more.interval.low <= 1.5 <= more.interval.high or more.ratio == pytest.approx(1.5, rel=0.1)
+    same = fight(Side(cell=cell), Side(cell=cell), Rules()).comparison()
+    assert same.verdict in ("same", "ambiguous")
+
+
+@pytest.mark.slow
+def test_a_revision_against_the_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = Choices(metric="latency", input="64x48", threads="1")
+    assert duel_verbs.duel("HEAD", "here", of="dpn1_32", choices=chosen, rules=SHORT, as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["name"] == "dpn1_32: here against HEAD"
+    assert answer["rounds"] == 2
