@@ -5,6 +5,8 @@ Example:
     measure("dpn4_64", "hrnet_w32", metric="latency", backend="eager,onnxruntime", threads="1,all")
 """
 
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def measure(
         KeyError: no such network.
         ValueError: a choice that does not exist; the message lists those that do.
     """
-    chosen = Choices(**choices)
+    chosen = _choices(choices)
     subjects = [resolve(name, chosen.input_hw()) for name in names]
     store = open_store(Path(records))
     if chosen.counts():
@@ -54,4 +56,19 @@ def frame(records: Path | str = RECORDS) -> pd.DataFrame:
         plain = row.as_dict()
         protocol = plain.pop("protocol")
         table.append(plain | {name: protocol.get(name) for name in COLUMNS})
-    return pd.DataFrame(table)
+    return pd.DataFrame(table) if table else pd.DataFrame(columns=["subject", *COLUMNS])
+
+
+def _choices(given: dict[str, Any]) -> Choices:
+    """Choices from what a notebook writes: threads=1, batch=(1, 8) and "1,8" alike."""
+    known = [one.name for one in fields(Choices)]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"measure() has no choice {name!r}; it has {', '.join(known)}")
+    return Choices(**{name: _text(value) for name, value in given.items() if value is not None})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return str(value)
