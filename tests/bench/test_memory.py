@@ -125,7 +125,7 @@ def test_the_peak_is_the_weights_the_input_and_the_largest_pair_of_maps():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux")
-@pytest.mark.parametrize("name", ["dpn4_64", "lpn50"])
+@pytest.mark.parametrize("name", ["dpn4_64", "sbl_r50"])
 def test_memory_repeats_within_one_percent_over_ten_fresh_processes(name):
     body = f"""
     from bench.subject import resolve
