@@ -90,8 +90,8 @@ def table_noise(evidence: Evidence) -> Table:
     return Table(
         id="table-noise",
         title="Noise floor",
-        caption="Comparisons whose true answer is known, of how many: a network against itself that was called faster "
-        "or slower, which is an error, and a true slowdown that was called slower, which is right.",
+        caption="Comparisons whose true answer is known: how many of a network with itself were called faster or "
+        "slower, which is an error, and how many true slowdowns were called slower, which is right.",
         columns=(
             Column(id="machine", label="Machine", align="left", hide_on_phone=True),
             Column(id="rule", label="Rule", align="left"),
