@@ -12,6 +12,9 @@ from bench.plan import Plan
 from bench.record import METRICS, Record
 from bench.statistics import median_interval, pooled_interval
 
+BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}
+"""Bytes of an element; counts of bytes are of fp32."""
+
 MACHINE_SUBJECT = "machine"
 """Subject and digest of what belongs to a machine and to no network."""
 
@@ -70,7 +73,7 @@ def record(
     }
     if bounds is not None:
         seconds = center if cell.metric == "latency" else cell.batch / center
-        moved = prepared["weight_bytes"] + cell.batch * prepared["activation_bytes"]
+        moved = (prepared["weight_bytes"] + cell.batch * prepared["activation_bytes"]) * BYTES[cell.precision] // 4
         detail["roofline"] = ceilings.roofline(cell.batch * prepared["macs"], moved, seconds, *bounds)
     if "cuda" in taken[0]:
         detail["cuda"] = [result["cuda"] for result in taken]
