@@ -149,7 +149,6 @@ def main(path: str, modules: list[str]) -> None:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished workers need no waiting for
     print("ready", flush=True)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a network prints goes to the log, not into a full pipe
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a network that prints must not fill a pipe that nobody reads
     for line in iter(sys.stdin.readline, ""):
         if os.fork() == 0:

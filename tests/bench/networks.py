@@ -81,15 +81,3 @@ def noisy() -> nn.Module:
 
 def talking() -> nn.Module:
     return Talking()
-
-
-class Chatty(nn.Conv2d):
-    """Prints more than a pipe holds with every call."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        print("x" * 200_000)
-        return super().forward(x)
-
-
-def chatty() -> nn.Module:
-    return Chatty(3, 4, 1)

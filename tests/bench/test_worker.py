@@ -114,8 +114,3 @@ def test_a_folder_for_temporary_files_with_a_long_name_is_an_error_with_a_remedy
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     with pytest.raises(OSError, match="set TMPDIR to a folder with a shorter path"):
         Zygote(("json",))
-
-
-def test_a_network_that_prints_does_not_block_its_worker(tmp_path: Path) -> None:
-    cell = Cell(subject="tests.bench.networks:chatty", input_hw=(8, 6))
-    assert prepare([cell], tmp_path)["failures"] == {}
