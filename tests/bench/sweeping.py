@@ -22,7 +22,11 @@ TINY = Plan(processes=2, most_processes=2, samples=4, least_s=0.01, most_s=0.1, 
 
 ONE = replace(TINY, processes=1, most_processes=1)
 
-TINY_OPTIONS = ("--processes", "3", "--most-processes", "3", "--samples", "6", "--least-s", "0.01", "--most-s", "0.1")
+
+def options(processes: int) -> list[str]:
+    """A plan as small as `TINY` for the command line."""
+    number = str(processes)
+    return ["--processes", number, "--most-processes", number, "--samples", "6", "--least-s", "0.01", "--most-s", "0.1"]
 
 
 def sweep(root: Path, *cells: Cell, plan: Plan = TINY, again: bool = False) -> Progress:
