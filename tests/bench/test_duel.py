@@ -179,7 +179,6 @@ def test_half_as_much_work_again_is_slower_and_the_same_work_is_neither() -> Non
     cell = Cell(subject="dpn1_32", input_hw=(64, 48))
     more = fight(Side(cell=cell), Side(cell=cell, work=1.5), Rules()).comparison()
     assert more.verdict == "slower"
-    assert more.interval.low <= 1.5 <= more.interval.high or more.ratio == pytest.approx(1.5, rel=0.1)
     same = fight(Side(cell=cell), Side(cell=cell), Rules()).comparison()
     assert same.verdict in ("same", "ambiguous")
 
