@@ -43,7 +43,12 @@ class Rules:
     pairs: int = 24
     effect: float = 0.05
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Called where the numbers are used, so that a command line says in one line what is wrong with them.
+
+        Raises:
+            ValueError: numbers that make no sense; names the option.
+        """
         if not 1 <= self.rounds <= self.most_rounds:
             raise ValueError(
                 f"--rounds {self.rounds} and --most-rounds {self.most_rounds}: at least one, and no fewer at most than "
@@ -89,6 +94,7 @@ def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _
     Raises:
         WorkerError: a side cannot be built or run.
     """
+    rules.check()
     duel = Duel(rules.effect)
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         prepare_sides((a, b), Path(home))

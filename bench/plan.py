@@ -34,7 +34,12 @@ class Plan:
     width: float = 0.03
     budget_s: float = 60.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Called where the numbers are used, so that a command line says in one line what is wrong with them.
+
+        Raises:
+            ValueError: numbers that make no sense; names the option.
+        """
         if not 1 <= self.processes <= self.most_processes:
             raise ValueError(
                 f"--processes {self.processes} and --most-processes {self.most_processes}: "

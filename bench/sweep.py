@@ -59,6 +59,7 @@ class Sweep:
             work: subjects with their cells.
             again: measure what the store has, too.
         """
+        self.plan.check()
         with Journal(self.store.root) as journal:
             journal.keep_only(lambda key: key.endswith(_journal_key("")))
             for subject, cells in work:

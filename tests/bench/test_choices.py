@@ -65,7 +65,7 @@ def test_what_does_not_exist_is_named_with_what_does(fields: dict[str, str], mes
 )
 def test_a_plan_that_measures_nothing_is_refused(fields: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="--"):
-        Plan(**fields)  # type: ignore[arg-type]
+        Plan(**fields).check()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("call_s", [0.0, 1e-4, 0.05, 0.4, 1.0, 30.0])

@@ -93,7 +93,7 @@ def test_sides_take_turns_and_extra_work_is_exact(tmp_path: Path, work: float, c
 )
 def test_rules_without_an_answer_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="--"):
-        Rules(**fields)
+        Rules(**fields).check()
 
 
 def test_rounds_end_with_a_narrow_interval_or_with_the_last(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
