@@ -1,6 +1,5 @@
 """From the results of a cell's processes to one record: pooled samples, interval, flags, roofline. Imports no torch."""
 
-import datetime
 import json
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -9,6 +8,7 @@ from typing import Any
 from bench import ceilings, environment
 from bench.cell import Cell
 from bench.plan import Plan
+from bench.provenance import measured
 from bench.record import METRICS, Record
 from bench.statistics import median_interval, pooled_interval
 
@@ -95,7 +95,7 @@ def ceiling(kind: str, cell: Cell, rates: Mapping[str, Any]) -> Record:
     if kind == "arithmetic":
         protocol["precision"] = cell.precision
     winner, best = ceilings.best(rates) if rates else ("", 0.0)
-    return _make(
+    return measured(
         MACHINE_SUBJECT, MACHINE_SUBJECT, f"{kind}_ceiling", best, device=cell.device,
         protocol=protocol, detail={"winner": winner, "candidates": dict(rates)},
     )  # fmt: skip
@@ -103,26 +103,7 @@ def ceiling(kind: str, cell: Cell, rates: Mapping[str, Any]) -> Record:
 
 def make_for(cell: Cell, digest: str, metric: str, value: float, **fields: Any) -> Record:
     """A record about a cell with the provenance of here and now; `fields` are further fields of a `Record`."""
-    return _make(cell.subject, digest, metric, value, device=cell.device, **fields)
-
-
-def _make(subject: str, digest: str, metric: str, value: float, *, device: str, **fields: Any) -> Record:
-    commit, dirty = environment.commit()
-    return Record(
-        subject=subject,
-        spec_digest=digest,
-        metric=metric,
-        metric_version=METRICS[metric].version,
-        unit=METRICS[metric].unit,
-        value=value,
-        machine=environment.machine(device),
-        versions=environment.versions(),
-        environment=environment.describe(device),
-        commit=commit,
-        dirty=dirty,
-        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **fields,
-    )
+    return measured(cell.subject, digest, metric, value, device=cell.device, **fields)
 
 
 def _simple(cell: Cell, digest: str, results: Sequence[Mapping[str, Any]]) -> Record:

@@ -1,6 +1,5 @@
 """From a network to its count records, and the check of stored counts against a fresh count."""
 
-import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import environment
 from bench.count_changes import count_changes
 from bench.macs import Count, count
-from bench.record import EXACT, METRICS, Record
+from bench.provenance import measured
+from bench.record import Record
 from bench.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.store import Store
 from bench.subject import Subject
@@ -68,24 +67,8 @@ def make_record(
     subject: Subject, digest: str, metric: str, value: int, detail: dict[str, Any], *, complete: bool = True
 ) -> Record:
     """A record of an exact metric, with the provenance of here and now."""
-    commit, dirty = environment.commit()
-    return Record(
-        subject=subject.name,
-        spec_digest=digest,
-        metric=metric,
-        metric_version=METRICS[metric].version,
-        unit=METRICS[metric].unit,
-        value=value,
-        protocol={"input_hw": list(subject.input_hw), "batch": 1},
-        complete=complete,
-        detail=detail,
-        machine=EXACT,
-        versions=environment.versions(),
-        environment=environment.describe(),
-        commit=commit,
-        dirty=dirty,
-        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
+    protocol = {"input_hw": list(subject.input_hw), "batch": 1}
+    return measured(subject.name, digest, metric, value, protocol=protocol, complete=complete, detail=detail)
 
 
 def layer_columns(counted: Count) -> dict[str, list[Any]]:

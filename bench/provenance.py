@@ -1,0 +1,37 @@
+"""The one place where a record gets its provenance: machine, versions, environment, commit, time. Imports no torch."""
+
+import datetime
+from typing import Any
+
+from bench import environment
+from bench.record import EXACT, METRICS, Record
+
+
+def measured(subject: str, digest: str, metric: str, value: float, *, device: str = "cpu", **fields: Any) -> Record:
+    """A record of something measured here and now; of any machine, when the metric is exact.
+
+    Args:
+        subject: what was measured.
+        digest: identifies its definition.
+        metric: a key of `METRICS`.
+        value: in the metric's unit.
+        device: where it ran; it decides the machine's key.
+        fields: further fields of a `Record`, its protocol among them.
+    """
+    commit, dirty = environment.commit()
+    meant = METRICS[metric]
+    return Record(
+        subject=subject,
+        spec_digest=digest,
+        metric=metric,
+        metric_version=meant.version,
+        unit=meant.unit,
+        value=value,
+        machine=EXACT if meant.exact else environment.machine(device),
+        versions=environment.versions(),
+        environment=environment.describe(device),
+        commit=commit,
+        dirty=dirty,
+        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **fields,
+    )
