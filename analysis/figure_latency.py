@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from analysis import style
 from analysis.figure_data import GIGA, rows_of
 from analysis.labels import place_labels
-from bench.statistics import Interval, kendall
+from bench.correlation import kendall
+from bench.statistics import Interval
 
 PANELS = (("macs", "Nominal"), ("live_macs", "Live"))
 TICKS = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 3))

@@ -18,8 +18,8 @@ from bench import disturbance
 from bench.cell import Cell
 from bench.environment import ROOT
 from bench.pool import Worker, Zygote, machine_to_itself
+from bench.processes import modules_of, prepare
 from bench.statistics import Comparison, compare_rounds
-from bench.sweep import modules_of, prepare
 
 Round = tuple[list[float], list[float]]
 

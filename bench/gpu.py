@@ -7,12 +7,12 @@ GPU does not support.
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from types import ModuleType, TracebackType
-from typing import Any
+from types import TracebackType
+
+from bench import nvml
 
 LEAST_CLOCK_SHARE = 0.75
 """A block whose SM clock is below this share of the default clock does not count: the rule of NVIDIA's nvbench."""
@@ -69,7 +69,7 @@ def state(index: int = 0) -> GpuState | None:
     Args:
         index: as this process counts its GPUs, that is, among those in CUDA_VISIBLE_DEVICES where that is set.
     """
-    ask = _questions(index)
+    ask = nvml.questions(index)
     if ask is None:
         return None
     power, bits, use = ask("GetPowerUsage"), _reason_bits(ask), ask("GetUtilizationRates")
@@ -93,7 +93,7 @@ def describe(index: int = 0) -> dict[str, str | int | float | bool] | None:
     Args:
         index: as for `state`.
     """
-    ask = _questions(index)
+    ask = nvml.questions(index)
     if ask is None:
         return None
     memory, limit, capability = ask("GetMemoryInfo"), ask("GetEnforcedPowerLimit"), ask("GetCudaComputeCapability")
@@ -147,7 +147,7 @@ def energy_joules(index: int = 0) -> float | None:
 
     None where there is no counter, as on GPUs before Volta; `PowerSampler` helps there.
     """
-    ask = _questions(index)
+    ask = nvml.questions(index)
     millijoules = ask("GetTotalEnergyConsumption") if ask is not None else None
     return None if millijoules is None else millijoules / 1000
 
@@ -194,7 +194,7 @@ class PowerSampler:
             self._read()
 
     def _read(self) -> None:
-        ask = _questions(self._index)
+        ask = nvml.questions(self._index)
         milliwatts = ask("GetPowerUsage") if ask is not None else None
         if milliwatts is not None:
             self._readings.append((time.perf_counter(), milliwatts / 1000))
@@ -214,59 +214,7 @@ SM_CLOCK, MEMORY_CLOCK, CORE_TEMPERATURE = 1, 2, 0
 """NVML_CLOCK_SM, NVML_CLOCK_MEM and NVML_TEMPERATURE_GPU of nvml.h."""
 
 
-class _Questions:
-    """Asks NVML about one GPU; None where it has no answer."""
-
-    def __init__(self, nvml: ModuleType, handle: Any) -> None:
-        self.nvml, self.handle = nvml, handle
-
-    def __call__(self, name: str, *arguments: Any) -> Any:
-        return _answer(self.nvml, f"nvmlDevice{name}", self.handle, *arguments)
-
-    def system(self, name: str, prefix: str = "nvmlSystem") -> Any:
-        return _answer(self.nvml, f"{prefix}{name}")
-
-
-def _answer(nvml: ModuleType, name: str, *arguments: Any) -> Any:
-    function: Callable[..., Any] | None = getattr(nvml, name, None)  # older packages lack newer questions
-    if function is None:
-        return None
-    try:
-        answer = function(*arguments)
-    except nvml.NVMLError:  # not supported by this GPU, or not permitted to this user
-        return None
-    return answer.decode() if isinstance(answer, bytes) else answer
-
-
-def _questions(index: int) -> _Questions | None:
-    nvml = _library(os.getpid())
-    if nvml is None:
-        return None
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = [str(index)] if visible is None else visible.replace(" ", "").split(",")[index : index + 1]
-    if not names or not names[0]:
-        return None
-    by, name = ("Index", int(names[0])) if names[0].isdecimal() else ("UUID", names[0])
-    handle = _answer(nvml, f"nvmlDeviceGetHandleBy{by}", name)
-    return None if handle is None else _Questions(nvml, handle)
-
-
-@cache
-def _library(process: int) -> ModuleType | None:
-    """NVML, started once for each process: a forked one does not share its parent's; None where it cannot be had."""
-    del process
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    return pynvml  # type: ignore[no-any-return]
-
-
-def _default_clock(ask: _Questions) -> int | None:
+def _default_clock(ask: nvml.Questions) -> int | None:
     clock: int | None = ask("GetDefaultApplicationsClock", SM_CLOCK)
     return clock or ask("GetMaxCustomerBoostClock", SM_CLOCK)
 
@@ -278,12 +226,12 @@ def _clock_share(seen: GpuState) -> float | None:
     return seen.sm_clock_mhz / normal
 
 
-def _reason_bits(ask: _Questions) -> int | None:
+def _reason_bits(ask: nvml.Questions) -> int | None:
     bits: int | None = ask("GetCurrentClocksEventReasons")
     return ask("GetCurrentClocksThrottleReasons") if bits is None else bits
 
 
-def _processes(ask: _Questions) -> tuple[int | None, int | None]:
+def _processes(ask: nvml.Questions) -> tuple[int | None, int | None]:
     """Memory of this process and number of others.
 
     In a container NVML names processes by ids of the host, so that this process is not recognised; then one of those

@@ -1,4 +1,4 @@
-"""Intervals of medians, comparisons of two sides and rank correlation, by order statistics and ranks. Imports no torch.
+"""Intervals of medians and comparisons of two sides, by order statistics and ranks. Imports no torch.
 
 Times are skewed and slow down in bursts, so nothing here assumes a distribution. The unit of independence is the fresh
 process (or the round of two of them), never the sample: samples of one process share its memory layout and its hour.
@@ -26,9 +26,6 @@ Eight rounds reach it with one dissenting round of the smallest size (p = 0.0156
 exchanged pair (p = 0.0159); at 0.01 a single process caught in a burst would hide a true slowdown. The rank test alone
 thus errs in at most 1.6 % of comparisons of a network with itself, and the smallest effect takes most of these away.
 """
-
-RESAMPLES = 2000
-"""Of the bootstrap of Kendall's tau: the ends of a 95 % interval then have 50 resamples outside each."""
 
 Values = NDArray[np.float64]
 
@@ -177,60 +174,6 @@ def compare_processes(
     p = float(mannwhitneyu(b, a, method="exact").pvalue)
     units = f"{len(a)} against {len(b)} processes"
     return _judged(float(np.median(differences)), interval, p, effect, units, 2 / math.comb(len(a) + len(b), len(a)))
-
-
-def kendall(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, Interval]:
-    """Kendall's tau-b of paired values, with the percentile interval of a bootstrap over the pairs.
-
-    The bootstrap's seed is fixed. A resample in which one side is constant has no tau and is left out. Resamples of a
-    perfect order are all perfect, so there the interval's other end is the exact bound from the n // 2 disjoint, hence
-    independent, pairs of points that were all in order: a tau of t puts a pair in order with probability (1 + t) / 2.
-
-    Args:
-        x: one value for each point.
-        y: as many.
-        confidence: of the interval.
-
-    Raises:
-        ValueError: different lengths, values that are not finite, or a side that is constant: it has no order.
-
-    Example:
-        >>> tau, interval = kendall([1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 6, 5])
-        >>> round(tau, 3), interval.low < tau <= interval.high
-        (0.733, True)
-    """
-    one, other = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if one.shape != other.shape or one.ndim != 1:
-        raise ValueError(f"kendall needs as many x as y, not {len(x)} and {len(y)}")
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        raise ValueError("kendall needs finite values; leave out points without one")
-    n = len(one)
-    signs = [np.sign(values[:, None] - values[None, :]) for values in (one, other)]
-    generator = np.random.default_rng(0)
-    weights = (
-        generator.multinomial(n, np.full(n, 1 / max(n, 1)), size=RESAMPLES).astype(float) if n else np.ones((1, 0))
-    )
-    tau = float(_weighted_tau(np.ones((1, n)), *signs)[0])
-    if math.isnan(tau):
-        raise ValueError("kendall needs two different values on each side; a constant has no order")
-    miss = 1 - confidence
-    if abs(tau) > 1 - 1e-12:
-        bound = 2 * (miss / 2) ** (1 / (n // 2)) - 1
-        low, high = (bound, 1.0) if tau > 0 else (-1.0, -bound)
-    else:
-        taus = _weighted_tau(weights, *signs)
-        low, high = np.quantile(taus[~np.isnan(taus)], [miss / 2, 1 - miss / 2])
-    return min(max(tau, -1.0), 1.0), Interval(float(low), float(high), confidence)
-
-
-def _weighted_tau(weights: Values, sign_x: Values, sign_y: Values) -> Values:
-    """Tau-b for each row of weights, how often each point was drawn: (B, n) -> (B,), nan where a side is constant."""
-    agreement, varied_x, varied_y = (
-        ((weights @ matrix) * weights).sum(axis=1) for matrix in (sign_x * sign_y, np.abs(sign_x), np.abs(sign_y))
-    )
-    scale = np.sqrt(varied_x * varied_y)
-    taus: Values = np.divide(agreement, scale, out=np.full(len(weights), np.nan), where=scale > 0)
-    return taus
 
 
 def _times(samples: Sequence[float], name: str) -> Values:

@@ -2,25 +2,21 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import assemble, backends, ceilings, disturbance, environment
-from bench.cell import BackendName, Cell
+from bench.cell import Cell
 from bench.journal import Journal
 from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
+from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
 from bench.store import Store
 from bench.subject import Subject
-
-SOURCES = ("bench.runners", "bench.timing", "bench.subject")
-"""Our own modules that an interpreter imports before it forks, so that no worker spends its time on that."""
-
-TORCH_SOURCES = ("dpn.build", "bench.artifacts")
 
 
 @dataclass
@@ -204,7 +200,7 @@ class Sweep:
             if known is None:
                 self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
                 rates = {result["candidate"]: result["rates"] for result in journal.results(key)}
-                for candidate, rate in _ceiling_rates(kind, cell, set(rates)):
+                for candidate, rate in ceiling_rates(kind, cell, set(rates)):
                     journal.add(key, {"candidate": candidate, "rates": rate})
                     rates[candidate] = rate
                 known = assemble.ceiling(kind, cell, rates)
@@ -212,67 +208,6 @@ class Sweep:
             journal.done(key)
             values.append(float(known.value))
         return values[0], values[1]
-
-
-def modules_of(cell: Cell) -> tuple[str, ...]:
-    """What an interpreter imports before it forks a worker for a cell."""
-    modules = backends.BACKENDS[cell.backend].modules
-    return (*modules, *SOURCES, *(TORCH_SOURCES if "torch" in modules else ()))
-
-
-def run_cell(worker: Any, cell: Cell, folder: Path, plan: Plan) -> dict[str, Any]:
-    """What one fresh process measures for a cell."""
-    fields = asdict(cell)
-    if cell.metric == "memory":
-        return {"seconds": 0.0, **worker.ask("memory", cell=fields, folder=str(folder))}
-    opened = worker.ask("open", cell=fields, folder=str(folder))
-    if cell.metric == "energy":
-        measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
-        return {"seconds": 10.0, "outputs": opened["outputs"], **measured}
-    if cell.metric == "throughput":
-        window_s = max(plan.least_s, opened["seconds"])
-        windows = plan.of_process(window_s)[1]
-        measured = worker.ask("throughput", samples=windows, seconds=window_s, batch=cell.batch)
-        seconds = windows * window_s
-    else:
-        at_least, keep = plan.of_process(opened["seconds"])
-        measured = worker.ask("series", at_least=at_least, keep=keep, least_s=plan.least_s, most_s=plan.most_s)
-        seconds = sum(measured["samples"]) * measured["calls"]
-        if cell.device == "cuda":
-            measured["cuda"] = worker.ask("cuda", samples=plan.of_process(opened["seconds"])[0])
-    return {"seconds": seconds, "outputs": opened["outputs"], **measured}
-
-
-def prepare(cells: Sequence[Cell], folder: Path, checkout: Path | None = None) -> dict[str, Any]:
-    """Writes what the workers of rivals need into a folder, in a process of its own.
-
-    Returns:
-        The network's digest and counts, and for each back end that cannot run it the reason, as "failures".
-    """
-    onnx = any(backends.BACKENDS[cell.backend].from_onnx for cell in cells)
-    reader: BackendName = "onnxruntime" if cells[0].subject.endswith(".onnx") else "eager"
-    modules = modules_of(replace(cells[0], backend=reader))
-    with Zygote(modules, folder=checkout) as zygote, zygote.fork() as worker:
-        return worker.ask("prepare", cell=asdict(cells[0]), folder=str(folder), onnx=onnx)
-
-
-def _ceiling_rates(kind: ceilings.Kind, cell: Cell, known: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every candidate that is not known yet, in a process of its own."""
-    where = {"device": cell.device, "precision": cell.precision}
-    with ExitStack() as stack:
-        zygotes: dict[tuple[str, ...], Zygote] = {}
-        for candidate in ceilings.candidates(kind, **where):
-            if candidate in known:
-                continue
-            modules = ceilings.modules(candidate)
-            if modules not in zygotes:
-                zygotes[modules] = stack.enter_context(Zygote(modules))
-            try:
-                with zygotes[modules].fork() as worker:
-                    rate = worker.ask("ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where)
-            except WorkerError as error:
-                rate = {"rate": 0.0, "samples": [], "failure": str(error)}
-            yield candidate, rate
 
 
 def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench import gpu
+from bench import nvml as asking
 from bench.gpu import GpuState, PowerSampler, integral, reasons
 
 GIB = 2**30
@@ -59,9 +60,9 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     library.nvmlDeviceGetComputeRunningProcesses = lambda _: [process(os.getpid(), 3 * GIB), process(1)]
     monkeypatch.setitem(sys.modules, "pynvml", module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    gpu._library.cache_clear()
+    asking.library.cache_clear()
     yield module
-    gpu._library.cache_clear()
+    asking.library.cache_clear()
 
 
 def test_state(nvml: ModuleType) -> None:

@@ -11,7 +11,7 @@ from statistics import median
 import jsonschema
 import pytest
 
-from bench import assemble, ceilings
+from bench import assemble, ceilings, processes
 from bench import sweep as sweeping
 from bench.cell import Cell, grid
 from bench.journal import Journal
@@ -173,7 +173,7 @@ def test_ceilings_that_a_killed_sweep_measured_are_not_measured_again(
             measured.append(candidate)
             return {"rate": 1e9 + len(measured), "samples": [], "calls": 1}
 
-    monkeypatch.setattr(sweeping, "Zygote", Fake)
+    monkeypatch.setattr(processes, "Zygote", Fake)
     with pytest.raises(KeyboardInterrupt), Journal(tmp_path) as journal:
         Sweep(Store(tmp_path), TINY)._ceilings(EAGER, journal)
     with Journal(tmp_path) as journal:

@@ -14,8 +14,8 @@ from bench import timing, worker
 from bench.cell import Cell
 from bench.disturbance import Disturbance
 from bench.pool import WorkerError, Zygote
+from bench.processes import modules_of
 from bench.steady import steady_start
-from bench.sweep import modules_of
 
 CELL = Cell(subject="tests.bench.networks:leaves", input_hw=(8, 6))
 

@@ -1,0 +1,78 @@
+"""What each fresh process is asked to do: prepare a network, measure a cell, measure a ceiling. Imports no torch."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bench import backends, ceilings
+from bench.cell import BackendName, Cell
+from bench.plan import Plan
+from bench.pool import Worker, WorkerError, Zygote
+
+SOURCES = ("bench.runners", "bench.timing", "bench.subject")
+"""Our own modules that an interpreter imports before it forks, so that no worker spends its time on that."""
+
+TORCH_SOURCES = ("dpn.build", "bench.artifacts")
+
+
+def modules_of(cell: Cell) -> tuple[str, ...]:
+    """What an interpreter imports before it forks a worker for a cell."""
+    modules = backends.BACKENDS[cell.backend].modules
+    return (*modules, *SOURCES, *(TORCH_SOURCES if "torch" in modules else ()))
+
+
+def run_cell(worker: Worker, cell: Cell, folder: Path, plan: Plan) -> dict[str, Any]:
+    """What one fresh process measures for a cell."""
+    fields = asdict(cell)
+    if cell.metric == "memory":
+        return {"seconds": 0.0, **worker.ask("memory", cell=fields, folder=str(folder))}
+    opened = worker.ask("open", cell=fields, folder=str(folder))
+    if cell.metric == "energy":
+        measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
+        return {"seconds": 10.0, "outputs": opened["outputs"], **measured}
+    if cell.metric == "throughput":
+        window_s = max(plan.least_s, opened["seconds"])
+        windows = plan.of_process(window_s)[1]
+        measured = worker.ask("throughput", samples=windows, seconds=window_s, batch=cell.batch)
+        seconds = windows * window_s
+    else:
+        at_least, keep = plan.of_process(opened["seconds"])
+        measured = worker.ask("series", at_least=at_least, keep=keep, least_s=plan.least_s, most_s=plan.most_s)
+        seconds = sum(measured["samples"]) * measured["calls"]
+        if cell.device == "cuda":
+            measured["cuda"] = worker.ask("cuda", samples=plan.of_process(opened["seconds"])[0])
+    return {"seconds": seconds, "outputs": opened["outputs"], **measured}
+
+
+def prepare(cells: Sequence[Cell], folder: Path, checkout: Path | None = None) -> dict[str, Any]:
+    """Writes what the workers of rivals need into a folder, in a process of its own.
+
+    Returns:
+        The network's digest and counts, and for each back end that cannot run it the reason, as "failures".
+    """
+    onnx = any(backends.BACKENDS[cell.backend].from_onnx for cell in cells)
+    reader: BackendName = "onnxruntime" if cells[0].subject.endswith(".onnx") else "eager"
+    modules = modules_of(replace(cells[0], backend=reader))
+    with Zygote(modules, folder=checkout) as zygote, zygote.fork() as worker:
+        return worker.ask("prepare", cell=asdict(cells[0]), folder=str(folder), onnx=onnx)
+
+
+def ceiling_rates(kind: ceilings.Kind, cell: Cell, known: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every candidate that is not known yet, in a process of its own."""
+    where = {"device": cell.device, "precision": cell.precision}
+    with ExitStack() as stack:
+        zygotes: dict[tuple[str, ...], Zygote] = {}
+        for candidate in ceilings.candidates(kind, **where):
+            if candidate in known:
+                continue
+            modules = ceilings.modules(candidate)
+            if modules not in zygotes:
+                zygotes[modules] = stack.enter_context(Zygote(modules))
+            try:
+                with zygotes[modules].fork() as worker:
+                    rate = worker.ask("ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where)
+            except WorkerError as error:
+                rate = {"rate": 0.0, "samples": [], "failure": str(error)}
+            yield candidate, rate
