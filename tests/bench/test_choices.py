@@ -99,20 +99,11 @@ def test_bad_requests_are_one_line(own_lock: Path, tmp_path: Path) -> None:
         ((str(tmp_path / "corrupt.onnx"), *latency), "corrupt.onnx"),
         (("dpn1_32", *latency, "--records", str(tmp_path / "file")), "is a file; name a folder"),
         (("dpn1_32", *latency, "--records", "/proc/records"), "/proc/records"),
+        (("dpn1_32", *latency, "--processes", "0"), "--processes 0 and"),
     ]:
         given = arguments if "--records" in arguments else (*arguments, "--records", str(tmp_path / "records"))
         assert part in error_of("measure", *given)
     assert not (tmp_path / "records").exists()
-
-
-def test_a_plan_that_measures_nothing_is_refused_on_the_command_line_too() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "measure", "dpn1_32", "--processes", "0"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "--processes 0 and" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_is_one_line_and_leaves_whole_lines(own_lock: Path, tmp_path: Path) -> None:
