@@ -15,11 +15,9 @@ import pandas as pd
 from bench.choices import Choices
 from bench.measuring import count_networks, measure_cells, open_store
 from bench.plan import Plan
-from bench.rows import rows
+from bench.rows import PROTOCOL, rows
 from bench.store import RECORDS, Store
 from bench.subject import resolve
-
-COLUMNS = ("input_hw", "batch", "device", "backend", "precision", "threads")
 
 
 def measure(
@@ -55,8 +53,8 @@ def frame(records: Path | str = RECORDS) -> pd.DataFrame:
     for row in rows(Store(Path(records))):
         plain = row.as_dict()
         protocol = plain.pop("protocol")
-        table.append(plain | {name: protocol.get(name) for name in COLUMNS})
-    return pd.DataFrame(table) if table else pd.DataFrame(columns=["subject", *COLUMNS])
+        table.append(plain | {name: protocol.get(name) for name in PROTOCOL})
+    return pd.DataFrame(table) if table else pd.DataFrame(columns=["subject", *PROTOCOL])
 
 
 def _choices(given: dict[str, Any]) -> Choices:

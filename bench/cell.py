@@ -3,18 +3,18 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench import environment
-
-METRICS = ("latency", "throughput", "memory", "energy")
-DEVICES = ("cpu", "cuda")
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 Metric = Literal["latency", "throughput", "memory", "energy"]
 Device = Literal["cpu", "cuda"]
 BackendName = Literal["eager", "channels_last", "compile", "cudagraph", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+
+METRICS: tuple[str, ...] = get_args(Metric)
+DEVICES: tuple[str, ...] = get_args(Device)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,9 @@ from bench.environment import ROOT
 from bench.pool import Worker, Zygote, machine_to_itself
 from bench.processes import modules_of, prepare
 from bench.statistics import Comparison, compare_rounds
+from bench.timing import TARGET_S
 
 Round = tuple[list[float], list[float]]
-
-SAMPLE_S = 0.01
-"""A sample averages as many calls as take this long, so that the clock and the messages between do not matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +156,7 @@ def _ready(worker: Worker, cell: Cell, folder: Path) -> int:
     opened = worker.ask("open", cell=asdict(cell), folder=str(folder))
     warm = worker.ask("series", at_least=8, keep=6, least_s=0.1, most_s=2.0)
     seconds: float = median(warm["samples"])
-    return max(int(opened["calls"]), round(SAMPLE_S / seconds))
+    return max(int(opened["calls"]), round(TARGET_S / seconds))
 
 
 @contextmanager

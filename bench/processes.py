@@ -42,7 +42,7 @@ def run_cell(worker: Worker, cell: Cell, folder: Path, plan: Plan) -> dict[str, 
         measured = worker.ask("series", at_least=at_least, keep=keep, least_s=plan.least_s, most_s=plan.most_s)
         seconds = sum(measured["samples"]) * measured["calls"]
         if cell.device == "cuda":
-            measured["cuda"] = worker.ask("cuda", samples=plan.of_process(opened["seconds"])[0])
+            measured["cuda"] = worker.ask("cuda", samples=at_least)
     return {"seconds": seconds, "outputs": opened["outputs"], **measured}
 
 

@@ -125,9 +125,7 @@ def serve(path: str, token: str) -> None:
             try:
                 command: Callable[..., dict[str, Any]] = getattr(worker, request.pop("command"))
                 answer: dict[str, Any] = {"answer": command(**request)}
-            except (
-                Exception
-            ) as error:  # whatever a user's network raises is reported for its cell, and the sweep goes on
+            except Exception as error:  # a user's network may raise anything: it is reported, and the sweep goes on
                 answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
             _say(stream, answer)
 
