@@ -137,8 +137,8 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         )
     params = sum(parameter.numel() for parameter in net.parameters())
     tensors = [_tensor(value, device) for value in inputs]
-    run = _on_meta(net) if device == "meta" else net
-    with _evaluation_mode(net), _inside_modules(net) as where, torch.inference_mode():
+    run = on_meta(net) if device == "meta" else net
+    with evaluation_mode(net), inside_modules(net) as where, torch.inference_mode():
         counter = _Counter(where)
         try:
             with torch.device(device), counter:
@@ -158,24 +158,34 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
     )
 
 
-class _Where:
-    """The innermost module that is running."""
+class Where:
+    """The innermost module that is running.
+
+    Attributes:
+        path: its dotted path; "" for the network itself.
+        maps: output shape of each module that has returned one tensor.
+        returned: told the path and the output of each module that returns.
+    """
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self.names = names
         self.stack: list[nn.Module] = []
         self.path = ""
         self.maps: dict[str, tuple[int, ...]] = {}
+        self.returned: Callable[[str, Any], None] = lambda _path, _output: None
 
     def enter(self, module: nn.Module, _inputs: Any) -> None:
+        """A forward pre-hook."""
         if id(module) in self.names:
             self.stack.append(module)
             self.path = self.names[id(module)]
 
     def leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+        """A forward hook."""
         if module in self.stack:
             while self.stack.pop() is not module:  # those above it left by an exception that the network caught
                 pass
+            self.returned(self.names[id(module)], output)
             if isinstance(output, Tensor):
                 self.maps.setdefault(self.names[id(module)], tuple(output.shape))
             self.path = self.names[id(self.stack[-1])] if self.stack else ""
@@ -194,7 +204,7 @@ class _Counter(TorchDispatchMode):
         """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
         return False
 
-    def __init__(self, where: _Where) -> None:
+    def __init__(self, where: Where) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
         self.where = where
         self.operators: list[Operator] = []
@@ -277,7 +287,7 @@ def _tensor(value: Tensor | Sequence[int], device: str) -> Tensor:
     return torch.empty(tuple(value), device=device) if device == "meta" else torch.rand(tuple(value), device=device)
 
 
-def _on_meta(net: nn.Module) -> Callable[..., Any]:
+def on_meta(net: nn.Module) -> Callable[..., Any]:
     """The network as a function on the meta device, without touching or copying its weights."""
     state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     if all(tensor.is_meta for tensor in state.values()):
@@ -287,7 +297,7 @@ def _on_meta(net: nn.Module) -> Callable[..., Any]:
 
 
 @contextmanager
-def _evaluation_mode(net: nn.Module) -> Iterator[None]:
+def evaluation_mode(net: nn.Module) -> Iterator[None]:
     """Evaluation mode, and back to what every module was; attention without the fused kernels that hide its parts."""
     training = [(module, module.training) for module in net.modules()]
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -302,8 +312,9 @@ def _evaluation_mode(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _inside_modules(net: nn.Module) -> Iterator[_Where]:
-    where = _Where({id(module): name for name, module in net.named_modules()})
+def inside_modules(net: nn.Module) -> Iterator[Where]:
+    """Inside, the answer knows which module of the network is running."""
+    where = Where({id(module): name for name, module in net.named_modules()})
     hooks = [register_module_forward_pre_hook(where.enter), register_module_forward_hook(where.leave)]
     try:
         yield where

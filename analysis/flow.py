@@ -1,0 +1,248 @@
+"""Carries a unit's field from map to map along the edges of a network, backward or forward. No torch."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.axes import SAME, Axis, Frame, connect
+from analysis.field_graph import Edge, Field, Grouped, Kind, Parts, Pointwise, Wiring
+
+
+class Backward:
+    """Walks from a map to those before it."""
+
+    def __init__(self, graph: Wiring, start: int) -> None:
+        self.graph = graph
+        self.order = sorted(graph.ancestors(start), reverse=True)
+        members = set(self.order)
+        self.tainted: dict[int, str] = {}
+        for i in self.order:
+            problem = graph.maps[i].problem or self.tainted.get(i, "")
+            if problem:
+                sources = {*graph.maps[i].sources, *(edge.source for edge in graph.maps[i].edges)}
+                self.tainted |= dict.fromkeys(sources & members, problem)
+
+    def edges(self, i: int) -> Iterator[tuple[int, Edge]]:
+        """The edges from a map to where the walk goes on, with the map at their other end."""
+        for edge in self.graph.maps[i].edges:
+            yield edge.source, edge
+
+    @staticmethod
+    def frame(rule: Axis, frame: Frame) -> Frame:
+        """The frame at the other end of an edge that a frame here needs."""
+        return rule.reach(frame)
+
+    @staticmethod
+    def connected(rule: Axis, here: Frame, there: Frame, values: NDArray[Any], axis: int, clamp: bool) -> NDArray[Any]:
+        """Values here, carried along one axis of an edge."""
+        return connect(rule, here, there, clamp=clamp).backward(values, axis)
+
+    @staticmethod
+    def channels(rule: Pointwise | Grouped, parts: Parts) -> Parts:
+        """Values by channel here, as values by channel at the other end."""
+        if isinstance(rule, Pointwise):
+            return _shifted(parts, rule.to, rule.start, rule.size)
+        return _grouped(parts, rule.outs, rule.ins, rule.groups)
+
+
+class Forward:
+    """Walks from a map to those after it."""
+
+    def __init__(self, graph: Wiring, start: int) -> None:
+        self.graph = graph
+        members = graph.descendants(start)
+        self.order = sorted(members)
+        self.tainted: dict[int, str] = {}
+        for i in self.order:
+            sources = {*graph.maps[i].sources, *(edge.source for edge in graph.maps[i].edges)} & members
+            problem = graph.maps[i].problem if i != start else ""
+            problem = problem or next((self.tainted[s] for s in sorted(sources) if s in self.tainted), "")
+            if problem and i != start:
+                self.tainted[i] = problem
+
+    def edges(self, i: int) -> Iterator[tuple[int, Edge]]:
+        """The edges from a map to where the walk goes on, with the map at their other end."""
+        for reader in self.graph.readers[i]:
+            for edge in self.graph.maps[reader].edges:
+                if edge.source == i:
+                    yield reader, edge
+
+    @staticmethod
+    def frame(rule: Axis, frame: Frame) -> Frame:
+        """The frame at the other end of an edge that a frame here needs."""
+        return rule.reached(frame)
+
+    @staticmethod
+    def connected(rule: Axis, here: Frame, there: Frame, values: NDArray[Any], axis: int, clamp: bool) -> NDArray[Any]:
+        """Values here, carried along one axis of an edge."""
+        return connect(rule, there, here, clamp=clamp).forward(values, axis)
+
+    @staticmethod
+    def channels(rule: Pointwise | Grouped, parts: Parts) -> Parts:
+        """Values by channel here, as values by channel at the other end."""
+        if isinstance(rule, Pointwise):
+            return _shifted(parts, rule.start, rule.to, rule.size)
+        return _grouped(parts, rule.ins, rule.outs, rule.groups)
+
+
+class Flow:
+    """Carries values along the edges of a walk."""
+
+    def __init__(self, graph: Wiring, kind: Kind, bounded: bool) -> None:
+        self.graph, self.kind, self.bounded = graph, kind, bounded
+
+    def run(
+        self, start: int, units: Sequence[Sequence[int]], channel: int | None,
+        keep: Sequence[str | int] | None, walk: Backward | Forward,
+    ) -> dict[int, Field]:  # fmt: skip
+        """The fields of some units of the map `start`, on the maps to `keep`; on all of them where that is None."""
+        places = np.array(units, dtype=np.int64).reshape(-1, 2)
+        known = [i for i in walk.order if i not in walk.tainted]
+        wanted = set(known) if keep is None else {self.graph.index(name) for name in keep}
+        frames = self._frames(start, places, known, walk)
+        dtype = self._dtype(start, known, walk)
+        waiting: dict[int, Parts] = {start: self._seed(start, places, channel, frames[start], dtype)}
+        fields: dict[int, Field] = {}
+        for i in known:
+            parts = waiting.pop(i, {})
+            here = frames[i]
+            if i in wanted and here is not None:
+                fields[i] = self._field(parts, here, len(places), dtype)
+            for other, edge in walk.edges(i) if parts and here is not None else ():
+                there = frames.get(other)
+                if other in walk.tainted or there is None:
+                    continue
+                once = {id(v): self._moved(v, edge, here, there, walk) for v in _distinct(parts.values())}
+                moved = {channels: once[id(values)] for channels, values in parts.items()}
+                waiting[other] = _added(waiting.get(other, {}), walk.channels(edge.channels, moved))
+        return fields
+
+    def _moved(
+        self, values: NDArray[Any], edge: Edge, here: tuple[Frame, Frame], there: tuple[Frame, Frame],
+        walk: Backward | Forward,
+    ) -> NDArray[Any]:  # fmt: skip
+        for axis, rule, a, b in ((-2, edge.y, here[0], there[0]), (-1, edge.x, here[1], there[1])):
+            if rule != SAME or a != b:
+                values = walk.connected(rule, a, b, values, axis, self.bounded)
+        return values
+
+    def _frames(
+        self, start: int, places: NDArray[np.int64], known: Sequence[int], walk: Backward | Forward
+    ) -> dict[int, tuple[Frame, Frame] | None]:
+        """The part of each map that can hold anything: all of it where maps are bounded."""
+        if self.bounded:
+            return {i: ((0, self.graph.maps[i].shape[1] - 1), (0, self.graph.maps[i].shape[2] - 1)) for i in known}
+        low, high = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+        frames: dict[int, tuple[Frame, Frame] | None] = dict.fromkeys(known)
+        frames[start] = (low[0], high[0]), (low[1], high[1])
+        for i in known:
+            here = frames[i]
+            for other, edge in walk.edges(i) if here is not None else ():
+                if other not in frames:
+                    continue
+                old = frames[other]
+                rows = hull(old and old[0], walk.frame(edge.y, here[0]))
+                columns = hull(old and old[1], walk.frame(edge.x, here[1]))
+                frames[other] = (rows, columns) if rows and columns else None
+        return frames
+
+    def _dtype(self, start: int, known: Sequence[int], walk: Backward | Forward) -> Any:
+        """Booleans, floats, 64-bit integers where they suffice, else Python's own."""
+        if self.kind != "paths":
+            return np.bool_ if self.kind == "support" else np.float64
+        bound = {start: 1}
+        for i in known:
+            for other, edge in walk.edges(i) if i in bound else ():
+                bound[other] = bound.get(other, 0) + bound[i] * edge.y.most * edge.x.most
+        return np.int64 if max(bound.values()) < 2**62 else np.object_
+
+    def _seed(
+        self, start: int, places: NDArray[np.int64], channel: int | None, frame: Any, dtype: Any
+    ) -> Parts:  # fmt: skip
+        (top, bottom), (left, right) = frame
+        inside = (places >= (top, left)) & (places <= (bottom, right))
+        if not inside.all():
+            wrong = places[~inside.all(axis=1)][0].tolist()
+            shape = "x".join(map(str, self.graph.maps[start].shape[1:]))
+            raise ValueError(f"unit {wrong} is not on the map, which is {shape}")
+        values = np.zeros((len(places), bottom - top + 1, right - left + 1), dtype=dtype)
+        values[np.arange(len(places)), places[:, 0] - top, places[:, 1] - left] = 1
+        channels = self.graph.maps[start].shape[0]
+        if channel is not None and not 0 <= channel < channels:
+            raise ValueError(f"channel {channel} is not on the map, which has {channels}")
+        return {(0, channels) if channel is None else (channel, channel + 1): values}
+
+    def _field(self, parts: Parts, frame: tuple[Frame, Frame], units: int, dtype: Any) -> Field:
+        (top, bottom), (left, right) = frame
+        total = np.zeros((units, bottom - top + 1, right - left + 1), dtype=dtype)
+        different = _distinct(parts.values())
+        for values in different:
+            total = total + values
+        return Field(total, (top, left), len(different))
+
+
+def hull(frame: Frame | None, other: Frame) -> Frame | None:
+    """The smallest frame around two; an empty one (last < first) adds nothing."""
+    if other[1] < other[0]:
+        return frame
+    return other if frame is None else (min(frame[0], other[0]), max(frame[1], other[1]))
+
+
+def _distinct(arrays: Any) -> list[NDArray[Any]]:
+    return list({id(array): array for array in arrays}.values())
+
+
+def _shifted(parts: Parts, start: int, to: int, size: int) -> Parts:
+    """The channels from `start` on, `size` of them, as channels from `to` on."""
+    found = {}
+    for (first, last), values in parts.items():
+        first, last = max(first, start), min(last, start + size)
+        if first < last:
+            found[first - start + to, last - start + to] = values
+    return found
+
+
+def _grouped(parts: Parts, here: int, there: int, groups: int) -> Parts:
+    """What the channels of each group carry together, on each channel of the group on the other side."""
+    found: Parts = {}
+    sums: dict[tuple[int, ...], NDArray[Any]] = {}
+    for group in range(groups):
+        low, high = group * here // groups, (group + 1) * here // groups
+        meeting = _distinct(values for (first, last), values in parts.items() if first < high and last > low)
+        if meeting:
+            key = tuple(map(id, meeting))
+            if key not in sums:
+                sums[key] = meeting[0] if len(meeting) == 1 else sum(meeting[1:], start=meeting[0])
+            found[group * there // groups, (group + 1) * there // groups] = sums[key]
+    return _joined(found)
+
+
+def _added(one: Parts, other: Parts) -> Parts:
+    if not one:
+        return _joined(other)
+    cuts = sorted({cut for channels in (*one, *other) for cut in channels})
+    found: Parts = {}
+    sums: dict[tuple[int, ...], NDArray[Any]] = {}
+    for first, last in pairwise(cuts):
+        meeting = [v for parts in (one, other) for (a, b), v in parts.items() if a <= first and last <= b]
+        if meeting:
+            key = tuple(map(id, meeting))
+            if key not in sums:
+                sums[key] = meeting[0] if len(meeting) == 1 else meeting[0] + meeting[1]
+            found[first, last] = sums[key]
+    return _joined(found)
+
+
+def _joined(parts: Parts) -> Parts:
+    """Neighbouring channels with the same array as one part."""
+    joined: Parts = {}
+    for (first, last), values in sorted(parts.items(), key=lambda item: item[0]):
+        before = next(reversed(joined), None)
+        if before is not None and before[1] == first and joined[before] is values:
+            joined[before[0], last] = joined.pop(before)
+        else:
+            joined[first, last] = values
+    return joined
