@@ -19,7 +19,7 @@ Channels = tuple[int, int]
 """First channel, and the one behind the last."""
 
 Parts = dict[Channels, NDArray[Any]]
-"""Maps (..., H, W) of some channels of one map of the network; channels that are not listed carry nothing."""
+"""What comes or goes by a range of channels, as maps (..., H, W). Ranges may overlap: each path is in one of them."""
 
 
 class UnavailableError(ValueError):
@@ -89,7 +89,7 @@ class Field:
     Attributes:
         values: (..., H, W), by `Kind`, where the leading axes are those of the units.
         origin: row and column of `values[..., 0, 0]` in the map; (0, 0) on a bounded map.
-        channels: how many parts of the map's channels differ; `values` is their sum.
+        channels: how many different ranges of the map's channels the paths use; `values` is their sum.
     """
 
     values: NDArray[Any]

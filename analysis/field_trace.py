@@ -6,6 +6,7 @@ no rule here knows, or that acts on maps in a way that a receptive field has no 
 it cannot be told; nothing is guessed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -16,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from analysis.axes import SAME, Axis, Listed, Resize, Transposed, Window, adaptive, spread, whole
-from analysis.receptive_field import Edge, FieldGraph, Grouped, Map, Pointwise
+from analysis.field_graph import Edge, Grouped, Map, Pointwise
+from analysis.receptive_field import FieldGraph
 from bench.macs import CountError, Where, evaluation_mode, inside_modules, on_meta
 
 Shape = tuple[int, int, int]
@@ -76,14 +78,16 @@ class _Tracer(TorchDispatchMode):
         self.where = where
         self.maps = [Map("input", "", tuple(image.shape[1:]))]  # type: ignore[arg-type]
         self.names: dict[str, int] = {}
+        self.calls: Counter[str] = Counter()
         self.of: MutableMapping[Tensor, int] = WeakIdKeyDictionary()  # maps that live; others cannot be read again
         self.of[image] = 0
 
     def returned(self, path: str, output: Any) -> None:
-        """Told what a module returns."""
+        """Told what a module returns; "a.b #2" is what it returns when it is called again."""
         index = self.last_of(output)
         if index is not None and path:
-            self.names.setdefault(path, index)
+            self.calls[path] += 1
+            self.names[path if self.calls[path] == 1 else f"{path} #{self.calls[path]}"] = index
 
     def last_of(self, output: Any) -> int | None:
         """The map that a module returns, the last one where it returns several."""

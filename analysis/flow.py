@@ -1,14 +1,13 @@
 """Carries a unit's field from map to map along the edges of a network, backward or forward. No torch."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.axes import SAME, Axis, Frame, connect
-from analysis.field_graph import Edge, Field, Grouped, Kind, Parts, Pointwise, Wiring
+from analysis.field_graph import Channels, Edge, Field, Grouped, Kind, Parts, Pointwise, Wiring
 
 
 class Backward:
@@ -115,9 +114,9 @@ class Flow:
                 there = frames.get(other)
                 if other in walk.tainted or there is None:
                     continue
-                once = {id(v): self._moved(v, edge, here, there, walk) for v in _distinct(parts.values())}
-                moved = {channels: once[id(values)] for channels, values in parts.items()}
-                waiting[other] = _added(waiting.get(other, {}), walk.channels(edge.channels, moved))
+                arriving = waiting.setdefault(other, {})
+                for channels, values in walk.channels(edge.channels, parts).items():
+                    _add(arriving, channels, self._moved(values, edge, here, there, walk))
         return fields
 
     def _moved(
@@ -178,10 +177,9 @@ class Flow:
     def _field(self, parts: Parts, frame: tuple[Frame, Frame], units: int, dtype: Any) -> Field:
         (top, bottom), (left, right) = frame
         total = np.zeros((units, bottom - top + 1, right - left + 1), dtype=dtype)
-        different = _distinct(parts.values())
-        for values in different:
+        for values in parts.values():
             total = total + values
-        return Field(total, (top, left), len(different))
+        return Field(total, (top, left), len(parts))
 
 
 def hull(frame: Frame | None, other: Frame) -> Frame | None:
@@ -191,58 +189,24 @@ def hull(frame: Frame | None, other: Frame) -> Frame | None:
     return other if frame is None else (min(frame[0], other[0]), max(frame[1], other[1]))
 
 
-def _distinct(arrays: Any) -> list[NDArray[Any]]:
-    return list({id(array): array for array in arrays}.values())
-
-
 def _shifted(parts: Parts, start: int, to: int, size: int) -> Parts:
     """The channels from `start` on, `size` of them, as channels from `to` on."""
-    found = {}
+    found: Parts = {}
     for (first, last), values in parts.items():
         first, last = max(first, start), min(last, start + size)
         if first < last:
-            found[first - start + to, last - start + to] = values
+            _add(found, (first - start + to, last - start + to), values)
     return found
 
 
 def _grouped(parts: Parts, here: int, there: int, groups: int) -> Parts:
-    """What the channels of each group carry together, on each channel of the group on the other side."""
+    """What comes by channels of some groups, on all channels of these groups on the other side."""
     found: Parts = {}
-    sums: dict[tuple[int, ...], NDArray[Any]] = {}
-    for group in range(groups):
-        low, high = group * here // groups, (group + 1) * here // groups
-        meeting = _distinct(values for (first, last), values in parts.items() if first < high and last > low)
-        if meeting:
-            key = tuple(map(id, meeting))
-            if key not in sums:
-                sums[key] = meeting[0] if len(meeting) == 1 else sum(meeting[1:], start=meeting[0])
-            found[group * there // groups, (group + 1) * there // groups] = sums[key]
-    return _joined(found)
+    for (first, last), values in parts.items():
+        low, high = first * groups // here, -(-last * groups // here)
+        _add(found, (low * there // groups, high * there // groups), values)
+    return found
 
 
-def _added(one: Parts, other: Parts) -> Parts:
-    if not one:
-        return _joined(other)
-    cuts = sorted({cut for channels in (*one, *other) for cut in channels})
-    found: Parts = {}
-    sums: dict[tuple[int, ...], NDArray[Any]] = {}
-    for first, last in pairwise(cuts):
-        meeting = [v for parts in (one, other) for (a, b), v in parts.items() if a <= first and last <= b]
-        if meeting:
-            key = tuple(map(id, meeting))
-            if key not in sums:
-                sums[key] = meeting[0] if len(meeting) == 1 else meeting[0] + meeting[1]
-            found[first, last] = sums[key]
-    return _joined(found)
-
-
-def _joined(parts: Parts) -> Parts:
-    """Neighbouring channels with the same array as one part."""
-    joined: Parts = {}
-    for (first, last), values in sorted(parts.items(), key=lambda item: item[0]):
-        before = next(reversed(joined), None)
-        if before is not None and before[1] == first and joined[before] is values:
-            joined[before[0], last] = joined.pop(before)
-        else:
-            joined[first, last] = values
-    return joined
+def _add(parts: Parts, channels: Channels, values: NDArray[Any]) -> None:
+    parts[channels] = parts[channels] + values if channels in parts else values

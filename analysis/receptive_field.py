@@ -5,17 +5,16 @@ for the rows and one for the columns (`analysis.axes`), and which channels. The 
 edges with whole maps of integers, so that branches, holes and the ends of maps come out as they are. Values of weights
 play no part: every tap counts.
 
-A path is one sequence of positions from map to map. Channels that carry the same thing count once: a convolution of a
-thousand channels has as many paths as one of a single channel.
+A path is one sequence of positions and branches from map to map that some channel can take. How many channels can does
+not matter: a convolution of a thousand channels has as many paths as one of a single channel.
 """
 
-from collections.abc import Sequence
-from fractions import Fraction
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
-from analysis.axes import Frame, UnboundedError
+from analysis.extents import extents
 from analysis.field_graph import Extent, Field, Kind, UnavailableError, Wiring
-from analysis.flow import Backward, Flow, Forward, hull
+from analysis.flow import Backward, Flow, Forward
 
 
 class FieldGraph(Wiring):
@@ -61,53 +60,24 @@ class FieldGraph(Wiring):
         """Whether `of` depends on `to` at all."""
         return self.index(to) in self.ancestors(self.index(of))
 
+    def extents(self, to: str | int = 0) -> Mapping[int, Extent | str]:
+        """The receptive field that every map has in one map, by index, or why it cannot be told; on unbounded maps."""
+        end = self.index(to)
+        if end not in self._extents:
+            self._extents[end] = extents(self, end)
+        return self._extents[end]
+
     def extent(self, of: str | int, to: str | int = 0) -> Extent:
-        """Size, jump and centre of the receptive field that units of one map have in another, unbounded.
+        """Size, jump and centre of the receptive field that units of one map have in another, on unbounded maps.
 
         Raises:
             UnavailableError: an operator in between cannot be followed, or branches disagree on the jump.
         """
-        start, end = self.index(of), self.index(to)
-        if problems := self.problems(start, end):
-            raise UnavailableError(problems[0])
-        if not self.connected(start, end):
-            raise UnavailableError(f"map {of!r} does not depend on {to!r}")
-        axes = [self._extent_along(start, end, axis) for axis in ("y", "x")]
-        sizes, jumps, centres = zip(*axes, strict=True)
-        return Extent(sizes, jumps, centres)
+        found = self.extents(to).get(self.index(of), f"map {of!r} does not depend on {to!r}")
+        if isinstance(found, str):
+            raise UnavailableError(found)
+        return found
 
-    def _extent_along(self, start: int, end: int, axis: Literal["y", "x"]) -> tuple[int, Fraction, Fraction]:
-        between = sorted(self.ancestors(start) & self.descendants(end), reverse=True)
-        try:
-            jump = self._jump(between, axis)
-            frames = [self._reach(between, axis, (o, o))[end] for o in range(max(1, jump.denominator))]
-        except UnboundedError as error:
-            raise UnavailableError(str(error)) from error
-        known = [frame for frame in frames if frame is not None]
-        if not known or frames[0] is None:
-            raise UnavailableError(f"unit 0 of map {start} reads nothing of map {end}")
-        return max(last - first + 1 for first, last in known), jump, Fraction(sum(frames[0]), 2)
-
-    def _jump(self, between: Sequence[int], axis: Literal["y", "x"]) -> Fraction:
-        """The product of jumps along any path; they must agree."""
-        jumps: dict[int, Fraction] = {between[0]: Fraction(1)}
-        for i in between:
-            for edge in self.maps[i].edges:
-                if edge.source not in between:
-                    continue
-                jump = jumps[i] * getattr(edge, axis).jump
-                if jumps.setdefault(edge.source, jump) != jump:
-                    name = self.maps[i].module or "the network"
-                    raise UnboundedError(f"branches that meet in {self.maps[i].op} of {name} have different strides")
-        return jumps[between[-1]]
-
-    def _reach(self, between: Sequence[int], axis: Literal["y", "x"], unit: Frame) -> dict[int, Frame | None]:
-        """Hulls of what a range of units reads, on unbounded maps."""
-        frames: dict[int, Frame | None] = dict.fromkeys(between)
-        frames[between[0]] = unit
-        for i in between:
-            frame = frames[i]
-            for edge in self.maps[i].edges if frame is not None else ():
-                if edge.source in frames:
-                    frames[edge.source] = hull(frames[edge.source], getattr(edge, axis).reach(frame))
-        return frames
+    @cached_property
+    def _extents(self) -> dict[int, dict[int, Extent | str]]:
+        return {}
