@@ -1,4 +1,4 @@
-"""`python -m analysis`: report, show, explain, gallery."""
+"""`python -m analysis`: report, show, explain, gallery, trace."""
 
 import shutil
 import sys
@@ -81,6 +81,28 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
             print(shutil.copy(picture, out))
 
 
+def trace(
+    names: tyro.conf.Positional[tuple[str, ...]] = (), suite: str | None = None, check: bool = False,
+    records: Records = RECORDS,
+) -> int:  # fmt: skip
+    """Traces networks and keeps their exact receptive fields as records: adds what is missing, checks what is there.
+
+    Args:
+        names: names of the zoo or package.module:factory; or give a suite.
+        suite: "paper" is every network of the paper's tables, "quick" a few of them.
+        check: add nothing, and fail when something is missing.
+        records: the folder of the records.
+    """
+    from analysis.field_records import measure_fields
+    from bench.subject import resolve
+    from bench.suite import networks
+
+    if not names and suite is None:
+        raise ValueError("name networks, or give --suite paper")
+    subjects = [resolve(name) for name in (*names, *(networks(suite) if suite else ()))]
+    return measure_fields(subjects, records, write=not check)
+
+
 def _evidence(records: Path) -> Evidence:
     evidence = Evidence(records_root=records)
     for problem in evidence.store.problems:
@@ -92,5 +114,5 @@ if __name__ == "__main__":
     cli.run(
         "python -m analysis",
         "Turns records into tables, figures and one page.",
-        {"report": report, "show": show, "explain": explain, "gallery": gallery},
+        {"report": report, "show": show, "explain": explain, "gallery": gallery, "trace": trace},
     )

@@ -12,9 +12,10 @@ not matter: a convolution of a thousand channels has as many paths as one of a s
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from analysis.axes import Frame
 from analysis.extents import extents
 from analysis.field_graph import Extent, Field, Kind, UnavailableError, Wiring
-from analysis.flow import Backward, Flow, Forward
+from analysis.flow import Backward, Flow, Forward, hull
 
 
 class FieldGraph(Wiring):
@@ -77,6 +78,22 @@ class FieldGraph(Wiring):
         if isinstance(found, str):
             raise UnavailableError(found)
         return found
+
+    def reach(self, of: str | int, units: Frame, to: str | int = 0) -> Frame | None:
+        """First and last row of one map that some rows of another read, on unbounded maps; None where they read none.
+
+        Raises:
+            UnboundedError: a rule in between holds on one size of map only.
+        """
+        start, end = self.index(of), self.index(to)
+        between = self.ancestors(start) & self.descendants(end)
+        frames: dict[int, Frame | None] = {start: units}
+        for i in sorted(between, reverse=True):
+            frame = frames.get(i)
+            for edge in self.maps[i].edges if frame is not None else ():
+                if edge.source in between:
+                    frames[edge.source] = hull(frames.get(edge.source), edge.y.reach(frame))
+        return frames.get(end)
 
     @cached_property
     def _extents(self) -> dict[int, dict[int, Extent | str]]:

@@ -114,17 +114,22 @@ def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = T
 
 def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Outcome, *, write: bool) -> None:
     for fresh in count_records(subject, net):
-        stored = store.newest(fresh.key())
-        if stored is None:
-            outcome.added += 1
-            if write:
-                store.append(fresh)
-        elif not (changes := count_changes(stored, fresh)):
-            outcome.verified += 1
-        else:
-            outcome.differing.append(_difference(stored, fresh, changes))
+        add_or_verify(fresh, store, outcome, write=write)
         if fresh.metric == "macs" and not fresh.complete:
             outcome.incomplete[subject.name] = fresh.detail["unknown"]
+
+
+def add_or_verify(fresh: Record, store: Store, outcome: Outcome, *, write: bool = True) -> None:
+    """Adds an exact record that the store lacks, or holds what the store has against it."""
+    stored = store.newest(fresh.key())
+    if stored is None:
+        outcome.added += 1
+        if write:
+            store.append(fresh)
+    elif not (changes := count_changes(stored, fresh)):
+        outcome.verified += 1
+    else:
+        outcome.differing.append(_difference(stored, fresh, changes))
 
 
 def _measure_opinions(subject: Subject, net: nn.Module, store: Store, outcome: Outcome) -> None:

@@ -45,6 +45,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="weight_bytes", unit="byte", version=1, exact=True, meaning="weights read by counted operators"),
         Metric(name="activation_bytes", unit="byte", version=1, exact=True, meaning="maps read and written by them"),
         Metric(name="layers", unit="operator", version=1, exact=True, meaning="counted operators, one row each"),
+        Metric(name="receptive_field", unit="row", version=1, exact=True, meaning="rows of the image an output reads"),
         Metric(name="second_opinions", unit="counter", version=1, exact=True, meaning="the same count by other tools"),
         Metric(name="latency", unit="second", version=1, exact=False, meaning="median time of one call"),
         Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, in a row"),
