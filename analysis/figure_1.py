@@ -7,7 +7,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -27,7 +26,9 @@ PANELS: Mapping[str, tuple[str, str]] = {
 """The letters of the paper's Figure 1, and the network that stands for each family."""
 
 MODULE = "dpm.1."
-COARSEST = 64
+TOP_IN, LEFT_IN, GAP_IN, BOTTOM_IN = 0.2, 0.5, 0.38, 0.52
+SIZES = np.array([2.0, 3.0, 4.5, 6.5, 9.0])
+"""Areas of dots in square points, from what sees little to what sees much; few, for an svg stores each once."""
 
 
 def data(evidence: Evidence) -> pd.DataFrame:
@@ -67,11 +68,14 @@ def data(evidence: Evidence) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame) -> Figure:
     """A panel for each family; a dot is a map, a line the convolution that reads it, colour and size what it sees."""
-    each, top, bottom = 0.86, 0.12, 0.62
-    figure = style.canvas(top + bottom + each * len(PANELS))
+    groups = [(str(panel), rows) for panel, rows in data.groupby("panel", sort=False)]
+    heights = [0.2 + 0.12 * max(2, rows.resolution.nunique()) for _, rows in groups]
+    figure = style.canvas(TOP_IN + sum(heights) + GAP_IN * len(groups) + BOTTOM_IN)
     norm = LogNorm(3, max(float(data.rows_read.max(skipna=True) or 3), 10.0))
-    for number, (panel, rows) in enumerate(data.groupby("panel", sort=False)):
-        axes = style.panel(figure, 0.46, top + 0.17 + number * each, style.COLUMN_IN - 0.58, each - 0.39)
+    top = TOP_IN
+    for (panel, rows), height in zip(groups, heights, strict=True):
+        axes = style.panel(figure, LEFT_IN, top, style.COLUMN_IN - LEFT_IN - 0.12, height)
+        top += height + GAP_IN
         axes.set_title(f"({panel}) {rows.title.iloc[0]}", loc="left", pad=2)
         if rows.depth.isna().all():
             style.say_instead(axes, f"no record; run: python -m analysis trace {rows.subject.iloc[0]}")
@@ -80,23 +84,29 @@ def draw(data: pd.DataFrame) -> Figure:
         axes.set_title(f"sees {_widest(rows)} rows", loc="right", pad=2)
     axes.set_xlabel("convolutions on the longest way from the image", labelpad=1)
     _colour_bar(figure, norm)
-    figure.text(0.02, 0.5, "resolution", rotation=90, va="center", ha="left")
+    figure.text(0.035, 0.5, "resolution", rotation=90, va="center", ha="center")
     return figure
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, norm: LogNorm) -> None:
     ink = style.theme()
     places = {row.row: (row.depth, row.resolution) for row in rows_of(rows)}
-    lines = [
+    pairs = dict.fromkeys(
         (places[int(below)], places[row.row])
         for row in rows_of(rows) for below in str(row.reads).split() if int(below) in places
-    ]  # fmt: skip
-    axes.add_collection(LineCollection(lines, colors=ink.muted, linewidths=0.35, zorder=1))
-    known = rows[rows.rows_read.notna()]
-    seen = known.rows_read.astype(float)
+    )  # fmt: skip
+    gap = (np.nan, np.nan)
+    if pairs:  # one line with gaps is a tenth of the bytes of many
+        axes.plot(*np.array([point for pair in pairs for point in (*pair, gap)], float).T, color=ink.muted,
+                  linewidth=0.35, zorder=1)  # fmt: skip
+    known = rows[rows.rows_read.notna()].drop_duplicates(["depth", "resolution"], keep="last")
+    seen = known.rows_read.astype(float).to_numpy()
     few = len(rows) < 40
-    sizes = (6 if few else 1.5) + (10 if few else 7) * norm(seen.to_numpy())
-    axes.scatter(known.depth, known.resolution, s=sizes, c=seen, cmap=_map(), norm=norm, linewidths=0, zorder=2)
+    level = np.minimum((norm(seen) * len(SIZES)).astype(int), len(SIZES) - 1)
+    for number, size in enumerate(SIZES * (2 if few else 1)):
+        at = level == number
+        axes.scatter(known.depth[at], known.resolution[at], s=size, c=seen[at], cmap=_map(), norm=norm, linewidths=0,
+                     zorder=2)  # fmt: skip
     unknown = rows[rows.rows_read.isna()]
     axes.scatter(unknown.depth, unknown.resolution, s=5, marker="x", color=ink.muted, linewidths=0.6, zorder=2)
     if few and (rows.kernel > 1).any():
@@ -108,7 +118,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, norm: LogNorm) -> None:
     used = [t for t in ticks if rows.resolution.min() / 1.5 <= t <= rows.resolution.max() * 1.5]
     axes.set_yticks(used, [str(Fraction(t)) for t in used])
     axes.minorticks_off()
-    axes.set_ylim(min(used) / 1.6, max(used) * 1.6)
+    axes.set_ylim(min(used) / 1.7, max(used) * 1.7)
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
 
 
@@ -121,7 +131,7 @@ def _map() -> mpl.colors.Colormap:
 
 def _colour_bar(figure: Figure, norm: LogNorm) -> None:
     width, height = figure.get_size_inches()
-    axes = figure.add_axes((0.46 / width, 0.24 / height, (width - 0.58) / width, 0.06 / height))
+    axes = figure.add_axes((LEFT_IN / width, 0.32 / height, (width - LEFT_IN - 0.12) / width, 0.06 / height))
     bar = figure.colorbar(mpl.cm.ScalarMappable(norm, _map()), cax=axes, orientation="horizontal")
     ticks = [t for t in (3, 10, 30, 100, 300, 1000, 3000) if norm.vmin <= t <= norm.vmax]
     bar.set_ticks(ticks, labels=[str(t) for t in ticks])
