@@ -1,4 +1,4 @@
-"""`python -m analysis`: report, show, explain, gallery, trace."""
+"""`python -m analysis`: report, show, explain, gallery, receptive-field, gridding, erf, trace, effective."""
 
 import shutil
 import sys
@@ -8,7 +8,10 @@ from typing import Annotated
 
 import tyro
 
+from analysis.erf_records import PROTOCOL, Protocol
+from analysis.erf_verbs import erf
 from analysis.evidence import Evidence
+from analysis.field_verbs import gridding, receptive_field
 from bench.store import RECORDS, RESULTS
 from dpn import cli
 
@@ -103,6 +106,28 @@ def trace(
     return measure_fields(subjects, records, write=not check)
 
 
+def effective(
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
+    again: bool = False, records: Records = RECORDS,
+) -> None:  # fmt: skip
+    """Estimates the effective fields that the page shows, and keeps them as records; what is there is not made again.
+
+    Args:
+        names: networks of the zoo; by default one of each schedule.
+        protocol: how they are estimated.
+        again: estimate what the records have, too.
+        records: the folder of the records.
+    """
+    from analysis.erf_records import SHOWN, measure_effective
+    from bench.measuring import open_store
+    from bench.subject import resolve
+
+    subjects = [resolve(name) for name in names or SHOWN]
+    added = measure_effective(subjects, open_store(records), protocol, again=again)
+    print(f"{len(subjects)} fields: {added} records added, {len(subjects) - added} there already")
+
+
 def _evidence(records: Path) -> Evidence:
     evidence = Evidence(records_root=records)
     for problem in evidence.store.problems:
@@ -113,6 +138,9 @@ def _evidence(records: Path) -> Evidence:
 if __name__ == "__main__":
     cli.run(
         "python -m analysis",
-        "Turns records into tables, figures and one page.",
-        {"report": report, "show": show, "explain": explain, "gallery": gallery, "trace": trace},
-    )
+        "Turns records into tables, figures and one page, and looks into networks.",
+        {
+            "report": report, "show": show, "explain": explain, "gallery": gallery, "receptive-field": receptive_field,
+            "gridding": gridding, "erf": erf, "trace": trace, "effective": effective,
+        },
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, published, speed_answer
+from analysis import architecture, comparison, costs, fields, published, speed_answer
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
@@ -220,6 +220,7 @@ def _plural(verdict: str, number: int) -> str:
 ALL: dict[str, Callable[[Evidence], str]] = {
     "summary": summary,
     "network": network,
+    "fields": fields.answer,
     "cost": cost,
     "speed": speed_answer.answer,
     "ablations": ablations,

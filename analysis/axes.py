@@ -174,9 +174,9 @@ class Listed:
         padded = [(*read, *[NOWHERE] * (most - len(read))) for read in self.positions]
         return np.array(padded, dtype=np.int64).reshape(len(padded), most).T[:, outs]
 
-    def reach(self, frame: Frame) -> Frame:
+    def reach(self, _frame: Frame) -> Frame:
         """Raises `UnboundedError`."""
-        raise UnboundedError(f"{self.what} is defined for its own map only, not for an unbounded one ({frame})")
+        raise UnboundedError(f"{self.what} is defined for its own map only, not for an unbounded one")
 
     reached = reach
 

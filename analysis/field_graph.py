@@ -104,8 +104,7 @@ class Field:
     @property
     def extent_hw(self) -> tuple[int, int]:
         """Height and width of the smallest rectangle around everything; (0, 0) around nothing."""
-        support = self.support.reshape(-1, *self.values.shape[-2:]).any(axis=0)
-        rows, columns = np.flatnonzero(support.any(axis=1)), np.flatnonzero(support.any(axis=0))
+        *_, rows, columns = np.nonzero(self.support)
         return (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1) if len(rows) else (0, 0)
 
 

@@ -221,8 +221,9 @@ def _convolution(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mappi
             strict=True,
         )
     ]  # fmt: skip
-    rules = [Transposed(axis) for axis in axes] if arguments.get("transposed") else axes
-    return [[Edge(of[source], *rules, Grouped(channels, _shape(outs[0])[0], int(arguments.get("groups", 1))))]]
+    y, x = (Transposed(axis) if arguments.get("transposed") else axis for axis in axes)
+    route = Grouped(channels, _shape(outs[0])[0], int(arguments.get("groups", 1)))
+    return [[Edge(of[source], y, x, route)]]
 
 
 def _pooling(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:

@@ -26,6 +26,9 @@ PANELS: Mapping[str, tuple[str, str]] = {
 """The letters of the paper's Figure 1, and the network that stands for each family."""
 
 MODULE = "dpm.1."
+LEAST = 3
+"""Rows that the smallest convolution but the trivial one reads: the lower end of the colours."""
+
 TOP_IN, LEFT_IN, GAP_IN, BOTTOM_IN = 0.2, 0.5, 0.38, 0.52
 SIZES = np.array([2.0, 3.0, 4.5, 6.5, 9.0])
 """Areas of dots in square points, from what sees little to what sees much; few, for an svg stores each once."""
@@ -71,7 +74,7 @@ def draw(data: pd.DataFrame) -> Figure:
     groups = [(str(panel), rows) for panel, rows in data.groupby("panel", sort=False)]
     heights = [0.2 + 0.12 * max(2, rows.resolution.nunique()) for _, rows in groups]
     figure = style.canvas(TOP_IN + sum(heights) + GAP_IN * len(groups) + BOTTOM_IN)
-    norm = LogNorm(3, max(float(data.rows_read.max(skipna=True) or 3), 10.0))
+    norm = LogNorm(LEAST, max([10.0, *data.rows_read.dropna().astype(float)]))
     top = TOP_IN
     for (panel, rows), height in zip(groups, heights, strict=True):
         axes = style.panel(figure, LEFT_IN, top, style.COLUMN_IN - LEFT_IN - 0.12, height)
@@ -83,7 +86,7 @@ def draw(data: pd.DataFrame) -> Figure:
         _panel(axes, rows, norm)
         axes.set_title(f"sees {_widest(rows)} rows", loc="right", pad=2)
     axes.set_xlabel("convolutions on the longest way from the image", labelpad=1)
-    _colour_bar(figure, norm)
+    _colour_bar(figure, norm, norm.vmax or LEAST)
     figure.text(0.035, 0.5, "resolution", rotation=90, va="center", ha="center")
     return figure
 
@@ -129,14 +132,14 @@ def _map() -> mpl.colors.Colormap:
     return mpl.colors.ListedColormap(full(np.linspace(*ends, 256)))
 
 
-def _colour_bar(figure: Figure, norm: LogNorm) -> None:
+def _colour_bar(figure: Figure, norm: LogNorm, most: float) -> None:
     width, height = figure.get_size_inches()
     axes = figure.add_axes((LEFT_IN / width, 0.32 / height, (width - LEFT_IN - 0.12) / width, 0.06 / height))
     bar = figure.colorbar(mpl.cm.ScalarMappable(norm, _map()), cax=axes, orientation="horizontal")
-    ticks = [t for t in (3, 10, 30, 100, 300, 1000, 3000) if norm.vmin <= t <= norm.vmax]
+    ticks = [t for t in (3, 10, 30, 100, 300, 1000, 3000) if LEAST <= t <= most]
     bar.set_ticks(ticks, labels=[str(t) for t in ticks])
     bar.ax.minorticks_off()
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, pad=1)
     figure.text(0.5, 0.01, "rows of the image that a unit reads", ha="center", va="bottom", fontsize=style.TEXT_PT - 1)
 

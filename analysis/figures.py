@@ -9,8 +9,26 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import figure_3, figure_efficiency, figure_latency, figure_layers, figure_roofline
+from analysis import (
+    figure_1,
+    figure_2,
+    figure_3,
+    figure_bounded,
+    figure_efficiency,
+    figure_erf,
+    figure_latency,
+    figure_layers,
+    figure_orders,
+    figure_roofline,
+    figure_tapestry,
+)
 from analysis.evidence import Evidence
+from analysis.field_figure_data import (
+    figure_2_data,
+    figure_bounded_data,
+    figure_orders_data,
+    figure_tapestry_data,
+)
 from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
 from analysis.speed_data import figure_latency_data, figure_roofline_data
 
@@ -39,6 +57,70 @@ class Drawing:
 FIGURES: dict[str, Drawing] = {
     drawing.id: drawing
     for drawing in (
+        Drawing(
+            id="figure-1",
+            title="Figure 1",
+            caption="One network of each family that the paper draws. A dot is a map that a convolution makes, at its "
+            "resolution relative to the image; colour and size say how many rows of the image one of its units reads, "
+            "holes and padding included. A line leads to what it reads. Traced from the networks operator by operator.",
+            data=figure_1.data,
+            draw=figure_1.draw,
+            alt=figure_1.alt,
+        ),
+        Drawing(
+            id="figure-2",
+            title="Figure 2",
+            caption="What the centre output of three 3-wide layers reads, in one dimension: (a) normal, (b) dilated, "
+            "(c) DPM, (d) strided convolutions, as in the paper, here from the exact engine. Layers run upwards, from "
+            "input to output; a line is a tap. The area of a filled circle is the number of paths from there to the "
+            "output, which is written below the input. A ring is not read.",
+            data=figure_2_data,
+            draw=figure_2.draw,
+            alt=figure_2.alt,
+        ),
+        Drawing(
+            id="figure-tapestry",
+            title="Two neighbours, through all maps",
+            caption="Which positions output u and its neighbour u+1 read of each map, along one axis, from the output "
+            "down to the input. Coverage: the share that u reads of what it spans. Overlap: the share of what u reads "
+            "that u+1 reads too. Dilations run from input to output.",
+            data=figure_tapestry_data,
+            draw=figure_tapestry.draw,
+            alt=figure_tapestry.alt,
+        ),
+        Drawing(
+            id="figure-orders",
+            title="Every order of the dilations",
+            caption="All orders of the dilations 1, 2, 4, 8, 16, 32 in one module. Their receptive field and its "
+            "coverage are the same; what an output reads of the maps in between, and shares there with its "
+            "neighbour, are not. Coverage is the mean over the input and the maps in between, overlap over the latter. "
+            "HDC is the rule of Wang et al. (2018), which was made to prevent gridding.",
+            data=figure_orders_data,
+            draw=figure_orders.draw,
+            alt=figure_orders.alt,
+        ),
+        Drawing(
+            id="figure-bounded",
+            title="What zero padding does",
+            caption="One module of 256-64-256 bottlenecks on the paper's two sizes of map. A tap is live where it "
+            "meets the map; the multiply-adds of the others multiply padding. Effective inputs are two to the power of "
+            "the path entropy, the mean over all outputs. The first two do not depend on the order of the dilations.",
+            data=figure_bounded_data,
+            draw=figure_bounded.draw,
+            alt=figure_bounded.alt,
+        ),
+        Drawing(
+            id="figure-erf",
+            title="Exact and effective fields",
+            caption="Fields of the central unit of one module in the map that the module reads, at the paper's 32x24. "
+            "Above: where its paths come from, exactly, and how many positions that amounts to. Middle: the exact "
+            "expectation with shortcuts, if each block adds as much variance as the image brought. Below: mean squared "
+            "gradients of whole networks, and the smallest window around half of them with its 95 % interval, as a "
+            "share of the map. Grey contributes exactly nothing.",
+            data=figure_erf.data,
+            draw=figure_erf.draw,
+            alt=figure_erf.alt,
+        ),
         Drawing(
             id="figure-3",
             title="Figure 3",

@@ -110,7 +110,9 @@ class Flow:
             here = frames[i]
             if i in wanted and here is not None:
                 fields[i] = self._field(parts, here, len(places), dtype)
-            for other, edge in walk.edges(i) if parts and here is not None else ():
+            if not parts or here is None:
+                continue
+            for other, edge in walk.edges(i):
                 there = frames.get(other)
                 if other in walk.tainted or there is None:
                     continue
@@ -139,7 +141,9 @@ class Flow:
         frames[start] = (low[0], high[0]), (low[1], high[1])
         for i in known:
             here = frames[i]
-            for other, edge in walk.edges(i) if here is not None else ():
+            if here is None:
+                continue
+            for other, edge in walk.edges(i):
                 if other not in frames:
                     continue
                 old = frames[other]

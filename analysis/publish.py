@@ -58,6 +58,18 @@ class Publisher:
         links = self._links("figures", name, ("png", "pdf", "svg", "csv"))
         return Shown(picture + f'<p class="provenance">Drawn from the numbers in {links}.</p>')
 
+    def explorer(self) -> Shown:
+        """A link to the page on which a reader tries schedules, written beside the report."""
+        if self.out is None:
+            return Shown("<p>The report has a page to try schedules on; by hand, open explore.ipynb.</p>")
+        from analysis.explorer import write_explorer
+
+        page = write_explorer(self.out)
+        return Shown(
+            f'<p><a href="{UP}{page.name}">Try it</a>: choose dilations, their order, the number of modules and the '
+            "map, and see what a unit and its neighbour read of every map.</p>"
+        )
+
     def cards(self) -> Shown:
         """The summary's numbers, large."""
         cards = "".join(

@@ -90,8 +90,8 @@ class FieldGraph(Wiring):
         frames: dict[int, Frame | None] = {start: units}
         for i in sorted(between, reverse=True):
             frame = frames.get(i)
-            for edge in self.maps[i].edges if frame is not None else ():
-                if edge.source in between:
+            for edge in self.maps[i].edges:
+                if frame is not None and edge.source in between:
                     frames[edge.source] = hull(frames.get(edge.source), edge.y.reach(frame))
         return frames.get(end)
 

@@ -28,7 +28,7 @@ from bench.store import RESULTS
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 REPORT = RESULTS / "report"
-CHAPTERS = ("summary", "network", "cost", "speed", "ablations", "comparison", "claims", "reproduce")
+CHAPTERS = ("summary", "network", "fields", "cost", "speed", "ablations", "comparison", "claims", "reproduce")
 """The notebooks in the page's order; a chapter's title is its notebook's first heading."""
 
 MARKER = "report.json"

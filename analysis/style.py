@@ -95,6 +95,16 @@ SCHEDULES: dict[str, Look] = {
     "highres": Look("DPM, high resolution", *_BLUE, "^"),
 }
 
+READERS: dict[str, Look] = {
+    "u": Look("only output u", *_BLUE, "^"),
+    "next": Look("only output u+1", *_ORANGE, "v"),
+    "both": Look("both", *_GREEN, "s"),
+}
+"""Which of two neighbouring outputs read a position."""
+
+HDC = Look("passes the HDC rule", *_BLUE, "D")
+"""A stack that passes the rule for hybrid dilated convolutions of Wang et al. (2018)."""
+
 
 def family_look(subject: str) -> Look:
     """The look of a network's family: the one whose name begins the network's.

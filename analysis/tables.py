@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from analysis import ablations, architecture, comparison, costs, speed, speed_machine
+from analysis import ablations, architecture, comparison, costs, fields, speed, speed_machine
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
@@ -21,6 +21,9 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-7-one-unit": comparison.table_7_one_unit,
     "table-readings": costs.table_readings,
     "table-fields": architecture.table_fields,
+    "table-gridding": fields.table_gridding,
+    "table-field-claims": fields.table_field_claims,
+    "table-sees": fields.table_sees,
     "table-stages": architecture.table_stages,
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,

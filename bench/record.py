@@ -51,6 +51,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, in a row"),
         Metric(name="memory", unit="byte", version=1, exact=False, meaning="peak memory of a process that runs it"),
         Metric(name="energy", unit="joule/image", version=1, exact=False, meaning="energy of one image in steady load"),
+        Metric(name="effective_field", unit="share", version=1, exact=False, meaning="area around half of the gradients"),
         Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),
         Metric(name="copy_ceiling", unit="byte/second", version=1, exact=False, meaning="the fastest copy in memory"),
         Metric(name="trial", unit="ratio", version=1, exact=False, meaning="a comparison whose true answer is known"),

@@ -109,6 +109,9 @@ _COLUMNS = (
 )
 
 
+_ALL = tuple(one.id for one in _COLUMNS)
+
+
 def claims_table(evidence: Evidence) -> Table:
     """The audit as a table, one row for each claim; its caption counts the verdicts."""
     findings = audit(evidence)
@@ -119,7 +122,7 @@ def claims_table(evidence: Evidence) -> Table:
         title="Claims",
         caption=f"{len(findings)} quantitative statements of the paper, recomputed; {summary}.",
         columns=_COLUMNS,
-        rows=tuple(_row(finding) for finding in findings),
+        rows=tuple(finding_row(finding) for finding in findings),
         notes=(
             *(f"{name}: {meaning}." for name, meaning in VERDICTS.items()),
             "A stated figure holds when it equals the recomputed one rounded to the stated digits, not truncated.",
@@ -131,8 +134,9 @@ def claims_table(evidence: Evidence) -> Table:
     )
 
 
-def _row(finding: Finding) -> Row:
-    texts = {column.id: getattr(finding, column.id) for column in _COLUMNS}
+def finding_row(finding: Finding, columns: tuple[str, ...] = _ALL) -> Row:
+    """A finding as a row of a table with some of the audit's columns."""
+    texts = {name: getattr(finding, name) for name in columns}
     cells = {name: Cell(text=text, value=text) for name, text in texts.items()}
     cells["verdict"] = Cell(text=finding.verdict, value=finding.verdict, how=finding.note)
     return Row(finding.id, cells)

@@ -1,0 +1,140 @@
+"""The images that fields are estimated from: noise, a folder of pictures, or anybody's own source. No torch.
+
+A source is any object with a name and a method `images`, as `Source` says; figures drawn by a program need no more.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+"""(3, H, W), red, green, blue, normalised as in training on ImageNet."""
+
+MEAN = (0.485, 0.456, 0.406)
+"""Of ImageNet's red, green and blue, as shares of full intensity; likewise `STD`."""
+STD = (0.229, 0.224, 0.225)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+
+
+class InputError(ValueError):
+    """There is no image to take, or one that cannot be read; the message names it and says what to do."""
+
+
+class Source(Protocol):
+    """Where images come from."""
+
+    @property
+    def name(self) -> str:
+        """What the images are, in a word or two."""
+
+    def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
+        """At most so many images of that height and width, the same in every call."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard normal values, independent of each other, as many images as are wanted.
+
+    Attributes:
+        seed: of the values; image i is the same however many there are.
+        channels: of the images.
+    """
+
+    seed: int = 0
+    channels: int = 3
+
+    @property
+    def name(self) -> str:
+        """What the images are."""
+        return "noise"
+
+    def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
+        """See `Source.images`.
+
+        Example:
+            >>> [image.shape for image in Noise().images((4, 6), 2)]
+            [(3, 4, 6), (3, 4, 6)]
+        """
+        for number in range(most):
+            draw = np.random.default_rng((self.seed, number))
+            yield draw.standard_normal((self.channels, *input_hw), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The pictures of a folder, by name, turned upright, stretched to the input's size, and normalised.
+
+    Attributes:
+        path: of the folder; folders inside it are not searched.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What the images are."""
+        return f"images of {self.path.name}"
+
+    def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
+        """See `Source.images`; fewer where the folder has fewer.
+
+        Raises:
+            InputError: there is no such folder, it has no pictures, or one of them cannot be decoded.
+        """
+        for path in self.files()[:most]:
+            yield read_image(path, input_hw)
+
+    def files(self) -> list[Path]:
+        """The pictures in the order in which they are taken.
+
+        Raises:
+            InputError: there is no such folder, or it has no pictures.
+        """
+        if not self.path.is_dir():
+            raise InputError(f"{self.path} is no folder; name a folder of images, or noise")
+        found = sorted(path for path in self.path.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise InputError(f"{self.path} has no images; put some of {', '.join(SUFFIXES)} there, or take noise")
+        return found
+
+
+def source(text: str, seed: int = 0) -> Source:
+    """The source that a command line means: "noise", or the path of a folder.
+
+    Raises:
+        InputError: there is no such folder, or it has no images.
+    """
+    if text == "noise":
+        return Noise(seed)
+    folder = Folder(Path(text))
+    folder.files()
+    return folder
+
+
+def read_image(path: Path, input_hw: tuple[int, int]) -> Image:
+    """A picture as the network's input, (3, H, W).
+
+    Raises:
+        InputError: the file cannot be decoded.
+    """
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of pictures too large to be meant, and of metadata that is damaged
+            with PIL.Image.open(path) as picture:
+                upright = PIL.ImageOps.exif_transpose(picture).convert("RGB")
+        resized = upright.resize((input_hw[1], input_hw[0]), PIL.Image.Resampling.BILINEAR)
+    except (OSError, SyntaxError, ValueError, Warning, PIL.Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be decoded: {reason}; replace it or take it out of the folder") from error
+    values = np.asarray(resized, dtype=np.float32) / 255
+    normalised = (values - np.array(MEAN, dtype=np.float32)) / np.array(STD, dtype=np.float32)
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)

@@ -1,0 +1,101 @@
+"""Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.erf_estimate import Estimate
+from bench import environment
+from bench.provenance import measured
+from bench.record import METRICS, Record
+from bench.store import Store
+from bench.subject import Subject
+
+METRIC = "effective_field"
+
+SHOWN = ("dpn1_32", "dpn1_32_reversed", "dpn1_32_normal", "dpn1_32_d2", "dpn1_32_d4", "dpn1_32_d6", "dpn1_32_d8")
+"""Networks of one module, one for each schedule of Tables II, III and V."""
+
+HALF = "area_50"
+"""The scalar that stands for the whole record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How an effective field is estimated: what makes two of them comparable.
+
+    Attributes:
+        of: the map of the central unit.
+        to: the map that the field is in.
+        recipe: of the estimator.
+        weights: how they were drawn, or the digest of the file that they are from.
+        source: of the images.
+        images: for each initialisation.
+        seeds: initialisations, numbered from 0; each is one independent draw.
+    """
+
+    of: str = "dpm.1"
+    to: str = "conv2"
+    recipe: str = "squared"
+    weights: str = "random, calibrated"
+    source: str = "noise"
+    images: int = 4
+    seeds: int = 16
+
+    def of_record(self, subject: Subject) -> dict[str, Any]:
+        """As a record's protocol."""
+        return {"input_hw": list(subject.input_hw), **self.__dict__}
+
+
+PROTOCOL = Protocol()
+"""How the fields on the page are estimated."""
+
+
+def key(subject: Subject, protocol: Protocol, device: str = "cpu") -> str:
+    """The key that a record will have."""
+    stated = json.dumps(protocol.of_record(subject), sort_keys=True)
+    machine = environment.machine(device)
+    return f"{machine}/{METRIC}.v{METRICS[METRIC].version}/{subject.spec_digest()}/{stated}"
+
+
+def measure_effective(subjects: Sequence[Subject], store: Store, protocol: Protocol, *, again: bool = False) -> int:
+    """Estimates the fields that the store lacks, with a progress bar; returns how many were added."""
+    from analysis import erf_inputs
+    from analysis.effective import Question, estimate_random
+    from bench.measuring import bar
+
+    wanted = [s for s in subjects if again or store.newest(key(s, protocol)) is None]
+    question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
+    with bar() as shown:
+        task = shown.add_task("", total=len(wanted) * protocol.images * protocol.seeds)
+        for subject in wanted:
+            shown.update(task, description=subject.name)
+            images = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
+            found = estimate_random(
+                subject.factory, range(protocol.seeds), images, question,
+                weights=protocol.weights.removeprefix("random, "), done=lambda n: shown.advance(task, n),
+            )  # fmt: skip
+            store.append(record(subject, found[protocol.to], protocol))
+    return len(wanted)
+
+
+def record(subject: Subject, found: Estimate, protocol: Protocol) -> Record:
+    """The record of an estimate; its value is the share of the map's area around half of the mass."""
+    scalars = {name: _scalar(scalar) for name, scalar in found.scalars().items()}
+    value = scalars[HALF]["value"]
+    mean = found.mean
+    return measured(
+        subject.name, subject.spec_digest() or subject.name, METRIC, value if value is not None else 0.0,
+        protocol=protocol.of_record(subject), complete=value is not None,
+        flags=("saturated",) if found.saturated else (),
+        detail={
+            "map": (mean / (mean.sum() or 1.0)).tolist(), "unit": list(found.unit), "n": found.independent,
+            "scalars": scalars, "convergence": found.convergence().tolist(),
+        },
+    )  # fmt: skip
+
+
+def _scalar(scalar: Any) -> Mapping[str, Any]:
+    interval = scalar.interval
+    return {"value": scalar.value, "interval": None if interval is None else [interval.low, interval.high]}

@@ -1,0 +1,253 @@
+"""Widgets for exploring receptive fields by hand in JupyterLab: of a stack of dilated convolutions, or of any network.
+
+Here are only the widgets. What they show is computed by `analysis.explore_fields` and drawn by
+`analysis.explore_picture`, which work without them. A value that makes no sense is answered by one line and leaves the
+last good picture where it is.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as widgets
+
+from analysis.explore_choices import ORDERS, Choices, NetworkChoices, Show, StackChoices, parse_dilations, parse_map
+from analysis.explore_fields import Panel, network_panels, numbers, related, stack_panels, usual_maps
+from analysis.explore_html import line_html, one_line, picture_html, table_html
+from analysis.explore_picture import draw
+from analysis.receptive_field import FieldGraph
+from bench.subject import parse_hw, resolve
+
+SHOWN = (("what the neighbour shares", "shared"), ("paths", "paths"), ("support", "support"))
+DIRECTIONS = (("backward: what it reads", "backward"), ("forward: what it reaches", "forward"))
+STRENGTHS = (("none", 0.0), *((f"v = {v:g}", v) for v in (4.0, 2.0, 1.0, 0.5, 0.25, 0.1)))
+"""From no shortcuts to strong ones: v is the variance of a block's branch over that of its identity."""
+
+SIZES = ("32x24", "64x48", "96x72")
+MOST_MODULES = 8
+FARTHEST = 256
+ENDS = {"backward": "output", "forward": "input"}
+"""The maps whose units see all of a network."""
+
+
+def explore_stack(
+    dilations: str = "32,16,8,4,2,1", *, map_size: str = "64x48", modules: int = 1, shortcuts: float = 0.0,
+    show: Show = "shared",
+) -> widgets.Box:  # fmt: skip
+    """Widgets for a stack of dilated 3x3 convolutions, and a picture of all its maps that follows them.
+
+    Args:
+        dilations: of one module, input to output.
+        map_size: height and width of the maps.
+        modules: how often the module stands in a row.
+        shortcuts: variance of a block's branch over that of its identity shortcut; 0 for no shortcuts.
+        show: "shared", what the neighbour shares of what the unit has; "paths"; or "support".
+    """
+    return _Stack(dilations, map_size, modules, shortcuts, show).box
+
+
+def explore_network(name: str, input: str = "256x192") -> widgets.Box:
+    """Widgets for a network, and a picture of those of its maps that are picked.
+
+    Args:
+        name: of the zoo, or `package.module:factory`; a factory in the notebook itself is `__main__:factory`.
+        input: height and width of the image.
+    """
+    return _Network(name, input).box
+
+
+class _Screen:
+    """Where a picture, its numbers and one line of complaint are shown."""
+
+    def __init__(self) -> None:
+        self.message, self.picture, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        more = widgets.Accordion([self.table], titles=("Numbers",), selected_index=None)
+        self.box = widgets.VBox([self.message, self.picture, more], layout={"min_width": "0"})
+
+    def show(self, made: Callable[[], tuple[Choices, Sequence[Panel]]]) -> None:
+        """Shows what the call returns; where it fails, why, above the last good picture."""
+        with self.complaints():
+            choices, panels = made()
+            picture = picture_html(draw(panels, choices))
+            self.table.value = table_html([numbers(panel) for panel in panels])
+            self.picture.value = picture
+            problems = list(dict.fromkeys(panel.problem for panel in panels if panel.problem))
+            more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+            self.message.value = line_html(problems[0] + more if problems else "")
+
+    @contextmanager
+    def complaints(self) -> Any:
+        """Shows an error that is raised inside as one line."""
+        try:
+            yield
+        except (
+            Exception
+        ) as error:  # also whatever a researcher's own network raises: a traceback would bury the picture
+            self.message.value = line_html(one_line(error))
+
+
+class _Quiet:
+    """While it is held, changes of widgets ask for nothing: one change by hand is one picture."""
+
+    def __init__(self) -> None:
+        self.holders = 0
+
+    def __enter__(self) -> None:
+        self.holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.holders -= 1
+
+    def on_change(self, widget: widgets.Widget, call: Callable[[], None]) -> None:
+        """Calls when the widget's value changes, unless this is held."""
+        widget.observe(lambda _change: None if self.holders else call(), "value")
+
+
+class _View:
+    """The widgets that both explorers have: unit, neighbour, what to show, direction."""
+
+    def __init__(self, redraw: Callable[[], None], quiet: _Quiet, *, at_once: bool) -> None:
+        self.quiet = quiet
+        self.row = _named(widgets.IntSlider, "unit's row", min=0, continuous_update=at_once)
+        self.column = _named(widgets.IntSlider, "unit's column", min=0, continuous_update=at_once)
+        step = {"min": -FARTHEST, "max": FARTHEST}
+        self.down = _named(widgets.BoundedIntText, "neighbour ↓", value=0, **step)
+        self.right = _named(widgets.BoundedIntText, "neighbour →", value=1, **step)
+        self.show = _named(widgets.Dropdown, "show", options=SHOWN)
+        self.direction = _named(widgets.Dropdown, "direction", options=DIRECTIONS)
+        self.widgets = (self.show, self.direction, self.row, self.column, self.down, self.right)
+        for one in (self.show, self.row, self.column, self.down, self.right):
+            quiet.on_change(one, redraw)
+
+    def fit(self, map_hw: tuple[int, int], *, centre: bool = False) -> None:
+        """Fits the sliders to a map; the unit keeps its place in proportion, or goes to the centre."""
+        with self.quiet:
+            for slider, size in zip((self.row, self.column), map_hw, strict=True):
+                before = slider.max + 1
+                place = size // 2 if centre else slider.value * size // before
+                slider.max = size - 1
+                slider.value = place
+
+    def chosen(self) -> dict[str, Any]:
+        """The arguments of `Choices`."""
+        return {
+            "unit": (self.row.value, self.column.value), "step": (self.down.value, self.right.value),
+            "show": self.show.value, "direction": self.direction.value,
+        }  # fmt: skip
+
+
+class _Stack:
+    """The widgets of `explore_stack`."""
+
+    def __init__(self, dilations: str, map_size: str, modules: int, shortcuts: float, show: Show) -> None:
+        self.screen, quiet = _Screen(), _Quiet()
+        self.dilations = _named(widgets.Text, "dilations", value=dilations, continuous_update=False)
+        self.order = _named(widgets.Dropdown, "order", options=tuple(ORDERS))
+        most = max(modules, MOST_MODULES)
+        self.modules = _named(widgets.IntSlider, "modules", value=modules, min=1, max=most)
+        self.size = _named(widgets.Combobox, "map size", value=map_size, options=SIZES, continuous_update=False)
+        own = () if shortcuts in dict(STRENGTHS).values() else ((f"v = {shortcuts:g}", shortcuts),)
+        self.shortcuts = _named(widgets.SelectionSlider, "shortcuts", options=(*STRENGTHS, *own), value=shortcuts)
+        self.view = _View(self.redraw, quiet, at_once=True)
+        with quiet, self.screen.complaints():
+            self.view.show.value = show
+            self.view.fit(parse_map(map_size), centre=True)
+        mine = (self.dilations, self.order, self.modules, self.size, self.shortcuts)
+        for one in (*mine, self.view.direction):
+            quiet.on_change(one, self.redraw)
+        self.box = _arranged((*mine, *self.view.widgets), self.screen)
+        self.redraw()
+
+    def redraw(self) -> None:
+        self.screen.show(self.made)
+
+    def made(self) -> tuple[StackChoices, Sequence[Panel]]:
+        map_hw = parse_map(self.size.value)
+        self.view.fit(map_hw)
+        choices = StackChoices(
+            dilations=parse_dilations(self.dilations.value), order=self.order.value, modules=self.modules.value,
+            map_hw=map_hw, shortcuts=self.shortcuts.value, **self.view.chosen(),
+        )  # fmt: skip
+        return choices, stack_panels(choices)
+
+
+class _Network:
+    """The widgets of `explore_network`, and the network whose maps they show."""
+
+    def __init__(self, name: str, input_size: str) -> None:
+        self.screen, self.quiet = _Screen(), _Quiet()
+        self.graph: FieldGraph | None = None
+        self.loaded = ""  # what the graph is of, while another name is being typed
+        self.name = _named(widgets.Text, "network", value=name, continuous_update=False)
+        self.input = _named(widgets.Text, "input", value=input_size, continuous_update=False)
+        self.at = _named(widgets.Combobox, "unit's map", continuous_update=False)
+        self.maps = _named(widgets.SelectMultiple, "maps shown", rows=8)
+        self.view = _View(self.redraw, self.quiet, at_once=False)
+        for one, call in ((self.name, self.load), (self.input, self.load), (self.view.direction, self.turn),
+                          (self.at, self.aim), (self.maps, self.redraw)):  # fmt: skip
+            self.quiet.on_change(one, call)
+        self.box = _arranged((self.name, self.input, self.at, *self.view.widgets, self.maps), self.screen)
+        self.load()
+
+    def load(self) -> None:
+        """Another network or input: traced, and seen from one of its ends."""
+        with self.screen.complaints(), self.quiet:
+            name, size = self.name.value.strip(), self.input.value.strip()
+            self.graph = traced(name, parse_hw(size))
+            self.loaded = f"{name} at {size}"
+            self.at.options = tuple(self.graph.names)
+            self.at.value = ENDS[self.view.direction.value]
+            self.aim()
+
+    def turn(self) -> None:
+        """The other direction: a unit at one end, from which nothing would be seen, goes to the other."""
+        with self.quiet:
+            if self.at.value in ENDS.values():
+                self.at.value = ENDS[self.view.direction.value]
+        self.aim()
+
+    def aim(self) -> None:
+        """Another map of the unit: other maps can be shown."""
+        graph, at, direction = self.graph, self.at.value, self.view.direction.value
+        if graph is None:
+            return
+        with self.screen.complaints(), self.quiet:
+            names = related(graph, at, direction)
+            self.maps.options = tuple((f"{name}   {size}", name) for name, size in names.items())
+            self.maps.value = usual_maps(graph, at, direction)
+            self.view.fit(graph.maps[graph.index(at)].shape[1:], centre=True)
+            self.redraw()
+
+    def redraw(self) -> None:
+        graph = self.graph
+        if graph is not None:
+            self.screen.show(lambda: self.made(graph))
+
+    def made(self, graph: FieldGraph) -> tuple[NetworkChoices, Sequence[Panel]]:
+        choices = NetworkChoices(
+            network=self.loaded, at=self.at.value, shown=self.maps.value, **self.view.chosen()
+        )  # fmt: skip
+        return choices, network_panels(graph, choices)
+
+
+def traced(name: str, input_hw: tuple[int, int]) -> FieldGraph:
+    """The graph of a network by name, on the CPU where its forward pass needs the values of tensors."""
+    from analysis.field_trace import trace  # torch only where a network is asked for
+    from bench.macs import CountError
+
+    subject = resolve(name, input_hw)
+    net = subject.factory()
+    try:
+        return trace(net, (1, 3, *subject.input_hw))
+    except CountError:
+        return trace(net, (1, 3, *subject.input_hw), device="cpu")
+
+
+def _named(kind: Callable[..., Any], description: str, **options: Any) -> Any:
+    return kind(description=description, style={"description_width": "92px"}, layout={"width": "320px"}, **options)
+
+
+def _arranged(controls: Sequence[widgets.Widget], screen: _Screen) -> widgets.Box:
+    """The controls beside the picture where there is room, else above it."""
+    column = widgets.Box(controls, layout={"flex": "1 1 320px", "flex_flow": "row wrap", "max_width": "660px"})
+    return widgets.Box([column, screen.box], layout={"flex_flow": "row wrap", "align_items": "flex-start"})

@@ -1,0 +1,64 @@
+"""The explorer of receptive fields: one HTML page that computes and draws everything itself, put beside the report.
+
+`explorer.html` is the source and can be opened where it is. The report's stylesheet stands beside it once, for all
+pages, and moves into the written page, which loads nothing.
+"""
+
+import tempfile
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("explorer.html")
+STYLE = Path(__file__).with_name("page.css")
+STYLE_LINK = '<link rel="stylesheet" href="page.css">'
+
+
+class ExplorerError(RuntimeError):
+    """The page could not be made; the message names the file and what to do."""
+
+
+def explorer_html() -> str:
+    """The page as one self-contained text.
+
+    Raises:
+        ExplorerError: the source or the stylesheet is missing, or no longer says where the style belongs.
+    """
+    try:
+        page, style = SOURCE.read_text(encoding="utf-8"), STYLE.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ExplorerError(
+            f"{error.filename} cannot be read ({error.strerror}); restore it from the checkout"
+        ) from error
+    if page.count(STYLE_LINK) != 1:
+        raise ExplorerError(f"{SOURCE} must hold {STYLE_LINK} exactly once; put it back into its head")
+    return page.replace(STYLE_LINK, f"<style>\n{style}</style>")
+
+
+def write_explorer(out: Path) -> Path:
+    """Writes the page as explorer.html, whole or not at all.
+
+    Args:
+        out: the report's folder; made when it does not exist.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ExplorerError: the page cannot be made or written.
+    """
+    text, path = explorer_html(), out / "explorer.html"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=out, prefix=".explorer-", suffix=".html", delete=False
+        ) as aside:
+            try:
+                aside.write(text)
+                aside.close()
+                Path(aside.name).chmod(0o644)  # a temporary file is its owner's alone, a page is for all
+                Path(aside.name).replace(path)
+            except BaseException:
+                Path(aside.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise ExplorerError(f"{path} cannot be written ({error.strerror}); name a folder that can") from error
+    return path

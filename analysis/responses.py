@@ -1,0 +1,88 @@
+"""How strongly each map of a network responds to one position of its image: the fan-out, by forward differentiation."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from bench.macs import evaluation_mode
+
+IMAGES_AT_ONCE = 8
+
+Maps = NDArray[np.float64]
+Units = Sequence[tuple[int, int]]
+
+
+def squared_responses(
+    net: nn.Module, images: Tensor, positions: Units, *, to: Sequence[str] | None = None, seed: int = 0
+) -> dict[str, Maps]:
+    """Squared derivatives of every named map along a random signed change of one position of the image.
+
+    By forward-mode differentiation: one pass for each position tells of all maps.
+
+    Args:
+        net: the network, left as it was.
+        images: (B, C, H, W).
+        positions: row and column of each.
+        to: dotted paths of the modules whose maps to keep, "output" for the network's; by default all.
+        seed: of the signs.
+
+    Returns:
+        (positions, B, H, W) for each map, summed over channels.
+
+    Raises:
+        KeyError: no such map.
+    """
+    _load_forward_formulas()
+    draw = torch.Generator().manual_seed(seed)
+    found: dict[str, list[Maps]] = {}
+    with evaluation_mode(net), torch.no_grad():
+        for y, x in positions:
+            tangent = torch.zeros_like(images)
+            signs = torch.randint(0, 2, images.shape[:2], generator=draw)
+            tangent[:, :, y, x] = (2 * signs - 1).to(images)
+            for name, maps in _responses(net, images, tangent).items():
+                found.setdefault(name, []).append(maps)
+    wanted = list(found) if to is None else list(to)
+    if missing := [name for name in wanted if name not in found]:
+        raise KeyError(f"no module {missing[0]!r} returns a map; there are {', '.join(list(found)[:4])} and more")
+    return {name: np.stack(found[name]) for name in wanted}
+
+
+def _load_forward_formulas() -> None:
+    """Has torch load what forward differentiation needs, and with it a part of torch that warns of itself."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))  # type: ignore[no-untyped-call]  # torch ships it without annotations
+
+
+def _responses(net: nn.Module, images: Tensor, tangent: Tensor) -> dict[str, Maps]:
+    parts: dict[str, list[Maps]] = {}
+
+    def note(name: str, output: Any) -> None:
+        if not isinstance(output, Tensor) or output.dim() != 4:
+            return
+        change = forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]  # torch ships it without annotations
+        squared = (torch.zeros_like(output) if change is None else change).double() ** 2
+        parts.setdefault(name, []).append(squared.sum(1).numpy(force=True))
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+        for name, module in net.named_modules()
+        if name
+    ]
+    try:
+        for first in range(0, len(images), IMAGES_AT_ONCE):
+            batch, change = (part[first : first + IMAGES_AT_ONCE] for part in (images, tangent))
+            with forward_ad.dual_level():
+                dual = forward_ad.make_dual(batch.clone(), change)  # type: ignore[no-untyped-call]  # torch ships it without annotations
+                note("output", net(dual))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: np.concatenate(maps) for name, maps in parts.items()}

@@ -1,0 +1,85 @@
+"""Effective fields as records and as a figure: measured once, current or not shown, exact zeros where nothing reads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import figure_erf, style
+from analysis.erf_expected import expected_field
+from analysis.erf_records import HALF, Protocol, key, measure_effective
+from analysis.evidence import Evidence
+from analysis.stacks import stack
+from bench.store import Store
+from bench.subject import resolve
+from dpn.zoo import ZOO
+
+QUICK = Protocol(images=1, seeds=2)
+EMPTY = Evidence(records_root=Path("/nonexistent"))
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("records")
+    assert measure_effective([resolve("dpn1_32_d8")], Store(root), QUICK) == 1
+    return root
+
+
+def test_a_field_is_estimated_once(records: Path) -> None:
+    subject, store = resolve("dpn1_32_d8"), Store(records)
+    (record,) = store.records
+    assert record.key() == key(subject, QUICK)
+    assert measure_effective([subject], store, QUICK) == 0
+    assert store.newest(key(subject, Protocol(images=1, seeds=3))) is None
+    found = record.detail["scalars"][HALF]
+    assert record.value == found["value"]
+    assert found["interval"][0] <= found["value"] <= found["interval"][1]
+    assert record.detail["n"] == QUICK.seeds
+
+
+def test_gradients_stay_inside_the_exact_support(records: Path) -> None:
+    """Shortcuts leave the support as it is: what no path of the module reaches has a gradient of exactly zero."""
+    field = np.array(Store(records).records[0].detail["map"])
+    spec = ZOO["dpn1_32_d8"]
+    read = stack(spec.dilations, field.shape).backward("output", [(16, 12)])[0].support[0]  # type: ignore[attr-defined,arg-type]
+    assert field.sum() == pytest.approx(1)
+    assert np.array_equal(field > 0, read)
+
+
+def test_the_figure_knows_exact_from_estimated(records: Path) -> None:
+    data = figure_erf.data(Evidence(records_root=records))
+    estimated = data[data.field == figure_erf.RANDOM].groupby("subject", sort=False).share.sum(min_count=1)
+    assert estimated["dpn1_32_d8"] == pytest.approx(1)
+    assert estimated.drop("dpn1_32_d8").isna().all()
+    paths = data[(data.field == figure_erf.PATHS) & (data.subject == "dpn1_32")]
+    truth = expected_field(ZOO["dpn1_32"].dilations, (32, 24), (16, 12))  # type: ignore[attr-defined]
+    assert np.allclose(paths.share.to_numpy(float).reshape(32, 24), truth / truth.sum())
+    assert set(data.field) == {figure_erf.PATHS, figure_erf.SHORTCUTS, figure_erf.RANDOM}
+
+
+def test_a_field_of_trained_weights_gets_a_row_of_its_own(records: Path, tmp_path: Path) -> None:
+    (record,) = Store(records).records
+    trained = record.model_copy(update={"protocol": {**record.protocol, "weights": "sha256:0123"}})
+    Store(tmp_path).append(trained)
+    data = figure_erf.data(Evidence(records_root=tmp_path))
+    assert set(data[data.field == figure_erf.TRAINED].subject) == {"dpn1_32_d8"}
+    assert data[(data.field == figure_erf.RANDOM)].share.isna().all()
+
+
+def test_a_stale_field_is_not_shown(records: Path, tmp_path: Path) -> None:
+    (record,) = Store(records).records
+    Store(tmp_path).append(record.model_copy(update={"spec_digest": "0"}))
+    data = figure_erf.data(Evidence(records_root=tmp_path))
+    assert data[data.field == figure_erf.RANDOM].share.isna().all()
+
+
+def test_what_is_drawn_is_the_field(records: Path) -> None:
+    data = figure_erf.data(Evidence(records_root=records))
+    with style.figure_style():
+        figure = figure_erf.draw(data)
+    images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(images) == 2 * len(figure_erf.COLUMNS) + 1
+    estimated = np.array(Store(records).records[0].detail["map"])
+    assert np.array_equal(np.ma.getmaskarray(images[-1]), estimated == 0)
+    assert "D = 8: half:" in figure_erf.alt(data)
+    assert "not estimated yet" in figure_erf.alt(figure_erf.data(EMPTY))

@@ -1,0 +1,182 @@
+"""The verb as its users meet it: numbers with n and interval, files, and one line for every error."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from analysis.erf_metrics import area_ratio, saturated
+from analysis.erf_verbs import Asked, erf
+from dpn import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = "tests.analysis.test_erf_verbs"
+
+
+def small() -> nn.Module:
+    """Two dilated convolutions with batch norm, and a stride."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3, padding=2, dilation=2)
+    )
+
+
+class _Slow(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.1)
+        return self.conv(x)  # type: ignore[no-any-return]
+
+
+def slow() -> nn.Module:
+    """Takes long enough to be interrupted."""
+    print("built", flush=True)
+    return _Slow()
+
+
+def answer(capsys: pytest.CaptureFixture[str], asked: Asked, name: str = f"{HERE}:small", **rest: Any) -> list[Any]:
+    erf(name, asked, as_json=True, **rest)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_numbers_files_and_what_they_are_of(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = Asked(input="32x24", images=6, to="input,1", seeds="1,2,3", initial="calibrated")
+    found = answer(capsys, asked, out=tmp_path / "made")
+    assert [(one["of"], one["to"], one["map_hw"]) for one in found] == [
+        ("output", "input", [32, 24]),
+        ("output", "1", [16, 12]),
+    ]
+    for one in found:
+        assert (one["images"], one["n"], one["draws"]) == (6, 3, "initialisations")
+        assert one["unit"] == [8, 6]
+        maps_file, facts_file = map(Path, one["files"])
+        maps = np.load(maps_file, allow_pickle=False)
+        assert maps.shape == (18, *one["map_hw"])
+        written = json.loads(facts_file.read_text(encoding="utf-8"))
+        assert written == {key: value for key, value in one.items() if key != "files"}
+        mean, centre = maps.mean(axis=0), (one["centre"][0], one["centre"][1])
+        assert one["scalars"]["area_50"]["value"] == area_ratio(mean, 0.5, centre)
+        assert one["saturated"] == saturated(mean)
+        assert all(scalar["n"] == 3 for scalar in one["scalars"].values())
+        assert len(one["convergence"]) == 18
+        assert one["radial_mass"][-1] == pytest.approx(1)
+    assert found[0]["centre"] == [16, 12]
+    assert sorted(path.suffix for path in (tmp_path / "made").iterdir()) == [".json", ".json", ".npy", ".npy"]
+
+
+def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    erf(f"{HERE}:small", Asked(input="32x24", images=5, unit="3,4", recipe="absolute"))
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert "unit (3, 4) of output in input (32x24), recipe absolute, 5 images (noise)" in first
+    assert "weights random, given; n = 5 images" in first
+    assert [line.split()[0] for line in rest] == [
+        "area_20", "area_30", "area_50", "area_99", "sigma_y", "sigma_x", "high_frequency_share", "saturated",
+    ]  # fmt: skip
+    assert all("[" in line for line in rest[:-1])
+
+
+def test_trained_weights_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Weights that look one position to the right."""
+    net = small()
+    for parameter in net.parameters():
+        nn.init.zeros_(parameter)
+    nn.init.ones_(net.get_parameter("0.weight")[:, :, 1, 2])
+    nn.init.ones_(net.get_parameter("1.weight"))
+    nn.init.ones_(net.get_parameter("1.bias"))
+    nn.init.ones_(net.get_parameter("3.weight")[:, :, 1, 1])
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    asked = Asked(input="32x24", images=4, weights=tmp_path / "weights.pth", unit="5,6")
+    (one,) = answer(capsys, asked, out=tmp_path)
+    assert one["weights"] == str(tmp_path / "weights.pth")
+    y, x = np.nonzero(np.load(one["files"][0]).mean(axis=0))
+    assert (set(y), set(x)) == ({10}, {13})
+
+
+def test_images_from_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for number in range(3):
+        values = np.random.default_rng(number).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(values).save(tmp_path / f"{number}.png")
+    (one,) = answer(capsys, Asked(input="32x24", source=str(tmp_path)))
+    assert (one["images"], one["n"], one["draws"], one["source"]) == (3, 3, "images", f"images of {tmp_path.name}")
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"1\.png cannot be decoded"):
+        erf(f"{HERE}:small", Asked(input="32x24", source=str(tmp_path)))
+
+
+def test_a_network_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    (one,) = answer(capsys, Asked(input="64x48", images=2, of="dpm.1", seeds="0"), "dpn1_32")
+    assert one["weights"] == "random, calibrated"
+    assert one["spec_digest"]
+    assert (one["unit"], one["centre"], one["map_hw"]) == ([4, 3], [32, 24], [64, 48])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Asked(unit="3"), "--unit is ROW,COLUMN"),
+        (Asked(seeds="one"), "--seeds are whole numbers"),
+        (Asked(images=0), "--images 0"),
+        (Asked(recipe="cubed"), "no recipe named 'cubed'"),
+        (Asked(source="nowhere"), "nowhere is no folder"),
+        (Asked(weights=Path("none.pth"), seeds="0,1"), "give one seed"),
+        (Asked(weights=Path("none.pth")), "none.pth does not exist"),
+        (Asked(of="nowhere", images=1), "no map named 'nowhere'"),
+        (Asked(initial="xavier", images=1), "no weights named 'xavier'"),
+    ],
+)
+def test_errors_name_what_is_wrong(asked: Asked, said: str) -> None:
+    with pytest.raises((ValueError, KeyError)) as error:
+        erf(f"{HERE}:small", Asked(**{**vars(asked), "input": "32x24"}))
+    assert said in cli.message(error.value)
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here already")
+    with pytest.raises(ValueError, match="is a file; name a folder"):
+        erf(f"{HERE}:small", Asked(input="32x24", images=1), out=tmp_path / "file")
+
+
+def started(*arguments: str) -> "subprocess.Popen[str]":
+    code = "from analysis.erf_verbs import erf; from dpn import cli; cli.run('p', 'd', {'erf': erf, 'other': print})"
+    command = [sys.executable, "-c", code, "erf", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_command_line_and_an_interruption(tmp_path: Path) -> None:
+    """Ctrl-C in the middle: exit code 130, one line, and no half-written files."""
+    arguments = ("--input", "32x24", "--images", "500", "--batch", "1", "--out", str(tmp_path / "out"))
+    process = started(f"{HERE}:slow", *arguments)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "built\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (line,) = errors.splitlines()
+    assert line.startswith("error: stopped")
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_have_their_short_names() -> None:
+    arguments = ("--input", "16x12", "--images", "2", "--unit", "3,2", "--of", "0", "--recipe", "replknet", "--json")
+    process = started(f"{HERE}:small", *arguments)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert json.loads(out)["unit"] == [3, 2]
+
+
+def test_the_module_of_the_verb_imports_no_torch() -> None:
+    """So that the command line starts fast; the verb imports the estimator when it is called."""
+    code = "import sys, analysis.erf_verbs, analysis.erf_expected, analysis.erf_inputs; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"

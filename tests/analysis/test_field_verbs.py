@@ -1,0 +1,176 @@
+"""`receptive-field` and `gridding` as their users meet them: the facts' numbers, JSON, and one line for bad input."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tyro
+
+from analysis.field_text import shown
+from analysis.field_verbs import gridding, receptive_field
+from dpn.cli import message
+
+ROOT = Path(__file__).resolve().parents[2]
+PYRAMID = "32,16,8,4,2,1"
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The verbs as the command line parses them."""
+
+    def run(*arguments: str) -> str:
+        verbs: dict[str, Callable[..., Any]] = {"receptive-field": receptive_field, "gridding": gridding}
+        tyro.extras.subcommand_cli_from_dict(verbs, args=list(arguments), use_underscores=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+def answer(run: Run, *arguments: str) -> Any:
+    (line,) = run(*arguments, "--json").splitlines()
+    return json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_the_field_of_a_stack(run: Run) -> None:
+    told = answer(run, "receptive-field", "--dilations", PYRAMID, "--modules", "2")
+    assert (told["dilations"], told["modules"], told["map_hw"]) == ([32, 16, 8, 4, 2, 1], 2, None)
+    assert [row["rf"] for row in told["maps"]] == [1, 65, 97, 113, 121, 125, 127, 191, 223, 239, 247, 251, 253]
+    assert told["maps"][6]["most_paths"] == 13
+    assert told["maps"][-1]["map"] == "layer 12"
+    assert "live_taps" not in told["maps"][1]
+    assert "receptive field 253, of which 253 are read" in run(
+        "receptive-field", "--dilations", PYRAMID, "--modules", "2"
+    )
+
+
+def test_the_field_of_a_stack_on_a_map(run: Run) -> None:
+    told = answer(run, "receptive-field", "--dilations", PYRAMID, "--map", "32x24")
+    rows = told["maps"]
+    assert (told["map_hw"], rows[-1]["mean_share_of_map"]) == ([32, 24], 1)
+    assert (rows[1]["live_taps"], rows[1]["dead_taps"], rows[1]["is_1x1"]) == (1, 8, True)
+    assert rows[1]["live_share"] == pytest.approx(1 / 9)
+    assert rows[0]["live_taps"] is None
+
+
+def test_the_field_in_a_map_of_the_stack(run: Run) -> None:
+    told = answer(run, "receptive-field", "--dilations", PYRAMID, "--to", "layer 5", "--map", "32x24")
+    assert [(row["map"], row["rf"]) for row in told["maps"]] == [("layer 5", 1), ("layer 6", 3)]
+    assert told["maps"][1]["mean_share_of_map"] == pytest.approx((94 / 32**2) * (70 / 24**2))
+
+
+def test_the_field_of_every_map_of_a_network(run: Run) -> None:
+    told = answer(run, "receptive-field", "dpn1_32", "--to", "conv2")
+    rows = {row["map"]: row for row in told["maps"]}
+    assert told["input_hw"] == [256, 192]
+    assert (rows["dpm.1"]["size_hw"], rows["dpm.1"]["jump_hw"], rows["dpm.1"]["shape"]) == (
+        [127, 127],
+        [1, 1],
+        [128, 32, 24],
+    )
+    assert rows["dpm.1.0"]["size_hw"] == [65, 65]
+    assert rows["upsample"]["jump_hw"] == ["1/2", "1/2"]
+    assert "does not depend on" in rows["conv0"]["unavailable"]
+    text = run("receptive-field", "dpn1_32", "--to", "conv2")
+    assert "127x127" in text
+    assert "unavailable: " in text
+
+
+def test_an_operator_that_cannot_be_followed_is_named(run: Run) -> None:
+    name = "tests.bench.networks:with_fourier_transform"
+    rows = answer(run, "receptive-field", name, "--input", "8x8")["maps"]
+    assert any("fft" in (row["unavailable"] or "") for row in rows)
+    assert rows[0]["size_hw"] == [1, 1]
+
+
+def test_the_gridding_of_a_stack(run: Run) -> None:
+    told = answer(run, "gridding", "--dilations", "1,2,4,8,16,32", "--map", "64x48", "--orders")
+    assert (told["rf"], told["support"], told["mean_interior_overlap"]) == (127, 127, 0)
+    assert (told["hdc"]["m2"], told["hdc"]["passes"]) == (2, True)
+    assert [row["phases_2d"] for row in told["maps"]] == [1, 4, 16, 64, 256, 1024, None]
+    assert told["bounded"][0]["effective_share"] == pytest.approx(0.696, abs=5e-4)
+    assert len(told["orders"]) == 720
+    assert told["orders"][0]["dilations"] == [32, 16, 8, 4, 2, 1]
+    assert "orders" not in answer(run, "gridding", "--dilations", "2,1")
+
+
+def test_the_gridding_of_a_stack_as_text(run: Run) -> None:
+    text = run("gridding", "--dilations", PYRAMID, "--map", "32x24", "--orders")
+    assert "HDC: M_2 = 21, fails" in text
+    assert "means over maps: backward coverage 1.0000, forward coverage 0.3352, interior overlap 0.8818" in text
+    assert "720 orders, best first; this one is number 1, 25 pass the HDC rule" in text
+    assert "0.6336 of all multiply-adds are live" in text
+
+
+@pytest.mark.parametrize(("name", "overlaps"), [("dpn1_32", True), ("dpn1_32_reversed", False)])
+def test_the_gridding_of_a_networks_module(run: Run, name: str, overlaps: bool) -> None:
+    told = answer(run, "gridding", name)
+    assert [(row["of"], row["to"]) for row in told["maps"]] == [
+        ("dpm.1.5", "conv2"), *(("dpm.1.5", f"dpm.1.{block}") for block in range(5))
+    ]  # fmt: skip
+    assert all((row["units"], row["of_hw"]) == (768, [32, 24]) for row in told["maps"])
+    assert [row["overlap_x"] > 0 for row in told["maps"]] == [True] + [overlaps] * 5
+    assert [row["phases"] for row in told["maps"]] == ([1] * 6 if overlaps else [1, 4, 16, 64, 256, 768])
+    dead = [row["layer"] for row in told["layers"] if row["is_1x1"]]
+    assert dead == ["dpm.1.0.conv2" if overlaps else "dpm.1.5.conv2"]
+    assert dead[0] in run("gridding", name)
+
+
+def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
+    told = answer(run, "gridding", "dpn1_32", "--of", "conv1", "--to", "conv0", "--sample", "5")
+    (row,) = told["maps"]
+    assert (row["units"], row["positions"], row["phases"], row["backward_coverage"]) == (5, 5, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("receptive-field",), "--dilations such as 32,16,8,4,2,1"),
+        (("receptive-field", "dpn1_32", "--dilations", "1"), "give either a network"),
+        (("receptive-field", "--dilations", "a,b"), "positive integers with commas"),
+        (("gridding", "--dilations", "2,0"), "positive integers with commas"),
+        (("gridding", "--dilations", "2,,1"), "positive integers with commas"),
+        (("gridding", "--dilations", "1", "--map", "64"), "HEIGHTxWIDTH in positions, such as 64x48, not '64'"),
+        (("gridding", "--dilations", "1", "--map", "64x99999"), "at most 2048 on a side"),
+        (("gridding", "--dilations", "999999"), "give smaller dilations"),
+        (("gridding", "--dilations", "1", "--modules", "0"), "at least one module"),
+        (("gridding", "--dilations", "1", "--input", "64x48"), "a stack takes --map"),
+        (("gridding", "--dilations", "1", "--to", "input"), "are for a network"),
+        (("gridding", "--dilations", "1,2,3,4,5,6,7,8,9", "--orders"), "give at most 8"),
+        (("gridding", "dpn1_32", "--orders"), "give --dilations"),
+        (("gridding", "dpn1_32", "--map", "64x48"), "a network takes --input"),
+        (("gridding", "dpn1_33"), "the nearest names are dpn1_32"),
+        (("receptive-field", "dpn1_32", "--input", "250x192"), "multiples of 8"),
+        (("receptive-field", "dpn1_32", "--to", "conv9"), "no map named 'conv9'; the nearest are conv"),
+        (("receptive-field", "--dilations", "1", "--to", "layer 2"), "no map named 'layer 2'; the nearest are"),
+        (("gridding", "dpn1_32", "--of", "conv0", "--to", "conv1"), "exchange them"),
+        (("gridding", "sbl_r50"), "name two maps with --of and --to"),
+        (("gridding", "nowhere:net"), "cannot import 'nowhere'"),
+    ],
+)
+def test_bad_input_is_an_error_of_one_line_with_its_remedy(run: Run, arguments: tuple[str, ...], part: str) -> None:
+    from dpn.cli import EXPECTED
+
+    with pytest.raises(EXPECTED) as caught:
+        run(*arguments)
+    assert part in message(caught.value)
+
+
+def test_a_stack_needs_no_torch() -> None:
+    code = (
+        "import sys; from analysis.field_verbs import gridding, receptive_field;"
+        "gridding(dilations='2,1', map_='9x9', orders=True); receptive_field(dilations='2,1', map_='9x9');"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_numbers_are_shown_as_they_are() -> None:
+    assert [shown(value) for value in (1234567, 3.0, 0.25, 0.99999, 5e-7, True)] == [
+        "1,234,567", "3", "0.2500", "1.0000", "5e-07", "yes",
+    ]  # fmt: skip

@@ -1,0 +1,239 @@
+"""Measured gridding: exact zeros where the wiring has none, known values on linear networks, the facts' cosines."""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from analysis.field_trace import trace
+from analysis.gridding import gridding
+from analysis.gridding_measured import high_shares, high_shares_out, measured_taps, neighbour_cosines
+from analysis.live_taps import layer_taps
+from analysis.path_matrices import high_share
+from analysis.random_weights import WEIGHTS
+from analysis.responses import squared_responses
+from analysis.stacks import stack
+from dpn import dilation
+from dpn.networks.blocks import Bottleneck
+
+DPM, REV = dilation.pyramid(), dilation.reversed_pyramid()
+INTERIOR = ["0", "1", "2", "3", "4"]
+MIDDLE = (32, 24)
+
+
+def convolution(channels: int, d: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=d, dilation=d, bias=False)
+
+
+def plain(channels: int, d: int) -> nn.Module:
+    return nn.Sequential(convolution(channels, d), nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def bottleneck(channels: int, d: int) -> nn.Module:
+    """As in a module, without the shortcut."""
+    width = channels // 4
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), plain(width, d),
+        nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+    )  # fmt: skip
+
+
+def shortcut(channels: int, d: int) -> nn.Module:
+    return Bottleneck(channels, channels // 4, dilation=d)
+
+
+Block = Callable[[int, int], nn.Module]
+
+
+def random_network(block: Block, dilations: Sequence[int], channels: int, seed: int) -> nn.Sequential:
+    """Calibrated, so that neither branches nor maps vanish."""
+    net = nn.Sequential(*(block(channels, d) for d in dilations)).eval()
+    noise = torch.randn(8, channels, 64, 48, generator=torch.Generator().manual_seed(seed))
+    WEIGHTS["calibrated"](net, seed, noise)
+    return net
+
+
+def sums(dilations: Sequence[int]) -> nn.Sequential:
+    """A linear network of one channel whose weights are all one: its gradients are numbers of paths."""
+    net = nn.Sequential(*(convolution(1, d) for d in dilations)).double()
+    for parameter in net.parameters():
+        nn.init.ones_(parameter)
+    return net
+
+
+def noise(channels: int, hw: tuple[int, int] = (64, 48), images: int = 2) -> Tensor:
+    return torch.randn(images, channels, *hw, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("block", [plain, bottleneck, shortcut])
+@pytest.mark.parametrize("dilations", [REV, dilation.constant(8), dilation.constant(2)])
+def test_neighbours_without_common_positions_have_a_cosine_of_exactly_zero(
+    block: Block, dilations: tuple[int, ...]
+) -> None:
+    rows = neighbour_cosines(random_network(block, dilations, 8, 0), noise(8), [MIDDLE, (5, 5)], to=INTERIOR)
+    assert [row.map for row in rows] == [*INTERIOR, "mean"]
+    assert {(row.value, row.low, row.high) for row in rows} == {(0.0, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize("block", [plain, bottleneck, shortcut])
+def test_neighbours_in_a_pyramid_share_positions_on_every_map(block: Block) -> None:
+    rows = neighbour_cosines(random_network(block, DPM, 16, 0), noise(16), [MIDDLE], to=INTERIOR)
+    assert all(0.01 < row.value < 1 and row.low <= row.value <= row.high for row in rows)
+    assert {(row.images, row.units) for row in rows} == {(2, 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("block", "channels", "cosine", "sigma"),
+    [(plain, 32, 0.730, 0.018), (bottleneck, 64, 0.579, 0.076), (shortcut, 64, 0.280, 0.043)],
+)
+def test_cosines_of_random_pyramids_are_the_facts(block: Block, channels: int, cosine: float, sigma: float) -> None:
+    """Section 5 at 64x48: within two of the deviations that the facts give for one network, for the mean of four."""
+    found = []
+    for seed in range(4):
+        net = random_network(block, DPM, channels, seed)
+        images = torch.randn(16, channels, 64, 48, generator=torch.Generator().manual_seed(seed))
+        found.append(neighbour_cosines(net, images, [MIDDLE], to=INTERIOR)[-1].value)
+    assert np.mean(found) == pytest.approx(cosine, abs=2 * sigma), found
+
+
+@pytest.mark.slow
+def test_high_share_ranks_a_random_pyramid_as_rougher_than_the_reversed() -> None:
+    """Section 5: why fan-in roughness at the input is no measure of gridding."""
+    shares = []
+    for dilations in (DPM, REV):
+        rows = []
+        for seed in range(4):
+            images = torch.randn(16, 64, 64, 48, generator=torch.Generator().manual_seed(seed))
+            net = nn.Sequential(nn.Identity(), *random_network(bottleneck, dilations, 64, seed))
+            rows.append(high_shares(net, images, [MIDDLE], to=["0"])[0])
+        assert all(row.low <= row.high for row in rows)
+        shares.append([row.value for row in rows])
+    assert min(shares[0]) > max(shares[1]), shares
+
+
+def test_a_linear_network_has_the_cosines_and_shares_of_its_path_counts() -> None:
+    net, images = sums(DPM), torch.zeros(2, 1, 64, 48, dtype=torch.float64)
+    exact = stack(DPM, (64, 48)).backward("output", [MIDDLE, (32, 25)], kind="paths")
+    rows = neighbour_cosines(net, images, [MIDDLE], to=INTERIOR)
+    for k, row in enumerate(rows[:-1], 1):
+        first, second = (exact[k].values[unit].astype(float) ** 2 for unit in (0, 1))
+        cosine = (first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum())
+        assert (row.value, row.low, row.high) == pytest.approx((cosine,) * 3)
+    shares = high_shares(net, images, [MIDDLE], to=INTERIOR)
+    for k, row in enumerate(shares[:-1], 1):
+        assert row.value == pytest.approx(high_share(exact[k].values[0].astype(float) ** 2))
+    assert shares[-1].value == pytest.approx(np.mean([row.value for row in shares[:-1]]))
+
+
+def test_the_response_of_a_linear_network_is_its_squared_path_counts() -> None:
+    net, images = sums((1, 2, 4)), torch.zeros(2, 1, 21, 16, dtype=torch.float64)
+    exact = stack((1, 2, 4), (21, 16)).forward("input", [(9, 3), (0, 15)], kind="paths")
+    found = squared_responses(net, images, [(9, 3), (0, 15)])
+    assert list(found) == ["0", "1", "2", "output"]
+    for k, name in enumerate(found, 1):
+        truth = exact[min(k, 3)].values.astype(float) ** 2
+        assert np.array_equal(found[name], np.stack([truth, truth], axis=1))
+    row = high_shares_out(net, images, [(9, 3)], to=["1"])[0]
+    assert row.value == pytest.approx(high_share(exact[2].values[0].astype(float) ** 2))
+
+
+def test_responses_of_a_nonlinear_network_are_those_of_small_changes() -> None:
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 3, 3, padding=1),
+    ).double()  # fmt: skip
+    images = torch.randn(3, 2, 12, 10, dtype=torch.float64)
+    found = squared_responses(net, images, [(4, 6)], to=["output", "2"], seed=5)
+    assert net.training
+    net.eval()
+    signs = 2 * torch.randint(0, 2, (3, 2), generator=torch.Generator().manual_seed(5)) - 1
+    change = torch.zeros_like(images)
+    change[:, :, 4, 6] = 1e-7 * signs
+    for name, part in (("output", net), ("2", net[:3])):
+        with torch.no_grad():
+            slope = (part(images + change) - part(images - change)) / 2e-7
+        assert found[name][0] == pytest.approx((slope**2).sum(1).numpy(), abs=1e-5)
+    with pytest.raises(KeyError, match="no module 'nine'"):
+        squared_responses(net, images, [(4, 6)], to=["nine"])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e6])
+def test_scaling_the_output_changes_nothing(scale: float) -> None:
+    class Scaled(nn.Module):
+        def __init__(self, net: nn.Module) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            return scale * self.net(x)  # type: ignore[no-any-return]
+
+    net, images = random_network(plain, (4, 2, 1), 4, 1), noise(4, (20, 16), 4)
+    scaled = Scaled(net).eval()
+    for measure in (neighbour_cosines, high_shares):
+        before = measure(net, images, [(9, 9)], to=["0", "1"])
+        after = measure(scaled, images, [(9, 9)], to=["net.0", "net.1"])
+        for one, other in zip(before, after, strict=True):
+            assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-6)
+
+
+def test_nothing_is_not_a_number_where_nothing_is_read() -> None:
+    net = sums((2, 1))
+    nn.init.zeros_(net[1].weight)
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for measure in (neighbour_cosines, high_shares):
+            assert {(row.value, row.low, row.high) for row in measure(net, images, [(3, 3)], to=["0"])} == {(0, 0, 0)}
+
+
+def test_the_interval_narrows_with_more_images_and_comes_out_the_same_again() -> None:
+    net = random_network(plain, (4, 2, 1), 8, 2)
+    few, again, many = (
+        neighbour_cosines(net, noise(8, (20, 16), images), [(9, 8)], to=["0"])[0] for images in (4, 4, 64)
+    )
+    assert 0 < many.high - many.low < few.high - few.low
+    assert again == few
+
+
+@pytest.mark.parametrize(("images", "units", "to"), [(1, [(3, 3)], ["0"]), (2, [], ["0"]), (2, [(3, 3)], [])])
+def test_an_interval_takes_two_images_a_unit_and_a_map(
+    images: int, units: list[tuple[int, int]], to: list[str]
+) -> None:
+    with pytest.raises(ValueError, match="at least two images"):
+        neighbour_cosines(sums((1,)), torch.zeros(images, 1, 8, 8, dtype=torch.float64), units, to=to)
+
+
+@pytest.mark.parametrize("map_hw", [(32, 24), (20, 15), (64, 48)])
+@pytest.mark.parametrize("block", [plain, bottleneck])
+def test_taps_without_gradient_are_those_that_meet_only_padding(block: Block, map_hw: tuple[int, int]) -> None:
+    net = random_network(block, DPM, 16, 0)
+    weights = [parameter.clone() for parameter in net.parameters()]
+    found = [row for row in measured_taps(net, noise(16, map_hw, 4)) if row.taps == 9]
+    exact = gridding(DPM, map_hw).layers
+    assert [(row.live_taps, row.is_1x1) for row in found] == [(row.live_taps, row.is_1x1) for row in exact]
+    assert all(torch.equal(one, other) for one, other in zip(weights, net.parameters(), strict=True))
+    if map_hw == (32, 24):
+        assert found[0].live == ((False,) * 3, (False, True, False), (False,) * 3)
+
+
+def test_taps_are_measured_where_weights_are_frozen_and_inputs_differ() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, (3, 5), 2, (4, 1), (4, 1)), nn.Conv2d(2, 1, 3, padding=1)).requires_grad_(False)
+    rows = measured_taps(net, torch.randn(2, 1, 4, 9))
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    assert net.training
+    assert [row.live_taps for row in rows] == [row.live_taps for row in layer_taps(trace(net, (1, 1, 4, 9)))]
+    assert (rows[0].kernel_hw, rows[0].live_taps) == ((3, 5), 5)
+
+
+def test_a_network_of_several_outputs_is_refused() -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, x
+
+    with pytest.raises(ValueError, match="wrap it so that it returns one map"):
+        measured_taps(Two(), torch.zeros(2, 1, 4, 4))
