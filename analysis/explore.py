@@ -18,7 +18,7 @@ from analysis.explore_picture import draw
 from analysis.receptive_field import FieldGraph
 from bench.subject import parse_hw, resolve
 
-SHOWN = (("what the neighbour shares", "shared"), ("paths", "paths"), ("support", "support"))
+SHOWN = (("shared with neighbour", "shared"), ("paths", "paths"), ("support", "support"))
 DIRECTIONS = (("backward: what it reads", "backward"), ("forward: what it reaches", "forward"))
 STRENGTHS = (("none", 0.0), *((f"v = {v:g}", v) for v in (4.0, 2.0, 1.0, 0.5, 0.25, 0.1)))
 """From no shortcuts to strong ones: v is the variance of a block's branch over that of its identity."""
@@ -108,8 +108,8 @@ class _View:
 
     def __init__(self, redraw: Callable[[], None], quiet: _Quiet, *, at_once: bool) -> None:
         self.quiet = quiet
-        self.row = _named(widgets.IntSlider, "unit's row", min=0, continuous_update=at_once)
-        self.column = _named(widgets.IntSlider, "unit's column", min=0, continuous_update=at_once)
+        self.row = _named(widgets.IntSlider, "unit row", min=0, continuous_update=at_once)
+        self.column = _named(widgets.IntSlider, "unit column", min=0, continuous_update=at_once)
         step = {"min": -FARTHEST, "max": FARTHEST}
         self.down = _named(widgets.BoundedIntText, "neighbour ↓", value=0, **step)
         self.right = _named(widgets.BoundedIntText, "neighbour →", value=1, **step)
@@ -180,7 +180,7 @@ class _Network:
         self.loaded = ""  # what the graph is of, while another name is being typed
         self.name = _named(widgets.Text, "network", value=name, continuous_update=False)
         self.input = _named(widgets.Text, "input", value=input_size, continuous_update=False)
-        self.at = _named(widgets.Combobox, "unit's map", continuous_update=False)
+        self.at = _named(widgets.Combobox, "unit map", continuous_update=False)
         self.maps = _named(widgets.SelectMultiple, "maps shown", rows=8)
         self.view = _View(self.redraw, self.quiet, at_once=False)
         for one, call in ((self.name, self.load), (self.input, self.load), (self.view.direction, self.turn),
@@ -244,10 +244,11 @@ def traced(name: str, input_hw: tuple[int, int]) -> FieldGraph:
 
 
 def _named(kind: Callable[..., Any], description: str, **options: Any) -> Any:
-    return kind(description=description, style={"description_width": "92px"}, layout={"width": "320px"}, **options)
+    return kind(description=description, style={"description_width": "84px"}, layout={"width": "272px"}, **options)
 
 
 def _arranged(controls: Sequence[widgets.Widget], screen: _Screen) -> widgets.Box:
     """The controls beside the picture where there is room, else above it."""
-    column = widgets.Box(controls, layout={"flex": "1 1 320px", "flex_flow": "row wrap", "max_width": "660px"})
-    return widgets.Box([column, screen.box], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+    columns = {"grid_template_columns": "repeat(auto-fit, 278px)", "flex": "1 1 278px", "max_width": "860px"}
+    grid = widgets.GridBox(controls, layout=columns)
+    return widgets.Box([grid, screen.box], layout={"flex_flow": "row wrap", "align_items": "flex-start"})

@@ -19,7 +19,7 @@ SCALE = 64
 """First of the colours of a share, the smallest; the last index is the largest."""
 SCALE_STEPS = 192
 
-LIGHT_ZERO, DARK_ZERO = "#d3d6da", "#3b4148"
+LIGHT_ZERO, DARK_ZERO = "#d3d6da", "#353a41"
 
 
 @lru_cache(maxsize=2)
@@ -33,6 +33,6 @@ def palette(theme: Theme) -> Indices:
     colours[: len(named)] = [to_rgb(name) for name in named]
     page, ink = np.array(to_rgb(theme.background)), np.array(to_rgb(theme.ink))
     colours[INK : INK + INK_STEPS] = page + np.linspace(0, 1, INK_STEPS)[:, None] * (ink - page)
-    # The darkest part of viridis is left out: on a dark page it comes near the grey of a zero.
-    colours[SCALE:] = matplotlib.colormaps["viridis"](np.linspace(0.15, 1, SCALE_STEPS))[:, :3]
+    # The darkest part of viridis is left out: on a dark page a small share would be darker than the grey of a zero.
+    colours[SCALE:] = matplotlib.colormaps["viridis"](np.linspace(0.2, 1, SCALE_STEPS))[:, :3]
     return np.rint(colours * 255).astype(np.uint8)

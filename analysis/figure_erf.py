@@ -85,7 +85,8 @@ def _half(record: Record) -> str:
     """The area around half of the mass with its interval, in percent."""
     found = record.detail["scalars"][HALF]
     low, high = found["interval"] or (found["value"],) * 2
-    return f"half: {100 * low:.0f}–{100 * high:.0f} %"
+    ends = dict.fromkeys(f"{100 * end:.0f}" for end in (low, high))
+    return f"half: {'–'.join(ends)} %"
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -72,7 +72,7 @@ def test_a_stack_is_shown_at_once() -> None:
 
 @pytest.mark.parametrize(("description", "value"), [
     ("dilations", "1,2,3"), ("order", "reversed"), ("modules", 2), ("map size", "32x24"), ("shortcuts", 0.5),
-    ("show", "paths"), ("direction", "forward"), ("unit's row", 3), ("unit's column", 5), ("neighbour ↓", 2),
+    ("show", "paths"), ("direction", "forward"), ("unit row", 3), ("unit column", 5), ("neighbour ↓", 2),
     ("neighbour →", -3),
 ])  # fmt: skip
 def test_every_widget_of_a_stack_draws_one_new_picture(description: str, value: object, monkeypatch) -> None:
@@ -118,7 +118,7 @@ def test_a_bad_start_is_one_line_too() -> None:
 
 def test_the_centre_stays_the_centre_of_another_map() -> None:
     box = explore_stack(map_size="64x48", modules=2, shortcuts=0.3, show="paths")
-    row, column = named(box, "unit's row"), named(box, "unit's column")
+    row, column = named(box, "unit row"), named(box, "unit column")
     assert (row.value, row.max, column.value, column.max) == (32, 63, 24, 47)
     named(box, "map size").value = "32x24"
     assert (row.value, row.max, column.value, column.max) == (16, 31, 12, 23)
@@ -134,8 +134,8 @@ def test_a_network_of_the_zoo() -> None:
     assert message == ""
     assert "dpn1_32 at 256x192, map output, backward from unit (32, 24)" in picture
     assert "64x48" in table
-    named(box, "unit's map").value = "dpm"
-    assert named(box, "unit's row").max == 31
+    named(box, "unit map").value = "dpm"
+    assert named(box, "unit row").max == 31
     assert "map dpm, backward from unit (16, 12)" in shown(box)[1]
 
 
@@ -145,8 +145,8 @@ def test_a_network_of_one_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(box)[0] == ""
     assert named(box, "maps shown").value == ("input", "0", "output")
     drawn = pictures(monkeypatch)
-    for description, value in (("show", "support"), ("unit's row", 4), ("neighbour ↓", 1), ("direction", "forward"),
-                               ("maps shown", ("input", "0")), ("input", "24x24"), ("unit's map", "0"),
+    for description, value in (("show", "support"), ("unit row", 4), ("neighbour ↓", 1), ("direction", "forward"),
+                               ("maps shown", ("input", "0")), ("input", "24x24"), ("unit map", "0"),
                                ("network", "explored:many")):  # fmt: skip
         drawn.clear()
         named(box, description).value = value
@@ -157,10 +157,10 @@ def test_a_network_of_one_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_unit_from_which_nothing_would_be_seen_goes_to_the_other_end() -> None:
     box = explore_network("explored:net", "20x15")
     named(box, "direction").value = "forward"
-    assert named(box, "unit's map").value == "input"
-    named(box, "unit's map").value = "0"
+    assert named(box, "unit map").value == "input"
+    named(box, "unit map").value = "0"
     named(box, "direction").value = "backward"
-    assert named(box, "unit's map").value == "0"
+    assert named(box, "unit map").value == "0"
     assert named(box, "maps shown").value == ("input", "0")
 
 
@@ -179,7 +179,7 @@ def test_a_bad_network_is_one_line_and_the_picture_stays(name: str, message: str
     assert message in said.replace("&#x27;", "'")
     assert "\n" not in said
     assert (picture, numbers) == (before, table)
-    named(box, "unit's row").value = 2
+    named(box, "unit row").value = 2
     assert "explored:net at 20x15" in shown(box)[1], "the picture says whose it still is"
 
 
@@ -189,7 +189,7 @@ def test_what_else_can_go_wrong_with_a_network_is_one_line() -> None:
     _, before, _ = shown(box)
     for description, value, message in (
         ("maps shown", tuple(str(i) for i in range(29)), "29 maps are picked; pick 1 to 24"),
-        ("maps shown", (), "0 maps are picked"), ("unit's map", "17x", "the nearest are 17"),
+        ("maps shown", (), "0 maps are picked"), ("unit map", "17x", "the nearest are 17"),
         ("input", "20", "HEIGHTxWIDTH"),
     ):  # fmt: skip
         named(box, description).value = value

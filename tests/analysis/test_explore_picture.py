@@ -133,6 +133,8 @@ def test_zeros_and_units_stand_apart_for_every_eye(theme: Theme, deficiency: str
     assert np.linalg.norm(scale - seen[ZERO], axis=1).min() > 15
     assert np.linalg.norm(seen[ZERO] - seen[PAGE]) > 10
     assert (np.diff(scale[:, 0]) > -0.5).all(), "lightness never falls along the scale"
+    if theme is DARK:
+        assert scale[:, 0].min() > seen[ZERO, 0] + 5 > seen[PAGE, 0] + 10, "the darker, the less"
     for one in (UNIT, NEIGHBOUR, BOTH):
         for other in {PAGE, ZERO, UNIT, NEIGHBOUR, BOTH} - {one}:
             assert np.linalg.norm(seen[one] - seen[other]) > 10, (one, other)

@@ -34,7 +34,7 @@ def controls(box: widgets.Box) -> dict[str, Any]:
 
 def redraws_ms(box: widgets.Box, rounds: int) -> list[float]:
     """Milliseconds of so many moves of the unit, after one that is not timed."""
-    slider, found = controls(box)["unit's row"], []
+    slider, found = controls(box)["unit row"], []
     for number in range(rounds + 1):
         begin = time.perf_counter()
         slider.value = number % 2 + 20
