@@ -73,7 +73,7 @@ def radial_mass(field: Values, centre: Place | None = None) -> Values:
     values = _scaled(field)
     within = _discs(values.shape, centre or middle(values.shape))
     held = np.cumsum(np.bincount(within, weights=values.ravel()))
-    return held / held[-1] if held[-1] else held
+    return np.asarray(held / held[-1] if held[-1] else held, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,15 @@ def gaussian_fit(field: Values, centre: Place | None = None) -> Gaussian:
     Gaussian beyond the map is thus no reason for too small a sigma, and no bins, levels or starting values play a part.
     """
     values = _scaled(field)
-    if not values.any():
-        return Gaussian((None, None), None)
     centre = centre or middle(values.shape)
-    squares = [_squared_distances(size, c) for size, c in zip(values.shape, centre, strict=True)]
-    mass = values.sum()
-    sigmas = [_sigma(one, float(values.sum(axis=1 - axis) @ one / mass)) for axis, one in enumerate(squares)]
-    if sigmas[0] is None or sigmas[1] is None:
-        return Gaussian((sigmas[0], sigmas[1]), None)
-    rows, columns = (_profile(one, sigma) for one, sigma in zip(squares, sigmas, strict=True) if sigma is not None)
-    return Gaussian((sigmas[0], sigmas[1]), total_variation(values, np.outer(rows, columns)))
+    sigma_y, sigma_x = _sigmas(values, centre)
+    if sigma_y is None or sigma_x is None:
+        return Gaussian((sigma_y, sigma_x), None)
+    rows, columns = (
+        _profile(_squared_distances(size, c), sigma)
+        for size, c, sigma in zip(values.shape, centre, (sigma_y, sigma_x), strict=True)
+    )
+    return Gaussian((sigma_y, sigma_x), total_variation(values, np.outer(rows, columns)))
 
 
 def high_frequency_share(field: Values) -> float | None:
@@ -123,9 +122,11 @@ def high_frequency_share(field: Values) -> float | None:
     values = _scaled(field)
     if not values.any():
         return None
-    energy = np.abs(np.fft.fft2(values)) ** 2
-    low_y, low_x = (np.abs(np.fft.fftfreq(size)) <= 0.25 for size in values.shape)
-    return float(1 - min(1.0, energy[np.ix_(low_y, low_x)].sum() / energy.sum()))
+    height, width = values.shape
+    energy = np.abs(np.fft.rfft2(values)) ** 2
+    energy[:, 1:] *= 2  # columns of negative frequency are not computed; those at Nyquist itself are not low anyway
+    low = energy[np.ix_(np.abs(np.fft.fftfreq(height)) <= 0.25, np.fft.rfftfreq(width) <= 0.25)].sum()
+    return float(1 - min(1.0, low / (values.size * np.square(values).sum())))  # all of it, by Parseval's theorem
 
 
 def border_share(field: Values) -> float:
@@ -164,11 +165,11 @@ def scalars(field: Values, centre: Place | None = None) -> dict[str, float | Non
     through its peak, lowers the other, and resampling the images says little of how much.
     """
     values = _scaled(field)
-    fit = gaussian_fit(values, centre)
+    sigma_y, sigma_x = _sigmas(values, centre or middle(values.shape))
     return {
         **{f"area_{100 * share:.0f}": area_ratio(values, share, centre) for share in SHARES},
-        "sigma_y": fit.sigma_yx[0],
-        "sigma_x": fit.sigma_yx[1],
+        "sigma_y": sigma_y,
+        "sigma_x": sigma_x,
         "high_frequency_share": high_frequency_share(values),
     }
 
@@ -230,6 +231,16 @@ def _discs(shape: tuple[int, int], centre: Place) -> NDArray[np.int64]:
 
 def _squared_distances(size: int, centre: float) -> Values:
     return np.asarray((np.arange(size) - centre) ** 2, dtype=np.float64)
+
+
+def _sigmas(values: Values, centre: Place) -> tuple[float | None, float | None]:
+    """Of the rows and of the columns; None without mass."""
+    mass = values.sum()
+    if not mass:
+        return None, None
+    squares = [_squared_distances(size, c) for size, c in zip(values.shape, centre, strict=True)]
+    y, x = (_sigma(one, float(values.sum(axis=1 - axis) @ one / mass)) for axis, one in enumerate(squares))
+    return y, x
 
 
 def _profile(squares: Values, sigma: float) -> Values:

@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 
 from analysis import erf_inputs
-from analysis.erf_estimate import CONFIDENCE, Estimate, Scalar
+from analysis.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
 from bench import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
@@ -158,7 +158,7 @@ def _facts(
         "seeds": list(asked.seed_list()),
         "n": one.independent,
         "draws": "images" if asked.weights or len(asked.seed_list()) == 1 else "initialisations",
-        "confidence": CONFIDENCE,
+        "confidence": confidence(one.independent),
         "saturated": one.saturated,
         "border_share": one.border_share,
         "scalars": {name: _scalar(scalar) for name, scalar in one.scalars().items()},
@@ -184,6 +184,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         value = "none" if scalar["value"] is None else f"{scalar['value']:.4g}"
         low_high = "" if scalar["interval"] is None else "[{:.4g}, {:.4g}]".format(*scalar["interval"])
         lines.append(f"  {name:<22}{value:>9}  {low_high}".rstrip())
+    if facts["confidence"] < CONFIDENCE:
+        lines.append(f"  few {facts['draws']}: intervals can be trusted with {facts['confidence']:.0%} at most")
     at_border = "yes: the map cuts the field off, its size says more of the map" if facts["saturated"] else "no"
     lines.append(f"  {'saturated':<22}{at_border:>9}")
     return [*lines, *(f"  {path}" for path in facts.get("files", ()))]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis import effective
 from analysis.effective import Question, estimate, estimate_random, estimates, squared_gradients
 from analysis.erf_expected import expected_field
-from analysis.erf_metrics import Values
+from analysis.erf_metrics import Values, scalars
+from analysis.random_weights import draw_he
 from analysis.stacks import stack
 from dpn.networks.dpn import DilationPyramidModule
 
@@ -35,8 +35,8 @@ def tiny(outs: int = 1, *, inplace: bool = False) -> nn.Sequential:
         nn.Conv2d(3, outs, 3, stride=2, padding=1), nn.Tanh(),
     ).double()  # fmt: skip
     with torch.no_grad():
-        net[1].running_mean.copy_(torch.tensor([0.1, -0.2, 0.3]))  # type: ignore[operator, union-attr]
-        net[1].running_var.copy_(torch.tensor([0.5, 2.0, 1.0]))  # type: ignore[operator, union-attr]
+        net.get_buffer("1.running_mean").copy_(torch.tensor([0.1, -0.2, 0.3]))
+        net.get_buffer("1.running_var").copy_(torch.tensor([0.5, 2.0, 1.0]))
     return net
 
 
@@ -243,7 +243,8 @@ def test_units_lie_where_strides_put_them() -> None:
 
 class _Untraceable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.fft.ifft2(torch.fft.fft2(x)).real[:, :, ::2, ::2]
+        answer: Tensor = torch.fft.ifft2(torch.fft.fft2(x)).real[:, :, ::2, ::2]
+        return answer
 
 
 def test_where_the_wiring_cannot_be_told_sizes_decide() -> None:
@@ -252,7 +253,8 @@ def test_where_the_wiring_cannot_be_told_sizes_decide() -> None:
 
 
 def plain_exact() -> Values:
-    return stack(DPM, (64, 64)).backward("output", [(32, 32)], kind="share", to=["input"])[0].values[0]
+    field = stack(DPM, (64, 64)).backward("output", [(32, 32)], kind="share", to=["input"])[0]
+    return np.asarray(field.values[0], dtype=np.float64)
 
 
 @pytest.mark.parametrize("relu", [True, False], ids=["relu", "linear"])
@@ -270,10 +272,34 @@ def test_64_images_come_close_to_the_exact_expectation(relu: bool) -> None:
     assert found["replknet"].distance(plain_exact()) > 0.1
     if relu:
         net = seeded(lambda: dilated(32, relu=True))
-        effective.WEIGHTS["he"](net, 0, images)
+        draw_he(net, 0)
         curve = estimate(net, images, batch=16).convergence(plain_exact())
         assert curve[-1] <= 0.08
         assert curve[0] > 2 * curve[-1]
+
+
+class _Scaled(nn.Module):
+    def __init__(self, net: nn.Module, factor: float) -> None:
+        super().__init__()
+        self.net, self.factor = net, factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * self.net(x)  # type: ignore[no-any-return]
+
+
+def test_scaling_the_output_changes_no_metric() -> None:
+    """In the network's own single precision; squares grow by a million millions."""
+    net, images = seeded(lambda: dilated(8, relu=True, dilations=(8, 4, 2, 1))), noise(8, 3, 64, 48)
+    before = estimate(net, images)
+    for factor in (1e-3, 0.7, 1e6):
+        after = estimate(_Scaled(net, factor), images)
+        assert after.mean.sum() == pytest.approx(factor**2 * before.mean.sum(), rel=1e-4)
+        for name, value in scalars(before.mean, before.centre).items():
+            expected = None if value is None else pytest.approx(value, rel=0, abs=1e-6)
+            assert scalars(after.mean, after.centre)[name] == expected, name
+        assert np.abs(after.radial_mass() - before.radial_mass()).max() <= 1e-6
+        assert after.saturated == before.saturated
+        assert after.distance(before.mean) <= 1e-6
 
 
 class _Residual(nn.Module):

@@ -70,11 +70,24 @@ def test_maps_that_belong_together_are_drawn_together() -> None:
     assert apart.interval.high - apart.interval.low < (once.interval.high - once.interval.low) / 2
 
 
-def test_one_map_has_no_interval_and_an_empty_one_no_value() -> None:
-    one = estimate(np.ones((1, 6, 4))).scalars()
+def test_one_map_has_no_interval_and_empty_ones_no_value() -> None:
+    one = estimate(np.ones((1, 6, 4))).scalars(resamples=20)
     assert all(scalar.interval is None and scalar.n == 1 for scalar in one.values())
-    none = estimate(np.zeros((5, 6, 4))).scalars(resamples=20)
-    assert (none["area_50"].value, none["area_50"].interval, none["area_50"].n) == (None, None, 5)
+    none = estimate(np.zeros((7, 6, 4))).scalars(resamples=20)
+    assert (none["area_50"].value, none["area_50"].interval, none["area_50"].n) == (None, None, 7)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_few_maps_are_trusted_with_no_more_than_they_cover(n: int) -> None:
+    """Shares whose median is one half: the intervals of few maps cover it as seldom as they say, or more seldom."""
+    rng, covered, trusted = np.random.default_rng(n), 0, 0.0
+    for seed in range(2000):
+        maps = rng.exponential(size=(n, 1, 2))
+        interval = bootstrap(maps, share_of_first, resamples=40, seed=seed)["share"].interval
+        assert interval is not None
+        covered, trusted = covered + (interval.low <= 0.5 <= interval.high), interval.confidence
+    assert trusted == 1 - 2 ** (1 - n)
+    assert covered / 2000 <= trusted + 0.03
 
 
 def test_every_scalar_has_its_n_and_interval() -> None:

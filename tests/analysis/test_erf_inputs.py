@@ -1,6 +1,7 @@
 """Images from noise and from folders, and errors that name the file."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from analysis.erf_inputs import MEAN, STD, Folder, InputError, Noise, read_image, source
 
 
-def save(path: Path, values: "np.typing.ArrayLike", **options: object) -> Path:
+def save(path: Path, values: "np.typing.ArrayLike", **options: Any) -> Path:
     Image.fromarray(np.asarray(values, dtype=np.uint8)).save(path, **options)
     return path
 
