@@ -18,8 +18,11 @@ report: $(STAMP)   ## count every network, time four of them, compare with the p
 	$(BIN)/python -m bench measure --suite quick --metric latency --backend eager,onnxruntime --most-processes 5
 	$(BIN)/python -m analysis report
 
-measure: $(STAMP)  ## every count and every time of the paper's networks; over an hour, and it can be stopped at any time
-	$(BIN)/python -m bench measure --suite paper --metric counts,latency --backend eager,onnxruntime --threads 1,all
+measure: $(STAMP)  ## every count, field and time of the paper's networks; over an hour, and it can be stopped at any time
+	$(BIN)/python -m bench measure --suite paper
+	$(BIN)/python -m analysis trace --suite paper
+	$(BIN)/python -m analysis effective
+	$(BIN)/python -m bench measure --suite paper --metric latency --backend eager,onnxruntime,openvino --threads 1,all
 
 test: $(STAMP)     ## the test suite, without the slow part
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'

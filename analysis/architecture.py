@@ -178,15 +178,9 @@ def _dilations(record: Record | None) -> str:
 
 def table_fields(_: Evidence) -> Table:
     """Receptive fields of the paper's schedules by its own equations."""
-    schedules = {
-        "DPM (32, 16, 8, 4, 2, 1)": dilation.pyramid(),
-        "reversed (1, 2, 4, 8, 16, 32)": dilation.reversed_pyramid(),
-        "normal": dilation.normal(),
-        **{f"D = {d}": dilation.constant(d) for d in (2, 4, 6, 8)},
-    }
     rows: list[Row] = []
-    for name, dilations in schedules.items():
-        cells = {"schedule": label(name), "eq6": label("")}
+    for name, dilations in dilation.SCHEDULES.items():
+        cells = {"schedule": label(dilation.described(name)), "eq6": label("")}
         if dilations == dilation.pyramid():
             cells["eq6"] = Cell(text=str(dilation.rf_pyramid()), value=dilation.rf_pyramid(), how="Eq. 6")
         for modules in (1, 2, 3, 4):

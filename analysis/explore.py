@@ -232,15 +232,9 @@ class _Network:
 
 def traced(name: str, input_hw: tuple[int, int]) -> FieldGraph:
     """The graph of a network by name, on the CPU where its forward pass needs the values of tensors."""
-    from analysis.field_trace import trace  # torch only where a network is asked for
-    from bench.macs import CountError
+    from analysis.field_trace import trace_subject  # torch only where a network is asked for
 
-    subject = resolve(name, input_hw)
-    net = subject.factory()
-    try:
-        return trace(net, (1, 3, *subject.input_hw))
-    except CountError:
-        return trace(net, (1, 3, *subject.input_hw), device="cpu")
+    return trace_subject(resolve(name, input_hw))[1]
 
 
 def _named(kind: Callable[..., Any], description: str, **options: Any) -> Any:

@@ -37,11 +37,10 @@ def measure_fields(subjects: Sequence[Subject], records: Path, *, write: bool = 
 
 def field_record(subject: Subject) -> Record:
     """The record of a network's exact receptive fields, for one image of the subject's size."""
-    from analysis.field_trace import trace
+    from analysis.field_trace import trace_subject
     from bench import counting
 
-    net = counting.build_subject(subject)
-    graph = trace(net, (1, 3, *subject.input_hw))
+    net, graph = trace_subject(subject)
     detail = profile(graph)
     size, reason = rows_read(graph, graph.index("output"))
     if reason:

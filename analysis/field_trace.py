@@ -19,7 +19,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 from analysis.axes import SAME, Axis, Listed, Resize, Transposed, Window, adaptive, spread, whole
 from analysis.field_graph import Edge, Grouped, Map, Pointwise
 from analysis.receptive_field import FieldGraph
+from bench.counting import build_subject
 from bench.macs import CountError, Where, evaluation_mode, inside_modules, on_meta
+from bench.subject import Subject
 
 Shape = tuple[int, int, int]
 
@@ -61,6 +63,21 @@ def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
     final = tracer.last_of(out)
     names = {"input": 0, **tracer.names} | ({"output": final} if final is not None else {})
     return FieldGraph(tuple(tracer.maps), names)
+
+
+def trace_subject(subject: Subject) -> tuple[nn.Module, FieldGraph]:
+    """A network by name and its graph: without data, or with some where its forward pass needs the values of tensors.
+
+    Raises:
+        CountError: the forward pass failed both ways.
+    """
+    shape = (1, 3, *subject.input_hw)
+    net = build_subject(subject)
+    try:
+        return net, trace(net, shape)
+    except CountError:
+        net = build_subject(subject, "cpu")
+        return net, trace(net, shape, device="cpu")
 
 
 def _made(shape: tuple[int, ...], device: str) -> Tensor:

@@ -16,6 +16,7 @@ from analysis.gridding import orders as orders_of
 from analysis.live_taps import layer_taps
 from analysis.receptive_field import FieldGraph
 from bench.subject import parse_hw, resolve
+from dpn.cli import message
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -36,6 +37,8 @@ Name = Annotated[str, tyro.conf.Positional]
 Dilations = Annotated[str | None, tyro.conf.arg(metavar="D,D,...")]
 Map = Annotated[str | None, tyro.conf.arg(name="map", metavar="HxW")]
 Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
+AMap = Annotated[str | None, tyro.conf.arg(metavar="MAP")]
+Sample = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -62,6 +65,8 @@ def receptive_field(
     subject, graph = _traced(name, input_)
     graph.index(to)
     rows = [extent_row(graph, of, to) for of in graph.names]
+    if rows[-1]["map"] == "output" and graph.problems("output", to):
+        rows[-1]["probed"] = _probed(subject, graph, to)
     if as_json:
         print(json.dumps({"name": name, "input_hw": subject.input_hw, "to": to, "maps": rows}))
         return
@@ -77,7 +82,7 @@ def receptive_field(
 
 def gridding(
     name: Name = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, orders: Flag = False,
-    input_: Input = None, of: str | None = None, to: str | None = None, sample: int | None = None,
+    input_: Input = None, of: AMap = None, to: AMap = None, sample: Sample = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Gridding, exactly: of a stack of dilated convolutions, or between maps of a network.
@@ -148,10 +153,9 @@ def _map_hw(text: str | None) -> tuple[int, int] | None:
 
 def _traced(name: str, input_: str | None) -> "tuple[Subject, FieldGraph]":
     subject = resolve(name, parse_hw(input_) if input_ else None)
-    from analysis.field_trace import trace
-    from bench.counting import build_subject
+    from analysis.field_trace import trace_subject
 
-    return subject, trace(build_subject(subject), (1, 3, *subject.input_hw))
+    return subject, trace_subject(subject)[1]
 
 
 def _show_stack(dilations: Sequence[int], modules: int, map_hw: tuple[int, int] | None, to: str, as_json: bool) -> None:
@@ -166,7 +170,24 @@ def _show_stack(dilations: Sequence[int], modules: int, map_hw: tuple[int, int] 
 
 
 def _or_reason(row: dict[str, Any]) -> Any:
+    if probed := row.get("probed"):
+        return f"unavailable: {row['unavailable']}; {probed}"
     return f"unavailable: {row['unavailable']}" if row["unavailable"] else tuple(row["size_hw"])
+
+
+def _probed(subject: "Subject", graph: FieldGraph, to: str) -> str:
+    """What gradients of the output's central unit reach where no rule leads: a lower bound, and marked as one."""
+    import torch
+
+    from analysis.probing import IMAGES, probe
+
+    torch.manual_seed(0)
+    _, height, width = graph.maps[graph.index("output")].shape
+    try:
+        found = probe(subject.factory(), subject.input_hw, [(height // 2, width // 2)], to=to)
+    except (RuntimeError, ValueError, KeyError) as error:
+        return f"not probed either: {message(error)}"
+    return f"probed: at least {shown(found.at_least_hw[0])}, by gradients of {IMAGES} random images"
 
 
 def _show_gridding(told: Gridding, others: Sequence[Order]) -> None:

@@ -1,6 +1,5 @@
 """The chapter on receptive fields and gridding: its tables and its answer, from the exact engine and from records."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import cast
 
@@ -15,14 +14,6 @@ from dpn import dilation
 MAP_HW = (32, 24)
 """Maps of the modules at the paper's default resolution (Table I)."""
 
-SCHEDULES: Mapping[str, tuple[int, ...]] = {
-    "DPM (32, 16, 8, 4, 2, 1)": dilation.pyramid(),
-    "reversed (1, 2, 4, 8, 16, 32)": dilation.reversed_pyramid(),
-    "normal": dilation.normal(),
-    **{f"D = {d}": dilation.constant(d) for d in (2, 4, 6, 8)},
-}
-"""The modules that Tables II, III and V compare."""
-
 CLAIMS = (
     "field-grows-multiplicatively", "avoids-gridding", "half-of-the-pixels", "equation-6", "field-is-complete",
     "modules-grow-multiplicatively", "much-larger-field", "larger-field-than-stacked", "reversed-same-field",
@@ -33,16 +24,18 @@ CLAIMS = (
 
 @cache
 def of_schedule(name: str) -> Gridding:
-    """What is told of one of `SCHEDULES`, one module on a map of the paper's default size."""
-    return gridding(SCHEDULES[name], MAP_HW)
+    """What is told of one of `dilation.SCHEDULES`, one module on a map of the paper's default size."""
+    return gridding(dilation.SCHEDULES[name], MAP_HW)
 
 
 def table_gridding(_: Evidence) -> Table:
     """How one module of each schedule reads its maps."""
     rows: list[Row] = []
-    for name in SCHEDULES:
+    for name in dilation.SCHEDULES:
         found = of_schedule(name)
-        rows.append(Row(f"schedule-{len(rows) + 1}", {"schedule": label(name), **_gridding_cells(found)}))
+        rows.append(
+            Row(f"schedule-{len(rows) + 1}", {"schedule": label(dilation.described(name)), **_gridding_cells(found)})
+        )
     return Table(
         id="table-gridding",
         title="Gridding, by schedule",
@@ -165,7 +158,7 @@ def _sees(record: Record | None) -> dict[str, Cell]:
 
 def answer(_: Evidence) -> str:
     """Chapter 3."""
-    dpm, reverse, eight = (of_schedule(name) for name in (*list(SCHEDULES)[:2], "D = 8"))
+    dpm, reverse, eight = (of_schedule(name) for name in ("DPM", "reversed", "D = 8"))
     complete = "reads every" if dpm.maps[0].backward_coverage == 1 else "does not read every"
     same = "the same" if reverse.maps[0].backward_read == dpm.maps[0].backward_read else "another"
     groups = max(row.phases_2d or 1 for row in reverse.maps[1:-1])

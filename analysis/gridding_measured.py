@@ -29,8 +29,8 @@ class Measured:
 
     Attributes:
         map: name of the map, or "mean".
-        value: from all images.
-        low: lower end of the bootstrap 95 % interval over images.
+        value: of the mean over all images; with more of them cosines tend to rise, and high shares to fall.
+        low: lower end of the bootstrap 95 % interval over images, for what very many would give.
         high: upper end.
         images: how many.
         units: how many units, or pairs of neighbours, the value is a mean over.
@@ -212,9 +212,16 @@ def _quadratic(products: Maps, weights: Maps) -> Maps:
 
 
 def _told(names: Sequence[str], rows: Sequence[Maps], images: int, units: int) -> tuple[Measured, ...]:
-    """Each map's row, and the mean over maps with an interval of its own: the maps share their images."""
+    """Each map's row, and the mean over maps with an interval of its own: the maps share their images.
+
+    Noise in a mean over few images lowers cosines and roughens maps, and resampling does the same once more. So the
+    resamples' percentiles are reflected at the value, and where that leaves the value out, stretched to it.
+    """
     told = []
     for name, values in zip([*names, "mean"], [*rows, np.mean(rows, axis=0)], strict=True):
-        low, high = np.quantile(values[1:], (0.025, 0.975)).tolist()
-        told.append(Measured(map=name, value=float(values[0]), low=low, high=high, images=images, units=units))
+        value = float(values[0])
+        low, high = (2 * value - np.quantile(values[1:], (0.975, 0.025))).clip(0, 1).tolist()
+        told.append(
+            Measured(map=name, value=value, low=min(low, value), high=max(high, value), images=images, units=units)
+        )
     return tuple(told)

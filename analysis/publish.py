@@ -62,7 +62,7 @@ class Publisher:
         """A link to the page on which a reader tries schedules, written beside the report."""
         if self.out is None:
             return Shown("<p>The report has a page to try schedules on; by hand, open explore.ipynb.</p>")
-        from analysis.explorer import write_explorer
+        from analysis.explorer_page import write_explorer
 
         page = write_explorer(self.out)
         return Shown(

@@ -1,5 +1,7 @@
 """Dilation schedules and the receptive-field equations of the paper (Eqs. 1-6), as plain integer functions."""
 
+from collections.abc import Mapping
+
 PYRAMID_LAYERS = 6
 """Dilated 3x3 convolutions in one Dilation Pyramid Module (Table I)."""
 
@@ -89,3 +91,23 @@ def rf_of_schedule(dilations: tuple[int, ...], kernel: int = 3, modules: int = 1
     for dilation in dilations * modules:
         rf = rf_after_dilated(rf, kernel, dilation)
     return rf
+
+
+SCHEDULES: Mapping[str, tuple[int, ...]] = {
+    "DPM": pyramid(),
+    "reversed": reversed_pyramid(),
+    "normal": normal(),
+    **{f"D = {d}": constant(d) for d in (2, 4, 6, 8)},
+}
+"""The modules that Tables II, III and V compare, by the names that the report has for them."""
+
+
+def described(name: str) -> str:
+    """A schedule's name, with its dilations where they vary.
+
+    Example:
+        >>> described("reversed"), described("D = 2")
+        ('reversed (1, 2, 4, 8, 16, 32)', 'D = 2')
+    """
+    dilations = SCHEDULES[name]
+    return name if len(set(dilations)) == 1 else f"{name} ({', '.join(map(str, dilations))})"

@@ -16,7 +16,9 @@ TORCH_FREE = (
     "bench.reported", "bench.conventions",
     "bench.suite", "bench.subject", "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep",
     "bench.worker", "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
-    "analysis.claims.audit", "analysis.figures", "analysis.publish", "analysis.report", "analysis.__main__",
+    "analysis.claims.audit", "analysis.explore_fields", "analysis.explorer_page", "analysis.field_verbs",
+    "analysis.erf_verbs", "analysis.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
+    "analysis.__main__",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.explorer import write_explorer
+from analysis.explorer_page import write_explorer
 from analysis.stacks import stack
 from tests.analysis.chromium import Page, browser_page
 

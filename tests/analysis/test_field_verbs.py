@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import tyro
+from torch import nn
 
 from analysis.field_text import shown
 from analysis.field_verbs import gridding, receptive_field
@@ -174,3 +176,30 @@ def test_numbers_are_shown_as_they_are() -> None:
     assert [shown(value) for value in (1234567, 3.0, 0.25, 0.99999, 5e-7, True)] == [
         "1,234,567", "3", "0.2500", "1.0000", "5e-07", "yes",
     ]  # fmt: skip
+
+
+def test_what_no_rule_follows_is_probed_and_says_so(run: Run) -> None:
+    told = run("receptive-field", "tests.analysis.test_probing:Rolled", "--input", "16x16")
+    (line,) = (line for line in told.splitlines() if line.startswith("output"))
+    assert "unavailable: roll in the network" in line
+    assert "probed: at least 5x5" in line
+    row = answer(run, "receptive-field", "tests.analysis.test_probing:Rolled", "--input", "16x16")["maps"][-1]
+    assert row["size_hw"] is None
+    assert row["probed"].startswith("probed: at least 5x5")
+
+
+class Choosing(nn.Module):
+    """Its forward pass reads a value, so it does not run without data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.conv(x)
+        return y if y.mean() > 0 else 2 * y
+
+
+def test_a_network_that_reads_values_is_traced_with_some(run: Run) -> None:
+    row = answer(run, "receptive-field", "tests.analysis.test_field_verbs:Choosing", "--input", "16x16")["maps"][-1]
+    assert (row["map"], row["size_hw"]) == ("output", [3, 3])

@@ -24,7 +24,7 @@ TRACED = ("dpn4_64", "dpn1_32_reversed", "cpn_r50", "sbl_r50", "hrnet_w32")
 def test_the_gridding_table_has_the_known_numbers() -> None:
     table = tables.table("table-gridding", REAL)
     shown = {row.cells["schedule"].text: {name: cell.text for name, cell in row.cells.items()} for row in table.rows}
-    dpm, reverse, two = (shown[name] for name in (*list(fields.SCHEDULES)[:2], "D = 2"))
+    dpm, reverse, two = (shown[dilation.described(name)] for name in ("DPM", "reversed", "D = 2"))
     names = ("rf", "read", "coverage", "overlap", "phases", "gap", "hdc", "effective", "live")
     assert [dpm[name] for name in names] == ["127", "100", "100", "88.2", "1", "0", "fails", "80.1", "63.4"]
     assert [reverse[name] for name in names] == ["127", "100", "33.5", "0", "1,024", "31", "passes", "71.7", "63.4"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import explorer
-from analysis.explorer import ExplorerError, write_explorer
+from analysis import explorer_page
+from analysis.explorer_page import ExplorerError, write_explorer
 from tests.analysis.chromium import Page, browser_page
 
 LARGEST_BYTES = 500_000
@@ -378,7 +378,7 @@ def test_the_file_stands_alone(written: Path) -> None:
     assert all(link.startswith("#") for link in elements.values("href"))
     assert (
         re.findall(
-            r"https?:|@import|url\(|fetch\(|XMLHttpRequest|import\(", text.replace(explorer.STYLE.read_text(), "")
+            r"https?:|@import|url\(|fetch\(|XMLHttpRequest|import\(", text.replace(explorer_page.STYLE.read_text(), "")
         )
         == []
     )
@@ -411,7 +411,7 @@ def test_what_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_source_that_lost_its_style_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "SOURCE", tmp_path / "explorer.html")
+    monkeypatch.setattr(explorer_page, "SOURCE", tmp_path / "explorer.html")
     with pytest.raises(ExplorerError, match=r"explorer.html cannot be read .*; restore it"):
         write_explorer(tmp_path)
     (tmp_path / "explorer.html").write_text("<title>bare</title>")
