@@ -1,4 +1,4 @@
-"""`python -m analysis`: report, show, explain, gallery, receptive-field, gridding, erf, trace, effective."""
+"""`python -m analysis`: report, show, explain, figure, gallery, receptive-field, gridding, erf, trace, effective."""
 
 import shutil
 import sys
@@ -64,6 +64,25 @@ def explain(table: Name, row: Name, column: Name, records: Records = RECORDS) ->
     ids = [c.id for c in found.columns if c.id == column or c.id.startswith(f"{column}_")]
     for name in ids or [column]:
         print("\n".join(explain_cell(found, row, name, records)))
+
+
+def figure(names: tyro.conf.Positional[tuple[str, ...]], out: Path = Path(), records: Records = RECORDS) -> None:
+    """Writes figures as png, pdf and svg, for light and dark pages, and what is drawn as csv; the same bytes each time.
+
+    Args:
+        names: their ids, such as figure-1 or figure-tapestry; "all" is every figure.
+        out: the folder to write to, by default this one.
+        records: the folder of the records.
+    """
+    from analysis.figure_files import write_figure
+    from analysis.figures import FIGURES
+
+    if unknown := sorted(set(names) - set(FIGURES) - {"all"}):
+        raise ValueError(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}, or all")
+    evidence = _evidence(records)
+    for name in FIGURES if "all" in names else dict.fromkeys(names):
+        for path in write_figure(FIGURES[name].draw, FIGURES[name].data(evidence), name, out):
+            print(path)
 
 
 def gallery(out: Path = RESULTS / "gallery") -> None:
@@ -140,7 +159,8 @@ if __name__ == "__main__":
         "python -m analysis",
         "Turns records into tables, figures and one page, and looks into networks.",
         {
-            "report": report, "show": show, "explain": explain, "gallery": gallery, "receptive-field": receptive_field,
-            "gridding": gridding, "erf": erf, "trace": trace, "effective": effective,
+            "report": report, "show": show, "explain": explain, "figure": figure, "gallery": gallery,
+            "receptive-field": receptive_field, "gridding": gridding, "erf": erf, "trace": trace,
+            "effective": effective,
         },
     )  # fmt: skip

@@ -402,3 +402,16 @@ def test_outside_of_the_style_nothing_has_changed() -> None:
 def test_importing_the_figures_imports_no_torch(module: str, found: str) -> None:
     command = [sys.executable, "-c", f"import sys, {module}; print('torch' in sys.modules)"]
     assert subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip() == found
+
+
+def test_the_command_writes_a_figure_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from analysis.__main__ import figure
+
+    for folder in ("one", "other"):
+        figure(("figure-orders", "figure-orders"), out=tmp_path / folder)
+    names = {f"figure-orders{suffix}" for suffix in (".png", ".pdf", ".svg", ".dark.svg", ".csv")}
+    assert {path.name for path in (tmp_path / "one").iterdir()} == names
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes() for name in names)
+    assert {Path(line).name for line in capsys.readouterr().out.splitlines()} == names
+    with pytest.raises(ValueError, match="no figure figure-9; there are figure-1, "):
+        figure(("figure-9",), out=tmp_path)
