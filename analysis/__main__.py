@@ -128,13 +128,14 @@ def trace(
 def effective(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
-    again: bool = False, records: Records = RECORDS,
+    weights: Path | None = None, again: bool = False, records: Records = RECORDS,
 ) -> None:  # fmt: skip
     """Estimates the effective fields that the page shows, and keeps them as records; what is there is not made again.
 
     Args:
         names: networks of the zoo; by default one of each schedule.
         protocol: how they are estimated.
+        weights: a file of trained weights, for the network that is named; the page then shows both.
         again: estimate what the records have, too.
         records: the folder of the records.
     """
@@ -142,8 +143,10 @@ def effective(
     from bench.measuring import open_store
     from bench.subject import resolve
 
+    if weights is not None and len(names) != 1:
+        raise ValueError("--weights are of one network; name it")
     subjects = [resolve(name) for name in names or SHOWN]
-    added = measure_effective(subjects, open_store(records), protocol, again=again)
+    added = measure_effective(subjects, open_store(records), protocol, trained=weights, again=again)
     print(f"{len(subjects)} fields: {added} records added, {len(subjects) - added} there already")
 
 

@@ -1,8 +1,10 @@
 """Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from analysis.erf_estimate import Estimate
@@ -59,25 +61,49 @@ def key(subject: Subject, protocol: Protocol, device: str = "cpu") -> str:
     return f"{machine}/{METRIC}.v{METRICS[METRIC].version}/{subject.spec_digest()}/{stated}"
 
 
-def measure_effective(subjects: Sequence[Subject], store: Store, protocol: Protocol, *, again: bool = False) -> int:
-    """Estimates the fields that the store lacks, with a progress bar; returns how many were added."""
-    from analysis import erf_inputs
-    from analysis.effective import Question, estimate_random
+def measure_effective(
+    subjects: Sequence[Subject], store: Store, protocol: Protocol, *, trained: Path | None = None, again: bool = False
+) -> int:  # fmt: skip
+    """Estimates the fields that the store lacks, with a progress bar; returns how many were added.
+
+    Args:
+        subjects: the networks.
+        store: where the records go.
+        protocol: how; with trained weights all of its images go through the one network.
+        trained: a file of weights that fits every subject, instead of random ones.
+        again: estimate what the store has, too.
+
+    Raises:
+        ValueError: the weights are of another network.
+    """
     from bench.measuring import bar
 
+    if trained is not None:
+        digest = hashlib.sha256(trained.read_bytes()).hexdigest()[:12]
+        protocol = replace(protocol, weights=f"sha256:{digest}", images=protocol.images * protocol.seeds, seeds=1)
     wanted = [s for s in subjects if again or store.newest(key(s, protocol)) is None]
-    question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
     with bar() as shown:
         task = shown.add_task("", total=len(wanted) * protocol.images * protocol.seeds)
         for subject in wanted:
             shown.update(task, description=subject.name)
-            images = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
-            found = estimate_random(
-                subject.factory, range(protocol.seeds), images, question,
-                weights=protocol.weights.removeprefix("random, "), done=lambda n: shown.advance(task, n),
-            )  # fmt: skip
-            store.append(record(subject, found[protocol.to], protocol))
+            found = _estimated(subject, protocol, trained, lambda n: shown.advance(task, n))
+            store.append(record(subject, found, protocol))
     return len(wanted)
+
+
+def _estimated(subject: Subject, protocol: Protocol, trained: Path | None, done: Callable[[int], None]) -> Estimate:
+    from analysis import erf_inputs
+    from analysis.effective import Question, estimate_random, estimates
+    from analysis.erf_verbs import load_trained
+
+    question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
+    images = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
+    if trained is not None:
+        return estimates(load_trained(subject, trained), images, question, done=done)[protocol.to]
+    initial = protocol.weights.removeprefix("random, ")
+    return estimate_random(
+        subject.factory, range(protocol.seeds), images, question, weights=initial, done=done
+    )[protocol.to]  # fmt: skip
 
 
 def record(subject: Subject, found: Estimate, protocol: Protocol) -> Record:

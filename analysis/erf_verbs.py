@@ -127,10 +127,11 @@ def _estimated(
         raise ValueError(
             "--weights are given, so there is nothing to initialise; leave --initial out and give one seed"
         )
-    return estimates(_loaded(subject, asked.weights), pictures, question, done=done), str(asked.weights)
+    return estimates(load_trained(subject, asked.weights), pictures, question, done=done), str(asked.weights)
 
 
-def _loaded(subject: Subject, weights: Path) -> "nn.Module":
+def load_trained(subject: Subject, weights: Path) -> "nn.Module":
+    """The network with the weights of a file."""
     from dpn.checkpoints import load
 
     net = subject.factory()

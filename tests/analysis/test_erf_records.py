@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from analysis import figure_erf, style
 from analysis.erf_expected import expected_field
 from analysis.erf_records import HALF, Protocol, key, measure_effective
 from analysis.evidence import Evidence
+from analysis.random_weights import draw_he
 from analysis.stacks import stack
 from bench.store import Store
 from bench.subject import resolve
@@ -64,6 +66,23 @@ def test_a_field_of_trained_weights_gets_a_row_of_its_own(records: Path, tmp_pat
     data = figure_erf.data(Evidence(records_root=tmp_path))
     assert set(data[data.field == figure_erf.TRAINED].subject) == {"dpn1_32_d8"}
     assert data[(data.field == figure_erf.RANDOM)].share.isna().all()
+
+
+def test_trained_weights_are_known_by_their_file(tmp_path: Path) -> None:
+    subject, store = resolve("dpn1_32_d8"), Store(tmp_path / "records")
+    torch.manual_seed(3)
+    net = subject.factory()
+    draw_he(net, 3)
+    torch.save(net.state_dict(), tmp_path / "trained.pth")
+    for added in (1, 0):
+        assert measure_effective([subject], store, QUICK, trained=tmp_path / "trained.pth") == added
+    (record,) = store.records
+    assert str(record.protocol["weights"]).startswith("sha256:")
+    assert record.detail["n"] == QUICK.images * QUICK.seeds
+    data = figure_erf.data(Evidence(records_root=tmp_path / "records"))
+    assert data[data.field == figure_erf.TRAINED].share.sum() == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"trained\.pth"):
+        measure_effective([resolve("dpn1_64")], store, QUICK, trained=tmp_path / "trained.pth")
 
 
 def test_a_stale_field_is_not_shown(records: Path, tmp_path: Path) -> None:
