@@ -13,8 +13,9 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 	  --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
 	@touch $@
 
-report: $(STAMP)   ## count every network, time four of them, compare with the paper, write results/report/index.html
+report: $(STAMP)   ## count and trace every network, time four of them, compare with the paper, write results/report/index.html
 	$(BIN)/python -m bench measure --suite paper
+	$(BIN)/python -m analysis trace --suite paper
 	$(BIN)/python -m bench measure --suite quick --metric latency --backend eager,onnxruntime --most-processes 5
 	$(BIN)/python -m analysis report
 
