@@ -141,11 +141,11 @@ def measure(
         again: measure times that the records have, too.
         records: the folder of the records.
     """
-    wanted, store, code = _wanted(names, suite_name, choices.input_hw()), open_store(records), 0
+    wanted, store, code = _wanted(names, suite_name, choices.input_hw()), open_store(records, write=True), 0
     if choices.counts():
         code = count_networks(wanted, store)
     if choices.timed():
-        measure_cells(wanted, choices, plan, store, again=again)
+        code = measure_cells(wanted, choices, plan, store, again=again) or code
     return code
 
 

@@ -38,7 +38,7 @@ def measure(
     """
     chosen = _choices(choices)
     subjects = [resolve(name, chosen.input_hw()) for name in names]
-    store = open_store(Path(records))
+    store = open_store(Path(records), write=True)
     if chosen.counts():
         count_networks(subjects, store)
     if chosen.timed():

@@ -54,6 +54,8 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
     _write(folder / torch_networks.STATISTICS, lambda path: torch_networks.save_statistics(net, path))
     with torch.inference_mode():
         outputs = torch_runners.to_arrays(net(image))
+    if not outputs:  # or every back end would agree with it
+        raise RuntimeError(f"the answer of {cell.subject} holds no tensors that back ends could be compared by")
     _write_reference(folder, image.numpy(), outputs)
     if onnx:
         try:

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from bench.gate import Gate
 from bench.markdown import comment, comparison_summary, summary
 from bench.outlets import FILES, csv_text
 from bench.rows import rows
+from bench.scratch import Scratch
 from bench.store import RECORDS, Store
 from bench.worded import as_text
 
@@ -127,14 +127,14 @@ def records_of(place: str) -> Iterator[Path]:
         return
     if place.startswith("-"):
         raise ValueError(f"{place!r} is neither a folder of records nor a git revision")
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
+    with Scratch() as home:
         done = subprocess.run(["git", "archive", place, "--", RECORDS_IN_GIT], cwd=ROOT, capture_output=True)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise ValueError(f"{place!r} is neither a folder nor a git revision with {RECORDS_IN_GIT}: {''.join(said)}")
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(home, filter="data")
-        yield Path(home) / RECORDS_IN_GIT
+        yield home / RECORDS_IN_GIT
 
 
 def _opened(folder: Path) -> Store:

@@ -5,7 +5,6 @@ so that whatever else the machine does meets both alike.
 """
 
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from bench.cell import Cell
 from bench.environment import ROOT
 from bench.pool import Worker, Zygote, machine_to_itself
 from bench.processes import modules_of, prepare
+from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.timing import TARGET_S
 
@@ -94,12 +94,12 @@ def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _
     """
     rules.check()
     duel = Duel(rules.effect)
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        prepare_sides((a, b), Path(home))
+    with Scratch() as home:
+        prepare_sides((a, b), home)
         while len(duel.rounds) < rules.most_rounds:
             with machine_to_itself(), ExitStack() as stack:
                 zygotes = start(stack, (a, b))
-                add_round(duel, zygotes, (a, b), Path(home), rules.pairs)
+                add_round(duel, zygotes, (a, b), home, rules.pairs)
             tell(len(duel.rounds))
             if len(duel.rounds) >= rules.rounds:
                 interval = duel.comparison().interval
@@ -166,9 +166,9 @@ def checkout(revision: str) -> Iterator[Path]:
     Raises:
         ValueError: there is no such revision, or it is from before networks could be timed.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        archive = Path(home) / "archive.tar"
-        folder = Path(home) / "checkout"
+    with Scratch() as home:
+        archive = home / "archive.tar"
+        folder = home / "checkout"
         folder.mkdir()
         command = ["git", "archive", "--output", str(archive), revision, "--", "bench", "dpn"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """Counts and times networks into a store, with a progress bar and one line on what came of it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,12 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
 
 def measure_cells(
     subjects: Sequence[Subject], choices: Choices, plan: Plan, store: Store, *, again: bool = False
-) -> None:
-    """Measures the cells of some networks, with a progress bar; says what was refused and what was flagged."""
+) -> int:
+    """Measures the cells of some networks, with a progress bar; says what was refused and what was flagged.
+
+    Returns:
+        An exit code: 1 when a network has no record in the end, because all of its cells were refused.
+    """
     work = [(subject, choices.cells(subject)) for subject in subjects]
     total = sum(len(cells) for _, cells in work)
     with bar() as shown:
@@ -65,16 +70,27 @@ def measure_cells(
         print(f"left out: {line}", file=sys.stderr)
     print(f"{total} cells: {progress.measured} records added, {progress.present} there already, "
           f"{len(progress.refused)} left out, {progress.flagged} flagged")  # fmt: skip
+    if progress.empty:
+        print(f"error: nothing could be measured of {', '.join(progress.empty)}, for the reasons above; what they name "
+              "must be mended, every start tries again", file=sys.stderr)  # fmt: skip
+    return 1 if progress.empty else 0
 
 
-def open_store(records: Path) -> Store:
+def open_store(records: Path, *, write: bool = False) -> Store:
     """The store in a folder, with a warning for each line of it that cannot be read.
 
+    Args:
+        records: the folder; it need not be there.
+        write: it will be written, so better fail now than when the first result is there.
+
     Raises:
-        ValueError: there is a file in the folder's place.
+        ValueError: there is a file in the folder's place, or the folder cannot be written.
     """
     if records.exists() and not records.is_dir():
         raise ValueError(f"--records {records} is a file; name a folder")
+    there = next(folder for folder in (records, *records.absolute().parents) if folder.is_dir())
+    if write and not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"--records {records} cannot be written; name another folder")
     store = Store(records)
     for problem in store.problems:
         print(f"warning: {problem}", file=sys.stderr)

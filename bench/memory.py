@@ -14,14 +14,17 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from bench import runners
+from bench import page_counters, runners
 from bench.cell import Cell
 
 WARM_CALLS = 2
 """Calls before the peak is measured: packing, compiling and late loading; the heap has its final shape after two."""
 
 CALLS = 5
-"""Calls whose peaks are measured, each by itself; the median is the value, because the kernel's peak is inexact."""
+"""Calls whose peaks are measured, each by itself; the median is the value, because the kernel's peak is inexact.
+
+What remains is what a core has counted at the peak and not yet added, see `bench.page_counters`.
+"""
 
 PROCESS = Path("/proc/self")
 
@@ -41,7 +44,7 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
         value: bytes, `peak_bytes - before_bytes`; on CUDA the peak that the allocator reserved on the device.
         before_bytes: resident before the network was built, library code left out.
         peak_bytes: the same at the peak of a call; the median of `peaks`.
-        peaks: one for each measured call. The kernel keeps its peak by counters that lag by up to 32 pages a core.
+        peaks: one for each measured call; what the kernel's peak lagged behind before the call is added to it.
         weights_bytes: parameters and buffers, None where the back end does not show them.
         tensor_peak_bytes: the exact peak of live tensors in one call, None where the back end hides them.
         settings: what was switched off so that processes agree.
@@ -148,10 +151,12 @@ def _peaks_of_calls(runner: Any) -> tuple[list[int], bool]:
     peaks, reset = [], True
     for _ in range(CALLS):
         _tidy()
+        page_counters.empty()
         reset = _reset_peak() and reset
+        lag = resident_bytes() - page_counters.counted_bytes() if reset else 0
         runner.call()
         runner.synchronise()
-        peaks.append(_field(PROCESS / "status", "VmHWM") - library_bytes())
+        peaks.append(_field(PROCESS / "status", "VmHWM") + lag - library_bytes())
     return peaks, reset
 
 

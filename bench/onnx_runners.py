@@ -1,10 +1,12 @@
 """ONNX Runtime and OpenVINO on an ONNX file. Runs in a worker process, without torch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import telemetry
 from bench.cell import Cell
 from bench.runners import MODEL, Arrays, Runner, read_input
 
@@ -62,6 +64,7 @@ class OpenVinoRunner(Runner):
         Raises:
             RuntimeError: OpenVINO cannot run it, or not in this precision on this processor.
         """
+        telemetry.switch_off()
         import openvino
 
         core = openvino.Core()
@@ -115,4 +118,19 @@ def open_session(path: Path, threads: int, provider: Any = "CPUExecutionProvider
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:
-        raise RuntimeError(f"onnxruntime cannot run {path.name}: {' '.join(str(error).split())[:200]}") from error
+        raise RuntimeError(f"onnxruntime cannot run the file: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says is wrong, without its codes, paths and C++ signatures, which come first and are long.
+
+    Example:
+        >>> where = "Load model from /a b/model.onnx failed:/src/model.cc:256 Model::Model(ModelProto&&, const Path&)"
+        >>> _reason(Exception(f"[ONNXRuntimeError] : 1 : FAIL : {where} Unsupported model IR version: 99"))
+        'Unsupported model IR version: 99'
+    """
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^Load model from .*? failed: ?", "", text)
+    text = re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text)
+    return text[:200]

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from bench.scratch import Scratch
 
 START_S = 120.0
 """How long an interpreter may take to import its libraries, and a forked worker to answer."""
@@ -56,7 +58,10 @@ class Worker:
         except OSError:
             line = ""
         if not line:
-            raise WorkerError("the worker ended without an answer; it may have been killed for want of memory")
+            raise WorkerError(
+                "the worker ended without an answer; it may have been killed for want of memory, "
+                "which a smaller --batch or --input would need less of"
+            )
         message: dict[str, Any] = json.loads(line)
         return message
 
@@ -94,18 +99,18 @@ class Zygote:
             WorkerError: it did not start; the message holds the last line of what it printed.
             OSError: the folder for temporary files cannot hold a socket.
         """
-        self._home = tempfile.TemporaryDirectory(prefix="bench-")
-        self._path = str(Path(self._home.name) / "socket")
+        self._home = Scratch()
+        self._path = str(self._home.path / "socket")
         self._server = socket.socket(socket.AF_UNIX)
         try:
             self._server.bind(self._path)
         except OSError as error:  # systems allow about a hundred characters
             self._server.close()
-            self._home.cleanup()
+            self._home.close()
             raise OSError(f"no socket at {self._path}: {error}; set TMPDIR to a folder with a shorter path") from error
         self._server.listen()
         self._server.settimeout(START_S)
-        self._log = Path(self._home.name, "log").open("w+b")  # noqa: SIM115 - closed with the interpreter
+        self._log = (self._home.path / "log").open("w+b")
         environ = {**os.environ, **(variables or {})}
         if folder is None:
             environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -115,12 +120,17 @@ class Zygote:
             cwd=folder, env=environ, start_new_session=True, text=True,
         )  # fmt: skip
         self._forked = 0
+        try:
+            self._await_libraries()
+        except BaseException:  # Ctrl-C too, which meets a sweep here as often as anywhere
+            self.close()
+            raise
+
+    def _await_libraries(self) -> None:
         assert self._process.stdout is not None
         ready = select.select([self._process.stdout], [], [], START_S)[0]
         if not ready or self._process.stdout.readline().strip() != "ready":
-            message = self.last_words()
-            self.close()
-            raise WorkerError(f"a measuring process did not start: {message}")
+            raise WorkerError(f"a measuring process did not start: {self.last_words()}")
 
     def fork(self) -> Worker:
         """A fresh process with the libraries imported."""
@@ -152,7 +162,7 @@ class Zygote:
                     stream.close()
                 except OSError:  # what was still to be written has no reader
                     continue
-        self._home.cleanup()
+        self._home.close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,9 +174,17 @@ class Zygote:
 
 
 @contextmanager
-def machine_to_itself() -> Iterator[None]:
-    """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns."""
+def machine_to_itself(waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns.
+
+    Args:
+        waits: called when another sweep has the machine, before this one waits for it.
+    """
     path = Path(tempfile.gettempdir()) / f"dpn-bench-{os.getuid()}.lock"
     with path.open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

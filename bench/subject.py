@@ -112,13 +112,19 @@ def _imported(name: str) -> "Callable[[], nn.Module]":
     if not module_name or not attribute:
         raise SubjectError(f"a network of your own is package.module:factory, not {name!r}")
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise SubjectError(
             f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
         ) from error
-    except AttributeError as error:
-        raise SubjectError(f"{module_name!r} has no {attribute!r}") from error
+    except (Exception, SystemExit) as error:  # the module is anybody's: it may fail in any way, or leave
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SubjectError(f"{module_name!r} fails when it is imported for {name!r}: {reason}") from error
+    factory = getattr(module, attribute, None)
+    if factory is None:
+        raise SubjectError(f"{module_name!r} has no {attribute!r}")
+    if not callable(factory):
+        raise SubjectError(f"{name} is of type {type(factory).__name__}; name a function that builds a network")
 
     def build() -> "nn.Module":
         from torch import nn

@@ -1,7 +1,6 @@
 """Measures a grid of cells: rounds of fresh processes, rivals interleaved, every finished process kept. No torch."""
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
+from bench.scratch import Scratch, remove_orphans
 from bench.store import Store
 from bench.subject import Subject
 
@@ -28,12 +28,14 @@ class Progress:
         present: cells that had their record already.
         refused: a line for each cell that cannot be measured.
         flagged: records whose value a reader must not trust blindly.
+        empty: networks of which nothing is known after all, because every one of their cells was refused.
     """
 
     measured: int = 0
     present: int = 0
     refused: list[str] = field(default_factory=list)
     flagged: int = 0
+    empty: list[str] = field(default_factory=list)
 
 
 Tell = Callable[[str, float], None]
@@ -59,8 +61,12 @@ class Sweep:
         with Journal(self.store.root) as journal:
             journal.keep_only(lambda key: key.endswith(_journal_key("")))
             for subject, cells in work:
-                with machine_to_itself():
+                before = self.progress.measured + self.progress.present
+                with machine_to_itself(lambda: self.tell("waiting for another sweep on this machine", 0)):
+                    remove_orphans()
                     self._subject(subject, cells, journal, again=again)
+                if cells and self.progress.measured + self.progress.present == before:
+                    self.progress.empty.append(subject.name)
         return self.progress
 
     def _subject(self, subject: Subject, cells: Sequence[Cell], journal: Journal, *, again: bool) -> None:
@@ -74,9 +80,9 @@ class Sweep:
                 self._refuse(cell, subject.spec_digest(), reason)
         if not offered:
             return
-        with tempfile.TemporaryDirectory(prefix="bench-") as home:
+        with Scratch() as home:
             for size, rivals in _by_input(offered).items():
-                folder = Path(home) / "x".join(map(str, size))
+                folder = home / "x".join(map(str, size))
                 folder.mkdir()
                 self._rivals(subject, rivals, folder, journal, again=again)
 
@@ -181,9 +187,15 @@ class Sweep:
         self.progress.measured += 1
 
     def _refuse(self, cell: Cell, digest: str | None, reason: str) -> None:
+        """Reports a cell that cannot be measured, and files the reason under the network's digest.
+
+        Somebody's factory that cannot be built has no digest, and nothing is filed: its name does not say what it
+        builds, so that a reason kept under the name would outlive the mistake. Each sweep tries it again and reports
+        it again. No refusal keeps a later sweep from trying: what was in the way may have been removed.
+        """
         self.progress.refused.append(f"{cell}: {reason}")
         self.tell(str(cell), 1)
-        if digest is None:  # without an identity there is nothing to file the refusal under
+        if digest is None:
             return
         refusal = assemble.refusal(cell, digest, reason)
         known = self.store.newest(refusal.key())

@@ -4,7 +4,6 @@ A network duels with itself (A/A), or with itself doing 11 calls for every 10 or
 it is. The samples are kept as records, so that every rule, ours and the yardsticks, decides the same trials.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +15,7 @@ from bench.cell import Cell
 from bench.duel import Duel, Rules, Side, add_round, prepare_sides, start
 from bench.pool import machine_to_itself
 from bench.record import Record
+from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.store import Store
 
@@ -37,8 +37,8 @@ def run(store: Store, cell: Cell, wanted: Mapping[float, int], rules: Rules, tel
         tell: told how many trials ended.
     """
     side = Side(cell=cell)
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        digest = prepare_sides((side, side), Path(home))[0]["digest"]
+    with Scratch() as home:
+        digest = prepare_sides((side, side), home)[0]["digest"]
         missing = [
             (ratio, index) for ratio, number in wanted.items() for index in range(number)
             if store.newest(_blank(cell, digest, ratio, index).key()) is None
@@ -47,7 +47,7 @@ def run(store: Store, cell: Cell, wanted: Mapping[float, int], rules: Rules, tel
         missing.sort(key=lambda trial: (trial[1] / wanted[trial[0]], trial[0]))
         for start_at in range(0, len(missing), BATCH):
             batch = missing[start_at : start_at + BATCH]
-            for (ratio, index), duel in zip(batch, _fought(side, batch, rules, Path(home)), strict=True):
+            for (ratio, index), duel in zip(batch, _fought(side, batch, rules, home), strict=True):
                 store.append(_record(cell, digest, ratio, index, duel))
             tell(len(batch))
     return len(missing)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import disturbance
+from bench import disturbance, telemetry
 from bench.ceilings import Kind
 from bench.cell import Cell
 from bench.steady import steady_start
@@ -125,7 +125,8 @@ def serve(path: str, token: str) -> None:
             try:
                 command: Callable[..., dict[str, Any]] = getattr(worker, request.pop("command"))
                 answer: dict[str, Any] = {"answer": command(**request)}
-            except Exception as error:  # a user's network may raise anything: it is reported, and the sweep goes on
+            # A user's network may raise anything, or leave: it is reported, and the sweep goes on.
+            except (Exception, SystemExit) as error:
                 answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
             _say(stream, answer)
 
@@ -143,6 +144,7 @@ def _die_with_parent() -> None:
 def main(path: str, modules: list[str]) -> None:
     """Imports, says so, then forks a worker for each line of standard input until its end."""
     _die_with_parent()
+    telemetry.switch_off()
     for module in modules:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished workers need no waiting for

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from bench import telemetry
 from bench.ceilings import Candidate
 
 LEAST_COPY_BYTES = 256 * 2**20
@@ -165,6 +166,7 @@ def _onnxruntime(candidate: Candidate, threads: int) -> Callable[[], object]:
 
 
 def _openvino(candidate: Candidate, precision: str, threads: int) -> Callable[[], object]:
+    telemetry.switch_off()
     import openvino
 
     model, image = _model(candidate)

@@ -50,6 +50,12 @@ class Leaving(Conv):
         raise SystemExit(f"left at {tuple(x.shape)}")
 
 
+class Silent(Conv):
+    def forward(self, x: Tensor) -> str:
+        self.conv(x)
+        return "no tensor"
+
+
 class Noisy(Conv):
     """Never twice the same, not even in two processes."""
 
@@ -75,8 +81,16 @@ def leaves() -> nn.Module:
     return Leaving()
 
 
+def silent() -> nn.Module:
+    return Silent()
+
+
 def noisy() -> nn.Module:
     return Noisy()
+
+
+def lacks_weights() -> nn.Module:
+    raise FileNotFoundError("weights.pth is missing")
 
 
 def talking() -> nn.Module:

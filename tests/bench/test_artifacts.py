@@ -40,6 +40,13 @@ def test_the_reference_is_fp32_eager_on_the_input(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {REFERENCE, STATISTICS}
 
 
+def test_an_answer_without_tensors_is_refused_because_nothing_could_be_compared(tmp_path: Path) -> None:
+    cell = Cell(subject="tests.bench.networks:silent", input_hw=(8, 6))
+    with pytest.raises(RuntimeError, match="networks:silent holds no tensors"):
+        prepare(cell, tmp_path, onnx=False)
+    assert not (tmp_path / REFERENCE).exists()
+
+
 def test_another_process_writes_the_same(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()

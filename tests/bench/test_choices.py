@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import backends, environment
+from bench import backends, environment, measuring
 from bench.choices import Choices
 from bench.environment import ROOT
+from bench.measuring import open_store
 from bench.plan import Plan
 from bench.subject import resolve
 
@@ -104,6 +105,25 @@ def test_bad_requests_are_one_line(own_lock: Path, tmp_path: Path) -> None:
         given = arguments if "--records" in arguments else (*arguments, "--records", str(tmp_path / "records"))
         assert part in error_of("measure", *given)
     assert not (tmp_path / "records").exists()
+
+
+def test_records_that_cannot_be_written_are_named_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def refuse(folder: Path, mode: int) -> bool:
+        asked.append(folder)
+        return not mode & os.W_OK
+
+    monkeypatch.setattr(measuring.os, "access", refuse)  # root may write whatever its permissions say
+    for records in (tmp_path, tmp_path / "new" / "records"):
+        with pytest.raises(ValueError, match=f"--records {records} cannot be written; name another folder"):
+            open_store(records, write=True)
+        assert open_store(records).records == []  # to be read, it need not be written
+    assert asked == [tmp_path, tmp_path]
+    monkeypatch.undo()
+    assert open_store(tmp_path / "new" / "records", write=True).records == []
 
 
 def test_a_full_disk_is_one_line_and_leaves_whole_lines(own_lock: Path, tmp_path: Path) -> None:

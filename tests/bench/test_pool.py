@@ -2,11 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from bench import pool
 from bench.pool import WorkerError, Zygote, machine_to_itself
 from tests.bench.waiting import wait_until
 
@@ -67,7 +70,41 @@ def test_nothing_is_left_when_the_measuring_program_is_killed():
     wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
-def test_two_sweeps_take_turns():
+def test_a_start_that_is_interrupted_leaves_nothing(own_lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(*_: object) -> None:
+        started.extend(child.pid for child in psutil.Process().children())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool.select, "select", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Zygote(LIGHT)
+    assert started
+    assert not any(alive(pid) for pid in started)
+    assert list(own_lock.iterdir()) == []
+
+
+def test_a_sweep_that_has_to_wait_says_so(own_lock: Path) -> None:
+    assert own_lock.is_dir()
+    told: list[str] = []
+
+    def take_turn() -> None:
+        with machine_to_itself(lambda: told.append("waits")):
+            told.append("mine")
+
+    with machine_to_itself(lambda: told.append("waits")):
+        assert told == []
+        waiting = threading.Thread(target=take_turn)  # it opens the file again, so it holds a lock of its own
+        waiting.start()
+        wait_until(lambda: told == ["waits"])
+    waiting.join(timeout=30)
+    assert told == ["waits", "mine"]
+
+
+def test_two_sweeps_take_turns(own_lock: Path) -> None:
+    assert own_lock.is_dir()
     program = (
         "import sys, time\nfrom bench.pool import machine_to_itself\n"
         "with machine_to_itself():\n    print('mine', flush=True)\n    time.sleep(0.5)\n"

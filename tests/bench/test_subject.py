@@ -1,5 +1,6 @@
 """What a name stands for: ONNX files beside the zoo and factories."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,29 @@ def test_weights_outside_the_folder_are_not_read(tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     with pytest.raises(SubjectError, match="missing or outside its folder"):
         resolve(str(path))
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def f(:", "fails when it is imported .* SyntaxError"),
+        ("1 / 0", "fails when it is imported .* ZeroDivisionError"),
+        ("import sys; sys.exit('bye')", "fails when it is imported .* SystemExit: bye"),
+        ("import nowhere", "cannot import .* No module named 'nowhere'"),
+        ("net = 3", "is of type int; name a function"),
+        ("", "has no 'net'"),
+    ],
+)
+def test_a_module_that_has_no_network_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
+) -> None:
+    (tmp_path / "somebodys_module.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "somebodys_module", raising=False)
+    with pytest.raises(SubjectError, match=reason) as caught:
+        resolve("somebodys_module:net")
+    assert "\n" not in str(caught.value)
+    sys.modules.pop("somebodys_module", None)
 
 
 def test_another_size_than_the_file_takes_is_refused(tmp_path: Path) -> None:

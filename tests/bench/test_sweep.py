@@ -128,6 +128,39 @@ def test_a_network_that_fails_is_refused_in_one_line(tmp_path: Path) -> None:
     assert line.endswith("LookupError: no joint in an image of (1, 3, 8, 6)")
 
 
+def test_a_network_that_cannot_be_built_is_counted_each_time_and_nothing_is_kept_of_it(tmp_path: Path) -> None:
+    cells = [named("lacks_weights"), named("lacks_weights", threads=2)]
+    for _ in range(2):
+        progress = sweep(tmp_path, *cells, plan=ONE)
+        assert len(progress.refused) == 2
+        assert all(line.endswith(": FileNotFoundError: weights.pth is missing") for line in progress.refused)
+        assert progress.empty == ["tests.bench.networks:lacks_weights"]
+        assert (progress.measured, progress.present) == (0, 0)
+    assert Store(tmp_path).records == []  # its name does not say what it would have built
+    assert journals(tmp_path) == []
+
+
+def test_a_network_of_which_something_is_known_is_not_called_empty(tmp_path: Path, file: str) -> None:
+    cells = [*of_file(file)[:1], replace(of_file(file)[0], precision="bf16")]  # which onnxruntime does not offer
+    for _ in range(2):
+        progress = sweep(tmp_path, *cells, plan=ONE)
+        assert len(progress.refused) == 1
+        assert progress.empty == []
+
+
+def test_the_command_line_fails_when_nothing_could_be_measured_of_a_network(tmp_path: Path, own_lock: Path) -> None:
+    from_the_future = str(convolution(tmp_path / "future.onnx", opset=99))
+    arguments = ["--metric", "latency", "--backend", "onnxruntime", "--threads", "1", "--records", str(tmp_path / "r")]
+    for _ in range(2):
+        code, out, err = finish(start("measure", from_the_future, *arguments, temporary=own_lock))
+        assert code == 1
+        assert "1 cells: 0 records added, 0 there already, 1 left out" in out
+        reason, last = err.splitlines()
+        assert "onnxruntime cannot run the file: ONNX Runtime only" in reason
+        assert "Opset 99" in reason
+        assert last.startswith(f"error: nothing could be measured of {from_the_future}")
+
+
 def result(*reasons: str, samples: tuple[float, ...] = (1.0, 1.0, 1.0), seconds: float = 1.0) -> dict[str, object]:
     return {"samples": list(samples), "start": 0, "reasons": list(reasons), "seconds": seconds}
 
@@ -242,6 +275,7 @@ def killed(kills: int, root: Path, temporary: Path, file: str) -> list[Path]:
         seen = now
     complete(folders[-1], finish(start(*command(folders[-1], file), temporary=temporary)), seen)
     wait_until(lambda: not workers_below(temporary))
+    assert list(temporary.glob("bench-*")) == []  # nor have the killed ones left anything
     return folders
 
 

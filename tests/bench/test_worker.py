@@ -98,12 +98,11 @@ def test_an_error_is_an_answer_and_a_closed_connection_the_end(tmp_path: Path) -
 
 def test_a_network_that_leaves_is_an_answer_and_ends_nothing(tmp_path: Path, own_lock: Path) -> None:
     assert own_lock.is_dir()
-    with Zygote(modules_of(CELL)) as zygote:
-        with zygote.fork() as worker:
-            with pytest.raises(WorkerError, match=r"^SystemExit: left at \(1, 3, 8, 6\)$"):
-                worker.ask("prepare", cell=asdict(CELL), folder=str(tmp_path), onnx=False)
-            cell = asdict(Cell(subject="tests.bench.networks:pointwise", input_hw=(8, 6)))
-            assert worker.ask("prepare", cell=cell, folder=str(tmp_path), onnx=False)["macs"] == 3 * 5 * 48
+    with Zygote(modules_of(CELL)) as zygote, zygote.fork() as worker:
+        with pytest.raises(WorkerError, match=r"^SystemExit: left at \(1, 3, 8, 6\)$"):
+            worker.ask("prepare", cell=asdict(CELL), folder=str(tmp_path), onnx=False)
+        cell = asdict(Cell(subject="tests.bench.networks:pointwise", input_hw=(8, 6)))
+        assert worker.ask("prepare", cell=cell, folder=str(tmp_path), onnx=False)["macs"] == 3 * 5 * 48
 
 
 def test_a_folder_for_temporary_files_with_a_long_name_is_an_error_with_a_remedy(
