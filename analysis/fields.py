@@ -4,7 +4,7 @@ from functools import cache
 from typing import cast
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
-from analysis.claims.audit import audit, finding_row
+from analysis.claims.audit import Finding, audit, finding_row
 from analysis.evidence import Evidence
 from analysis.figure_data import short_name
 from analysis.gridding import Gridding, gridding
@@ -95,12 +95,19 @@ def table_field_claims(evidence: Evidence) -> Table:
         caption="Its statements on receptive fields and gridding, with their exact verdicts.",
         columns=(
             Column(id="quotation", label="The paper says", align="left"),
-            Column(id="paper", label="Recomputed", align="left", hide_on_phone=True),
+            Column(id="recomputed", label="Recomputed", align="left", hide_on_phone=True),
             Column(id="verdict", label="Verdict", align="left"),
         ),
-        rows=tuple(finding_row(findings[name], ("quotation", "paper", "verdict")) for name in CLAIMS),
+        rows=tuple(_claim(findings[name]) for name in CLAIMS),
         notes=("The full audit, with both recomputations of each claim, is in a chapter of its own.",),
     )
+
+
+def _claim(finding: Finding) -> Row:
+    """A finding with the recomputation that says more: from the engine where there is one, else from the print."""
+    row = finding_row(finding, ("quotation", "verdict"))
+    text = finding.measured or finding.paper
+    return Row(row.id, {**row.cells, "recomputed": Cell(text=text, value=text, how=finding.note)})
 
 
 def table_sees(evidence: Evidence) -> Table:
