@@ -3,18 +3,20 @@
 Runs in a worker process. On the CPU the value is the peak of the process's resident memory while it makes calls, above
 what was resident before the network was built: weights in whatever form the back end keeps them, maps, workspaces, and
 the back end's own data. Code of libraries is left out on both sides, because how much of a library's file is resident
-depends on what else runs on the machine. What would make two processes differ is switched off first (`settle`).
+depends on what else runs on the machine. What would make two processes differ is switched off: by the interpreter that
+the process is forked from (`bench.alike`), and in the process before anything is built (`settle`).
 """
 
 import ctypes
 import gc
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from bench import page_counters, runners
+from bench import alike, page_counters, runners
 from bench.cell import Cell
 
 WARM_CALLS = 2
@@ -25,6 +27,9 @@ CALLS = 5
 
 What remains is what a core has counted at the peak and not yet added, see `bench.page_counters`.
 """
+
+ALLOCATING_THREADS = ("onnxruntime",)
+"""Back ends whose threads allocate side by side when a network is opened: they open and warm up on one core."""
 
 PROCESS = Path("/proc/self")
 
@@ -59,9 +64,10 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
         return cuda_memory.measure(cell, folder)
     settings = settle()
     before = private_bytes()
-    runner = runners.open_runner(cell, folder)
-    for _ in range(WARM_CALLS):
-        runner.call()
+    with alike.one_core() if cell.backend in ALLOCATING_THREADS else nullcontext():
+        runner = runners.open_runner(cell, folder)
+        for _ in range(WARM_CALLS):
+            runner.call()
     peaks, reset = _peaks_of_calls(runner)
     weights, tensors = tensor_bytes(runner, cell)
     return {
@@ -88,8 +94,8 @@ def tensor_bytes(runner: Any, cell: Cell) -> tuple[int | None, int | None]:
 
 
 def settle() -> list[str]:
-    """Switches off what makes the memory of two equal processes differ; returns what was done, one line each."""
-    done = []
+    """Switches off what makes the memory of two equal processes differ; returns what is off, one line each."""
+    done = alike.settings()
     if sys.platform != "linux":
         return done
     library = ctypes.CDLL(None, use_errno=True)
@@ -137,12 +143,13 @@ def resident_bytes(folder: Path = PROCESS) -> int:
 def library_bytes(folder: Path = PROCESS) -> int:
     """Resident bytes that are unchanged pages of shared libraries and of the interpreter."""
     total, counts = 0, False
-    for line in _read(folder / "smaps").splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            path = line.split(maxsplit=5)[5:]
-            counts = bool(path) and re.search(r"\.so(\.|$)|/python[\d.]*$", path[0]) is not None
-        elif counts and (match := re.match(r"(?:Shared|Private)_Clean:\s+(\d+) kB", line)):
-            total += 1024 * int(match[1])
+    with (folder / "smaps").open() as lines:  # line by line: the whole file as one string would stay in the peak
+        for line in lines:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                path = line.split(maxsplit=5)[5:]
+                counts = bool(path) and re.search(r"\.so(\.|$)|/python[\d.]*$", path[0].rstrip()) is not None
+            elif counts and (match := re.match(r"(?:Shared|Private)_Clean:\s+(\d+) kB", line)):
+                total += 1024 * int(match[1])
     return total
 
 

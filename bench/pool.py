@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench.alike import VARIABLES, fixed_addresses
 from bench.scratch import Scratch
 
 START_S = 120.0
@@ -86,7 +87,12 @@ class Zygote:
     """A fresh interpreter that has imported some libraries and run nothing, from which workers are forked."""
 
     def __init__(
-        self, modules: Sequence[str], *, folder: Path | None = None, variables: Mapping[str, str] | None = None
+        self,
+        modules: Sequence[str],
+        *,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        alike: bool = False,
     ) -> None:
         """Starts the interpreter and waits until its libraries are imported.
 
@@ -94,6 +100,7 @@ class Zygote:
             modules: what it imports.
             folder: a checkout whose `bench` and `dpn` it runs; by default those of this process.
             variables: environment variables to set.
+            alike: without what the system draws anew for each process, see `bench.alike`.
 
         Raises:
             WorkerError: it did not start; the message holds the last line of what it printed.
@@ -111,14 +118,15 @@ class Zygote:
         self._server.listen()
         self._server.settimeout(START_S)
         self._log = (self._home.path / "log").open("w+b")
-        environ = {**os.environ, **(variables or {})}
+        environ = {**os.environ, **(variables or {}), **(VARIABLES if alike else {})}
         if folder is None:
             environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", self._path, *modules],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-            cwd=folder, env=environ, start_new_session=True, text=True,
-        )  # fmt: skip
+        with fixed_addresses() if alike else nullcontext():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.worker", self._path, *modules],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+                cwd=folder, env=environ, start_new_session=True, text=True,
+            )  # fmt: skip
         self._forked = 0
         try:
             self._await_libraries()

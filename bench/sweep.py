@@ -154,13 +154,13 @@ class Sweep:
     def _round(self, cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, dict[str, Any] | str]]:
         """One process for each cell, forked from this round's own interpreters; a reason instead where it fails."""
         with ExitStack() as stack:
-            zygotes: dict[tuple[str, ...], Zygote] = {}
+            zygotes: dict[tuple[tuple[str, ...], bool], Zygote] = {}
             for cell in cells:
-                modules = modules_of(cell)
+                kind = modules_of(cell), cell.metric == "memory"
                 try:
-                    if modules not in zygotes:
-                        zygotes[modules] = stack.enter_context(Zygote(modules))
-                    yield cell, self._measured(cell, zygotes[modules], folder)
+                    if kind not in zygotes:
+                        zygotes[kind] = stack.enter_context(Zygote(kind[0], alike=kind[1]))
+                    yield cell, self._measured(cell, zygotes[kind], folder)
                 except WorkerError as error:
                     yield cell, str(error)
 

@@ -1,6 +1,7 @@
 """Memory: exact tensor peaks against sums by hand, parsing against written maps, and real peaks in fresh processes."""
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import cuda_memory, gpu, memory, tensor_peak
+from bench import alike, cuda_memory, gpu, memory, tensor_peak
 from bench.cell import Cell
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), metric="memory")
@@ -105,7 +106,10 @@ def open_runner(cell, folder):
 memory.runners.open_runner = open_runner
 print(json.dumps(memory.measure(Cell(subject="any", input_hw=(64, 64), metric="memory", threads={threads}), Path("."))))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    with alike.fixed_addresses():  # as a sweep starts its interpreters
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | alike.VARIABLES
+        )
     return json.loads(done.stdout)
 
 
