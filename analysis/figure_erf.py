@@ -51,7 +51,7 @@ def data(evidence: Evidence) -> pd.DataFrame:
         for name, ratios in ((PATHS, None), (SHORTCUTS, growing)):
             field = expected_field(spec.dilations, hw, unit, ratios=ratios)
             inputs = 2 ** float(entropy_bits(field.ravel())) / field.size
-            frames.append(_positions(name, subject, schedule, field, f"{100 * inputs:.0f} % in effect", ""))
+            frames.append(_positions(name, subject, schedule, field, f"{100 * inputs:.0f} %", ""))
         for name, record in ((RANDOM, _record(evidence, subject, True)), (TRAINED, _record(evidence, subject, False))):
             if record is not None:
                 field = np.array(record.detail["map"])
@@ -86,7 +86,7 @@ def _half(record: Record) -> str:
     found = record.detail["scalars"][HALF]
     low, high = found["interval"] or (found["value"],) * 2
     ends = dict.fromkeys(f"{100 * end:.0f}" for end in (low, high))
-    return f"half: {'–'.join(ends)} %"
+    return f"{'–'.join(ends)} %"
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -118,7 +118,7 @@ def _map(axes: Axes, rows: pd.DataFrame, norm: LogNorm) -> None:
     shown = np.ma.masked_equal(np.where(field > 0, np.maximum(field, LEAST), 0), 0)
     axes.imshow(shown, cmap=_colours(), norm=norm, interpolation="none")
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(rows.note.iloc[0], fontsize=style.TEXT_PT - 2.5, labelpad=1.5)
+    axes.set_xlabel(rows.note.iloc[0], fontsize=style.TEXT_PT - 1.5, labelpad=1.5)
     for spine in axes.spines.values():
         spine.set_visible(True)
 

@@ -113,10 +113,10 @@ FIGURES: dict[str, Drawing] = {
             id="figure-erf",
             title="Exact and effective fields",
             caption="Fields of the central unit of one module in the map that the module reads, at the paper's 32x24. "
-            "Above: where its paths come from, exactly, and how many positions that amounts to. Middle: the exact "
-            "expectation with shortcuts, if each block adds as much variance as the image brought. Below: mean squared "
-            "gradients of whole networks, and the smallest window around half of them with its 95 % interval, as a "
-            "share of the map. Grey contributes exactly nothing.",
+            "Above: where its paths come from, exactly. Middle: the exact expectation with shortcuts, if each block "
+            "adds as much variance as the image brought. Both with their effective inputs as a share of the map. Below: "
+            "mean squared gradients of whole networks, with the smallest window around half of them, as a share of the "
+            "map and as a 95 % interval. Grey contributes exactly nothing.",
             data=figure_erf.data,
             draw=figure_erf.draw,
             alt=figure_erf.alt,

@@ -100,5 +100,5 @@ def test_what_is_drawn_is_the_field(records: Path) -> None:
     assert len(images) == 2 * len(figure_erf.COLUMNS) + 1
     estimated = np.array(Store(records).records[0].detail["map"])
     assert np.array_equal(np.ma.getmaskarray(images[-1]), estimated == 0)
-    assert "D = 8: half:" in figure_erf.alt(data)
+    assert "gradients, random weights, D = 8: 46 %" in figure_erf.alt(data)
     assert "not estimated yet" in figure_erf.alt(figure_erf.data(EMPTY))

@@ -151,7 +151,10 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 
 
 def started(*arguments: str) -> "subprocess.Popen[str]":
-    code = "from analysis.erf_verbs import erf; from dpn import cli; cli.run('p', 'd', {'erf': erf, 'other': print})"
+    # A shell's background job ignores Ctrl-C, and so does all that it starts: here it must not.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    verbs = "from analysis.erf_verbs import erf; from dpn import cli; cli.run('p', 'd', {'erf': erf, 'other': print})"
+    code = f"{listen}; {verbs}"
     command = [sys.executable, "-c", code, "erf", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
