@@ -114,9 +114,9 @@ FIGURES: dict[str, Drawing] = {
             title="Exact and effective fields",
             caption="Fields of the central unit of one module in the map that the module reads, at the paper's 32x24. "
             "Above: where its paths come from, exactly. Middle: the exact expectation with shortcuts, if each block "
-            "adds as much variance as the image brought. Both with their effective inputs as a share of the map. Below: "
-            "mean squared gradients of whole networks, with the smallest window around half of them, as a share of the "
-            "map and as a 95 % interval. Grey contributes exactly nothing.",
+            "adds as much variance as the image brought. Both with their effective inputs, as a share of the map. "
+            "Below: mean squared gradients of whole networks, with the smallest window around half of them, as a share "
+            "of the map and as a 95 % interval. Grey contributes exactly nothing.",
             data=figure_erf.data,
             draw=figure_erf.draw,
             alt=figure_erf.alt,
