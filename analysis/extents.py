@@ -48,7 +48,7 @@ def extents(wiring: Wiring, to: int) -> dict[int, Extent | str]:
     known: dict[int, tuple[Along, Along] | str] = {to: (Along(Fraction(1), ((0, 0),)),) * 2}
     for i in range(to + 1, len(wiring.maps)):
         one = wiring.maps[i]
-        sources = {*one.sources, *(edge.source for edge in one.edges)} & known.keys()
+        sources = one.below & known.keys()
         blocked = next((found for s in sorted(sources) if isinstance(found := known[s], str)), "")
         if sources and (one.problem or blocked):
             known[i] = one.problem or blocked

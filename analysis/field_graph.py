@@ -81,6 +81,11 @@ class Map:
     sources: tuple[int, ...] = ()
     problem: str = ""
 
+    @property
+    def below(self) -> set[int]:
+        """Every map that it depends on."""
+        return {*self.sources, *(edge.source for edge in self.edges)}
+
 
 @dataclass(frozen=True)
 class Field:
@@ -153,7 +158,7 @@ class Wiring:
         """For each map those that read it."""
         readers: list[list[int]] = [[] for _ in self.maps]
         for i, one in enumerate(self.maps):
-            for source in dict.fromkeys((*one.sources, *(edge.source for edge in one.edges))):
+            for source in one.below:
                 readers[source].append(i)
         return tuple(map(tuple, readers))
 
@@ -162,7 +167,7 @@ class Wiring:
         found = {start}
         for i in range(start, -1, -1):
             if i in found:
-                found |= {*self.maps[i].sources, *(edge.source for edge in self.maps[i].edges)}
+                found |= self.maps[i].below
         return found
 
     def descendants(self, start: int) -> set[int]:

@@ -3,7 +3,7 @@
 The page is made without torch, so what a network's graph says of its fields is measured into the store first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,18 +80,20 @@ def profile(graph: FieldGraph) -> dict[str, Any]:
     """
     rows: dict[Row, tuple[int, str]] = {}
     counts: dict[int, int] = {}
+    depths: dict[int, int] = {}
     links: dict[tuple[int, int], None] = {}
     depth: list[int] = []
     last: list[dict[int, int]] = []  # for each map, by height, the deepest rows that it holds
     for index, one in enumerate(graph.maps):
         sources = [edge.source for edge in one.edges] or list(one.sources)
         depth.append(max((depth[s] for s in sources), default=0) + (one.op == "convolution"))
-        below = _deepest([last[s] for s in sources], rows)
+        below = _deepest([last[s] for s in sources], depths)
         if one.op != "convolution":
             last.append(below)
             continue
         row = (depth[index], one.shape[1], rows_read(graph, index)[0], *_window(one))
         number, _ = rows.setdefault(row, (len(rows), one.module))
+        depths[number] = depth[index]
         counts[number] = counts.get(number, 0) + 1
         links |= dict.fromkeys((other, number) for other in below.values())
         last.append({one.shape[1]: number})
@@ -104,9 +106,8 @@ def profile(graph: FieldGraph) -> dict[str, Any]:
     return {"columns": columns, "links": [list(link) for link in links]}
 
 
-def _deepest(held: Sequence[dict[int, int]], rows: dict[Row, tuple[int, str]]) -> dict[int, int]:
+def _deepest(held: Sequence[dict[int, int]], depths: Mapping[int, int]) -> dict[int, int]:
     """Of several maps' rows the deepest of each height."""
-    depths = [row[0] for row in rows]
     found: dict[int, int] = {}
     for one in held:
         for height, row in one.items():

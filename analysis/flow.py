@@ -21,8 +21,7 @@ class Backward:
         for i in self.order:
             problem = graph.maps[i].problem or self.tainted.get(i, "")
             if problem:
-                sources = {*graph.maps[i].sources, *(edge.source for edge in graph.maps[i].edges)}
-                self.tainted |= dict.fromkeys(sources & members, problem)
+                self.tainted |= dict.fromkeys(graph.maps[i].below & members, problem)
 
     def edges(self, i: int) -> Iterator[tuple[int, Edge]]:
         """The edges from a map to where the walk goes on, with the map at their other end."""
@@ -56,7 +55,7 @@ class Forward:
         self.order = sorted(members)
         self.tainted: dict[int, str] = {}
         for i in self.order:
-            sources = {*graph.maps[i].sources, *(edge.source for edge in graph.maps[i].edges)} & members
+            sources = graph.maps[i].below & members
             problem = graph.maps[i].problem if i != start else ""
             problem = problem or next((self.tainted[s] for s in sorted(sources) if s in self.tainted), "")
             if problem and i != start:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from analysis.effective import squared_gradients
+from analysis.field_graph import Field
 
 IMAGES = 8
 
@@ -32,11 +33,7 @@ class Probed:
     @property
     def at_least_hw(self) -> tuple[tuple[int, int], ...]:
         """For each unit height and width of the rectangle around what it was seen to read; (0, 0) around nothing."""
-        found = []
-        for one in self.support:
-            rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
-            found.append((int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1) if len(rows) else (0, 0))
-        return tuple(found)
+        return tuple(Field(one).extent_hw for one in self.support)
 
 
 def probe(
