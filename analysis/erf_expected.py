@@ -49,15 +49,21 @@ def expected_field(
     field = np.zeros(tuple(size))
     field[tuple(at)] = 1
     for dilation, ratio in zip(reversed(dilations), reversed(given), strict=True):
-        branch = _spread(field, dilation, kernel)
-        field = branch if ratio is None else (field + ratio * branch) / (1 + ratio)
+        rule = Window(kernel, 1, kernel // 2 * dilation, dilation)
+        field = through_block(field, [rule] * field.ndim, ratio)
     return field
 
 
-def _spread(field: Values, dilation: int, kernel: int) -> Values:
-    """Each position's value in equal parts on the taps of a convolution that keeps the map's size."""
-    rule = Window(kernel, 1, kernel // 2 * dilation, dilation)
-    for axis, size in enumerate(field.shape):
-        frame = (0, size - 1)
-        field = connect(rule, frame, frame, clamp=False).backward(field, axis) / kernel
-    return field
+def through_block(field: Values, rules: Sequence[Window], ratio: float | None) -> Values:
+    """What a block makes of a field; backward and forward alike, for its taps lie evenly around each position.
+
+    Args:
+        field: (..., H, W), or (..., N) for one axis alone.
+        rules: of the branch's convolution, which keeps the map's size; one for each axis, the last of `field`.
+        ratio: branch/identity variance ratio, or None for a block without shortcut.
+    """
+    branch = field
+    for axis, rule in zip(range(-len(rules), 0), rules, strict=True):
+        frame = (0, field.shape[axis] - 1)
+        branch = connect(rule, frame, frame, clamp=False).backward(branch, axis) / rule.kernel
+    return branch if ratio is None else (field + ratio * branch) / (1 + ratio)

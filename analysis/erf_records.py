@@ -1,7 +1,6 @@
 """Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from analysis.erf_estimate import Estimate
 from bench import environment
 from bench.provenance import measured
-from bench.record import METRICS, Record
+from bench.record import METRICS, Record, key_of
 from bench.store import Store
 from bench.subject import Subject
 
@@ -56,9 +55,8 @@ PROTOCOL = Protocol()
 
 def key(subject: Subject, protocol: Protocol, device: str = "cpu") -> str:
     """The key that a record will have."""
-    stated = json.dumps(protocol.of_record(subject), sort_keys=True)
-    machine = environment.machine(device)
-    return f"{machine}/{METRIC}.v{METRICS[METRIC].version}/{subject.spec_digest()}/{stated}"
+    version, digest = METRICS[METRIC].version, str(subject.spec_digest())
+    return key_of(environment.machine(device), METRIC, version, digest, protocol.of_record(subject))
 
 
 def measure_effective(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.axes import SAME, Window, connect
+from analysis.axes import SAME, Window
+from analysis.erf_expected import through_block
 from analysis.explore_choices import Direction, NetworkChoices, StackChoices, Unit
 from analysis.field_graph import Field
 from analysis.live_taps import LayerTaps, layer_taps
@@ -128,11 +129,7 @@ def weighted(
     found = [values]
     edges = [one.edges[0] for one in graph.maps[1:]]
     for edge in edges[::-1] if direction == "backward" else edges:
-        branch = values
-        for axis, rule, size in ((-2, edge.y, height), (-1, edge.x, width)):
-            rows = connect(rule, (0, size - 1), (0, size - 1), clamp=False)
-            branch = (rows.backward if direction == "backward" else rows.forward)(branch, axis) / rule.most
-        values = (values + variance * branch) / (1 + variance)
+        values = through_block(values, [rule for rule in (edge.y, edge.x) if isinstance(rule, Window)], variance)
         found.append(values)
     return found[::-1] if direction == "backward" else found
 

@@ -1,6 +1,5 @@
 """From the results of a cell's processes to one record: pooled samples, interval, flags, roofline. Imports no torch."""
 
-import json
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -9,7 +8,7 @@ from bench import ceilings, environment
 from bench.cell import Cell
 from bench.plan import Plan
 from bench.provenance import measured
-from bench.record import METRICS, Record
+from bench.record import METRICS, Record, key_of
 from bench.statistics import median_interval, pooled_interval
 
 BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}
@@ -27,9 +26,8 @@ OWN = (
 
 def key(cell: Cell, digest: str) -> str:
     """The key that a cell's record will have."""
-    protocol = json.dumps(cell.protocol(), sort_keys=True)
     version = METRICS[cell.metric].version
-    return f"{environment.machine(cell.device)}/{cell.metric}.v{version}/{digest}/{protocol}"
+    return key_of(environment.machine(cell.device), cell.metric, version, digest, cell.protocol())
 
 
 def counted(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """One measurement with everything that is needed to trust and to repeat it: `Record`. Imports no torch."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +61,11 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def key_of(machine: str, metric: str, version: int, digest: str, protocol: Mapping[str, Any]) -> str:
+    """The key of a record, made already or still to be made; see `Record` for its parts."""
+    return f"{machine}/{metric}.v{version}/{digest}/{json.dumps(dict(protocol), sort_keys=True)}"
+
+
 class Record(BaseModel):
     """One measured value of one network.
 
@@ -107,8 +113,7 @@ class Record(BaseModel):
 
     def key(self) -> str:
         """Two records with one key measure the same thing in the same way on the same machine."""
-        protocol = json.dumps(self.protocol, sort_keys=True)
-        return f"{self.machine}/{self.metric}.v{self.metric_version}/{self.spec_digest}/{protocol}"
+        return key_of(self.machine, self.metric, self.metric_version, self.spec_digest, self.protocol)
 
     def provenance(self) -> str:
         """One line that says where the number comes from."""

@@ -1,6 +1,5 @@
 """The explorer as a page: drawn, driven by mouse, keys and touch, linked, self-contained, and written whole."""
 
-import html.parser
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,6 +10,7 @@ import pytest
 from analysis import explorer_page
 from analysis.explorer_page import ExplorerError, write_explorer
 from tests.analysis.chromium import Page, browser_page
+from tests.analysis.html_elements import Elements
 
 LARGEST_BYTES = 500_000
 # The first sight, and two that fill the screen.
@@ -352,21 +352,6 @@ def test_a_complaint_would_be_noticed(page: Page, tmp_path: Path) -> None:
 
 
 # ---- the file ----
-
-
-class Elements(html.parser.HTMLParser):
-    """Names and attributes of every element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def values(self, attribute: str) -> list[str]:
-        return [value for _, attributes in self.found if (value := attributes.get(attribute))]
 
 
 def test_the_file_stands_alone(written: Path) -> None:

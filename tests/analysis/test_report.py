@@ -1,7 +1,6 @@
 """The report from end to end: whole, self-contained, linked, repeatable, and never destroying an old one."""
 
 import errno
-import html.parser
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ import pytest
 
 from analysis import figures, report, tables
 from analysis.report import CHAPTERS, MARKER, Chapter, ReportError, write_report
+from tests.analysis.html_elements import Elements
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 6_500_000
@@ -33,21 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert str(out / "index.html") in done.stdout
     return out
-
-
-class Elements(html.parser.HTMLParser):
-    """Attributes of every element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def values(self, attribute: str) -> list[str]:
-        return [value for _, attributes in self.found if (value := attributes.get(attribute))]
 
 
 def test_the_page_needs_nothing_from_the_network(made: Path) -> None:
