@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import tyro
@@ -11,11 +12,42 @@ EXPECTED = (KeyError, ValueError, OSError, RuntimeError)
 """Errors that carry their remedy in their message; anything else is a bug and shows its traceback."""
 
 
-def run(program: str, description: str, verbs: Mapping[str, Callable[..., Any]]) -> NoReturn:
+Verb = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Verbs behind a common first word, such as `data check` and `data show`.
+
+    Attributes:
+        description: one sentence for the help.
+        verbs: by their second word.
+    """
+
+    description: str
+    verbs: Mapping[str, Verb]
+
+    def listed(self) -> Verb:
+        """What stands for the group in the help of the whole program."""
+
+        def verb() -> None: ...
+
+        verb.__doc__ = f"{self.description} Verbs: {', '.join(self.verbs)}."
+        return verb
+
+
+def run(
+    program: str, description: str, verbs: Mapping[str, Verb | Group], arguments: Sequence[str] | None = None
+) -> NoReturn:  # fmt: skip
     """Parses the command line, runs a verb and exits: 0, the verb's own code, 1 for an error, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    group = verbs.get(words[0]) if words else None
+    if isinstance(group, Group):
+        run(f"{program} {words[0]}", group.description, group.verbs, words[1:])
+    callables = {name: verb.listed() if isinstance(verb, Group) else verb for name, verb in verbs.items()}
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs), prog=program, description=description, use_underscores=False
+            callables, prog=program, description=description, args=words, use_underscores=False
         )
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, start again to continue", 130)

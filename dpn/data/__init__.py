@@ -1,0 +1,1 @@
+"""From files, archives or a seed to samples: annotations, images, boxes, crops, augmentation, synthetic figures."""

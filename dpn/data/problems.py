@@ -1,0 +1,39 @@
+"""What is wrong with a data set, each in one line that names the file, the field and the remedy. Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one file.
+
+    Attributes:
+        file: the file's path, with the name inside for an archive: "train2017.zip/000000000009.jpg".
+        field: where in the file, such as "annotations[12].bbox"; empty for the file as a whole.
+        message: what is wrong there.
+        remedy: what to do about it.
+    """
+
+    file: str
+    field: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.field}" if self.field else self.file
+        return " ".join(f"{place}: {self.message}; {self.remedy}".split())
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message is the first problem, in one line, and says how many more there are.
+
+    Attributes:
+        problems: all that is known to be wrong, the one of the message first.
+    """
+
+    def __init__(self, problems: Problem | Sequence[Problem]) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        more = len(self.problems) - 1
+        rest = f" (and {more} more: python -m dpn data check lists them)" if more else ""
+        super().__init__(f"{self.problems[0]}{rest}")
