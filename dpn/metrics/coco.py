@@ -1,0 +1,207 @@
+"""From a network's keypoints to COCO's results, and from results to average precision and recall. Imports no torch."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpn.data.coco_file import read_coco
+from dpn.data.coco_problems import PERSON
+from dpn.data.crops import PIXEL_STD
+from dpn.data.people import Floats, People
+from dpn.metrics.coco_results import read_results, write_results
+from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
+from dpn.protocols import Protocol
+
+__all__ = ["NAMES", "Scores", "in_order", "read_results", "results", "score", "score_files", "write_results"]
+
+NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+"""COCO's ten numbers for keypoints, in its order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """COCO's ten numbers, from 0 to 1; None where there is nobody to find (COCO's -1).
+
+    Attributes:
+        AP: average precision, the mean over similarities from 0.50 to 0.95.
+        AP50: at 0.50.
+        AP75: at 0.75.
+        APM: of medium people, from 32^2 to 96^2 square pixels.
+        APL: of large people, beyond.
+        AR: average recall, as AP.
+        AR50: at 0.50.
+        AR75: at 0.75.
+        ARM: of medium people.
+        ARL: of large people.
+        n_images: in the annotations.
+        n_people: in the annotations who count: no crowds, at least one labelled joint.
+    """
+
+    AP: float | None
+    AP50: float | None
+    AP75: float | None
+    APM: float | None
+    APL: float | None
+    AR: float | None
+    AR50: float | None
+    AR75: float | None
+    ARM: float | None
+    ARL: float | None
+    n_images: int
+    n_people: int
+
+
+def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool = False) -> list[dict[str, Any]]:
+    """Rows of a COCO results file: people with their scores, without those too alike to a better one in their image.
+
+    As HRNet does it: a person's score is the box's times the mean of the sure joints' (`dpn.metrics.oks.rescore`), and
+    the area in the similarity is that of the padded box of the network's aspect, in the type of `people.scales`.
+
+    Args:
+        people: N of them.
+        keypoints: (N, K, 3): x and y in image pixels and score, row for row.
+        protocol: its thresholds.
+        soft: `dpn.metrics.oks.soft_nms`, which keeps 20 in an image, in place of `nms`.
+
+    Returns:
+        Images in the order of their first person, best first within each: `image_id`, `category_id`, `keypoints` (3 K
+        floats) and `score`.
+
+    Raises:
+        ValueError: keypoints of another shape or not finite, or a skeleton without sigmas.
+    """
+    points = _checked(people, keypoints)
+    scores = rescore(people.scores, points[:, :, 2], protocol.joint_threshold)
+    areas = (people.scales * people.scales.dtype.type(PIXEL_STD)).prod(axis=1).astype(np.float64)
+    sigmas = people.skeleton.oks_sigmas
+    if soft:
+        groups = list(_by_image(people.image_ids))
+        chosen = [rows[soft_nms(points[rows], scores[rows], areas[rows], sigmas, protocol.nms_oks)] for rows in groups]
+        kept = np.concatenate([np.empty(0, np.intp), *chosen])
+    else:
+        kept = nms_by_image(people.image_ids, points, scores, areas, sigmas, protocol.nms_oks)
+    columns = (
+        people.image_ids[kept].tolist(),
+        points[kept].reshape(len(kept), 3 * len(sigmas)).tolist(),
+        scores[kept].tolist(),
+    )
+    return [
+        {"image_id": image_id, "category_id": PERSON, "keypoints": numbers, "score": score_}
+        for image_id, numbers, score_ in zip(*columns, strict=True)
+    ]
+
+
+def in_order(indices: NDArray[np.integer[Any]], keypoints: Floats, count: int) -> Floats:
+    """What several processes found, as one row for each person; repeats are left out.
+
+    A distributed sampler fills its last batch with repeats. Scored as they come they are false positives, and each
+    process's own people scored alone give another number altogether: gather, put in order, then suppress and score.
+
+    Args:
+        indices: (M,): which person each row is of.
+        keypoints: (M, K, 3).
+        count: how many people there are.
+
+    Returns:
+        (count, K, 3); of several rows of a person the first.
+
+    Raises:
+        ValueError: somebody has no row, or a row is of nobody.
+    """
+    found, first = np.unique(indices, return_index=True)
+    if not np.array_equal(found, np.arange(count)):
+        wrong = np.setxor1d(np.arange(count), found)
+        raise ValueError(
+            f"rows of {len(found)} people for {count}: {len(wrong)} are missing or unknown, such as person {wrong[0]}; "
+            "gather the outputs of every process first"
+        )
+    return np.asarray(keypoints[first])
+
+
+def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
+    """COCO's ten numbers by pycocotools, which prints nothing; neither argument is changed.
+
+    Args:
+        truth: the content of an annotation file; it may lack `info`.
+        rows: of a results file for its images; none at all score 0.
+
+    Raises:
+        ValueError: rows of other images.
+        RuntimeError: pycocotools is not installed.
+    """
+    try:
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise RuntimeError("COCO scoring needs pycocotools; run: pip install pycocotools") from error
+    others = {row["image_id"] for row in rows} - {image["id"] for image in truth["images"]}
+    if others:
+        raise ValueError(f"results for {len(others)} images that the annotations do not have, such as {min(others)}")
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(over="ignore", invalid="ignore"):
+        people = _indexed(truth, truth["annotations"])
+        found = people.loadRes([dict(row) for row in rows]) if rows else _indexed(truth, [])
+        evaluation = COCOeval(people, found, "keypoints")
+        evaluation.params.catIds = [PERSON]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    numbers = [None if number < 0 else float(number) for number in evaluation.stats]
+    counted = sum(1 for one in truth["annotations"] if not one.get("iscrowd") and one["num_keypoints"] > 0)
+    return Scores(**dict(zip(NAMES, numbers, strict=True)), n_images=len(truth["images"]), n_people=counted)
+
+
+def score_files(annotations: Path, results: Path) -> Scores:
+    """`score` of two files.
+
+    Args:
+        annotations: a COCO annotation file, or one inside an archive.
+        results: a COCO results file for its images.
+
+    Raises:
+        DataError: either cannot be used.
+        RuntimeError: pycocotools is not installed.
+    """
+    truth = read_coco(annotations)
+    return score(truth, read_results(results, truth))
+
+
+def _checked(people: People, keypoints: Floats) -> Floats:
+    points = np.asarray(keypoints, np.float64)
+    if not people.skeleton.oks_sigmas:
+        raise ValueError("this skeleton has no sigmas for COCO's similarity; score it with dpn.metrics.pckh")
+    expected = (len(people), len(people.skeleton.joints), 3)
+    if points.shape != expected:
+        raise ValueError(f"keypoints are {expected}, one row for each person, not {points.shape}")
+    unsound = ~np.isfinite(points).all(axis=(1, 2))
+    if unsound.any():
+        raise ValueError(f"keypoints of person {int(unsound.argmax())} are not finite; look at the network's output")
+    return points
+
+
+def _by_image(image_ids: NDArray[np.int64]) -> Iterator[Rows]:
+    """The rows of each image, images in the order of their first rows."""
+    _, firsts, image = np.unique(image_ids, return_index=True, return_inverse=True)
+    by_image = np.argsort(image.reshape(-1), kind="stable")
+    groups = np.split(by_image, np.cumsum(np.bincount(image.reshape(-1)))[:-1]) if len(by_image) else []
+    for place in np.argsort(firsts, kind="stable"):
+        yield groups[place]
+
+
+def _indexed(truth: dict[str, Any], annotations: list[dict[str, Any]]) -> Any:
+    """The annotations as pycocotools wants them.
+
+    Some versions of it need `info`, and its evaluation takes a match with annotation 0 for none: they are numbered
+    from 1. They are copies, because it writes into them.
+    """
+    from pycocotools.coco import COCO
+
+    indexed = COCO()
+    numbered = [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]
+    indexed.dataset = {"info": {}, **truth, "annotations": numbered}
+    indexed.createIndex()
+    return indexed
