@@ -37,3 +37,7 @@ class DataError(ValueError):
         more = len(self.problems) - 1
         rest = f" (and {more} more: python -m dpn data check lists them)" if more else ""
         super().__init__(f"{self.problems[0]}{rest}")
+
+    def __reduce__(self) -> tuple[type["DataError"], tuple[tuple[Problem, ...]]]:
+        """Made again from its problems in another process, not from its message, as exceptions are by default."""
+        return type(self), (self.problems,)
