@@ -1,8 +1,6 @@
 """What can be measured: a network of the zoo, anybody's as `package.module:factory`, an ONNX file. Imports no torch."""
 
 import hashlib
-import importlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +9,18 @@ from typing import TYPE_CHECKING
 from bench import onnx_file
 from bench.onnx_file import OnnxFile
 from dpn import zoo
+from dpn.network_names import NetworkError, imported, parse_hw
 from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["DEFAULT_INPUT_HW", "Subject", "SubjectError", "parse_hw", "resolve"]
+
 DEFAULT_INPUT_HW = (256, 192)
 
-
-class SubjectError(ValueError):
-    """A name stands for no network, or for none that can be built; the message says what to write instead."""
+SubjectError = NetworkError
+"""A name stands for nothing that can be measured; the message says what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,6 @@ class Subject:
         return "module-" + hashlib.sha256("\n".join([repr(net), *shapes]).encode()).hexdigest()[:12]
 
 
-def parse_hw(text: str) -> tuple[int, int]:
-    """Height and width from "256x192".
-
-    Raises:
-        SubjectError: the text has another form.
-    """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None:
-        raise SubjectError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, not {text!r}")
-    return int(match[1]), int(match[2])
-
-
 def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
     """The network of that name, for its own input size or the one given.
 
@@ -79,7 +67,7 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
     if name.endswith(".onnx"):
         return _of_file(name, input_hw)
     if ":" in name:
-        return Subject(name, input_hw or DEFAULT_INPUT_HW, _imported(name))
+        return Subject(name, input_hw or DEFAULT_INPUT_HW, imported(name))
     spec = zoo.lookup(name)
     hw = input_hw or spec.input_hw
     spec.check_input(*hw)
@@ -105,36 +93,3 @@ def _of_file(name: str, input_hw: tuple[int, int] | None) -> Subject:
         raise SubjectError(f"{name}: only onnxruntime and openvino run an ONNX file, and nobody counts one")
 
     return Subject(name, (height, width), factory, file=file)
-
-
-def _imported(name: str) -> "Callable[[], nn.Module]":
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SubjectError(f"a network of your own is package.module:factory, not {name!r}")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise SubjectError(
-            f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
-        ) from error
-    except (Exception, SystemExit) as error:  # the module is anybody's: it may fail in any way, or leave
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise SubjectError(f"{module_name!r} fails when it is imported for {name!r}: {reason}") from error
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise SubjectError(f"{module_name!r} has no {attribute!r}")
-    if not callable(factory):
-        raise SubjectError(f"{name} is of type {type(factory).__name__}; name a function that builds a network")
-
-    def build() -> "nn.Module":
-        from torch import nn
-
-        try:
-            net = factory()
-        except TypeError as error:
-            raise SubjectError(f"{name} must build a network when called without arguments: {error}") from error
-        if not isinstance(net, nn.Module):
-            raise SubjectError(f"{name} must return a torch.nn.Module, not a {type(net).__name__}")
-        return net
-
-    return build

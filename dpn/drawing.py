@@ -1,0 +1,129 @@
+"""Draws skeletons on images: left and right in colours that everybody can tell apart. Imports no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dpn.data.people import Floats, Pixels
+from dpn.skeletons import Skeleton
+from dpn.whole_files import write_whole
+
+Side = Literal["left", "right", "middle"]
+
+COLORS_BGR: dict[Side, tuple[int, int, int]] = {
+    "left": (178, 114, 0),
+    "right": (0, 159, 230),
+    "middle": (240, 240, 240),
+}
+"""Blue, orange and near white, as blue, green, red. The first two are of Okabe and Ito's palette (2008): they differ in
+hue and in lightness for every kind of colour vision."""
+
+_OUTLINE = (40, 40, 40)
+_FRACTION_BITS = 4
+"""OpenCV takes coordinates as whole numbers of 1/16 px."""
+
+_FARTHEST_PX = 1e6
+"""Joints farther out than this are drawn there; OpenCV's coordinates end at 2^31 / 16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pen:
+    """Widths in pixels for one person.
+
+    Attributes:
+        line_px: of limbs.
+        dot_px: radius of joints.
+    """
+
+    line_px: int
+    dot_px: float
+
+    @classmethod
+    def for_size(cls, size_px: float) -> "Pen":
+        """For a person of that height or width, the larger of the two: a hundredth of it, at least 2 px.
+
+        Example:
+            >>> Pen.for_size(400), Pen.for_size(30)
+            (Pen(line_px=4, dot_px=5.0), Pen(line_px=2, dot_px=2.5))
+        """
+        line_px = max(2, round(size_px / 100))
+        return cls(line_px=line_px, dot_px=line_px * 1.25)
+
+
+def side(joint: str) -> Side:
+    """Which side of the body a joint of that name is on.
+
+    Example:
+        >>> side("left_wrist"), side("pelvis")
+        ('left', 'middle')
+    """
+    first = joint.partition("_")[0]
+    return "left" if first == "left" else "right" if first == "right" else "middle"
+
+
+def limb_side(start: str, end: str) -> Side:
+    """Which side a limb is on: that of its sided ends; between left and right, in the middle.
+
+    Example:
+        >>> limb_side("nose", "left_eye"), limb_side("left_hip", "right_hip")
+        ('left', 'middle')
+    """
+    sides = {side(start), side(end)} - {"middle"}
+    return sides.pop() if len(sides) == 1 else "middle"
+
+
+def draw_person(image: Pixels, keypoints: Floats, skeleton: Skeleton, *, threshold: float = 0.2) -> None:
+    """Draws one person into the image, limbs between the joints that are sure enough; width by the person's size.
+
+    Args:
+        image: (H, W, 3) uint8, blue, green, red, changed in place.
+        keypoints: (K, 3): x and y in pixels, and score.
+        skeleton: of K joints.
+        threshold: only joints with a larger score are drawn; a joint that is not finite never is.
+
+    Raises:
+        ValueError: another number of joints than the skeleton's.
+    """
+    if keypoints.shape != (len(skeleton.joints), 3):
+        raise ValueError(f"keypoints are {(len(skeleton.joints), 3)}, not {keypoints.shape}")
+    shown = np.isfinite(keypoints).all(axis=1) & (keypoints[:, 2] > threshold)
+    if not shown.any():
+        return
+    points = np.clip(keypoints[:, :2], -_FARTHEST_PX, _FARTHEST_PX)
+    pen = Pen.for_size(float(np.ptp(points[shown], axis=0).max()))
+    limbs = [(start, end) for start, end in skeleton.limb_ends if shown[start] and shown[end]]
+    names = skeleton.joints
+    for start, end in limbs:
+        _line(image, points[start], points[end], _OUTLINE, pen.line_px + 2)
+    for start, end in limbs:
+        _line(image, points[start], points[end], COLORS_BGR[limb_side(names[start], names[end])], pen.line_px)
+    for joint in np.flatnonzero(shown):
+        _dot(image, points[joint], _OUTLINE, pen.dot_px + 1)
+        _dot(image, points[joint], COLORS_BGR[side(names[joint])], pen.dot_px)
+
+
+def write_png(path: Path, image: Pixels) -> None:
+    """Writes a PNG file, whole or not at all, whatever the path's suffix; its folder is made if it is missing.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, cv2.imencode(".png", image)[1].tobytes())
+
+
+def _line(image: Pixels, start: Floats, end: Floats, color: tuple[int, int, int], width_px: int) -> None:
+    cv2.line(image, _sixteenths(start), _sixteenths(end), color, width_px, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _dot(image: Pixels, center: Floats, color: tuple[int, int, int], radius_px: float) -> None:
+    radius = round(radius_px * 2**_FRACTION_BITS)
+    cv2.circle(image, _sixteenths(center), radius, color, cv2.FILLED, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _sixteenths(point: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    return round(float(point[0]) * 2**_FRACTION_BITS), round(float(point[1]) * 2**_FRACTION_BITS)

@@ -1,0 +1,224 @@
+"""The verbs `evaluate` and `oracle` of `python -m dpn`. Torch is imported when one of them runs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from dpn.cli import fail
+from dpn.data.opening import Asked, open_data
+from dpn.data.people import Boxes, DataSet
+from dpn.network_names import parse_hw
+from dpn.protocols import CodecName, Protocol
+from dpn.runtime import Runtime
+
+if TYPE_CHECKING:
+    from dpn.oracle import Verdict
+
+Name = Annotated[str, tyro.conf.Positional]
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+CODECS: tuple[CodecName, ...] = ("quarter", "dark", "udp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which data, and how it is predicted.
+
+    Attributes:
+        data: a folder in the layout of COCO or MPII, or synthetic:seed=1,images=500, or synthetic-mpii.
+        split: train, val, test-dev; trainval or test of MPII.
+        boxes: where boxes come from: truth or detections.
+        protocol: dpn, hrnet or sbl.
+        codec: quarter, dark or udp; by default the protocol's. UDP is for networks that were trained with it.
+        flip_test: average with the mirrored image, as publications do.
+        input: height and width of the network's input; by default its own.
+        limit: take only so many images, the first, with their truth.
+        annotations: COCO's annotation file, where it lies elsewhere.
+        images: folder or zip archive of COCO's images, likewise.
+        detections: file of detected boxes, likewise.
+    """
+
+    data: str
+    split: str = "val"
+    boxes: Boxes = "truth"
+    protocol: str = "dpn"
+    codec: CodecName | None = None
+    flip_test: bool = True
+    input: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
+    limit: int | None = None
+    annotations: Path | None = None
+    images: Path | None = None
+    detections: Path | None = None
+
+    def asked(self, input_hw: tuple[int, int] | None) -> Asked:
+        """What is opened, for that input where none is named."""
+        return Asked(
+            data=self.data,
+            split=self.split,
+            boxes=self.boxes,
+            protocol=self.protocol,
+            input_hw=parse_hw(self.input) if self.input else input_hw,
+            annotations=self.annotations,
+            images=self.images,
+            detections=self.detections,
+        )
+
+    def opened(self, asked: Asked) -> tuple[DataSet, Protocol]:
+        """The data set, and the protocol with what was chosen otherwise."""
+        from dpn.subset import first_images
+
+        protocol = replace(asked.known_protocol, flip_test=self.flip_test)
+        if self.codec:
+            protocol = replace(protocol, codec=self.codec)
+        data = open_data(asked)
+        return data if self.limit is None else first_images(data, self.limit), protocol
+
+
+def evaluate(
+    name: Name, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
+    runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
+    results: Path | None = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Predicts everybody in a data set and scores it as publications do: COCO's AP, or MPII's PCKh.
+
+    With --results, what was predicted is kept when the program stops, and the same command goes on from there.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        wanted: which data, and how.
+        weights: a file of weights; a factory may load its own.
+        runtime: how the network runs.
+        results: write the results there, as the data's own scoring reads them; of COCO's test-dev also an archive for
+            its server.
+        as_json: print one object, see `dpn.evaluation.Evaluation`.
+    """
+    from dpn.evaluation import evaluate as evaluation_of
+    from dpn.network_names import network
+
+    net = network(name, weights)
+    asked = wanted.asked(net.input_hw)
+    data, protocol = wanted.opened(asked)
+    try:
+        with _progress("people") as done:
+            found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)
+    except KeyboardInterrupt:
+        if results:
+            raise
+        fail("stopped; give --results FILE to keep what is predicted, so that the same command goes on", 130)
+    found = replace(found, split=wanted.split)
+    if as_json:
+        print(json.dumps(found.as_dict()))
+        return
+    flip = "averaged with the mirrored image" if found.flip_test else "without the mirrored image"
+    print(f"{name} at {_size(found.input_hw)} on {data.name} ({found.boxes} boxes), {found.codec} codec, {flip}")
+    _say_scores(found.scores)
+    if results:
+        print(f"results are in {results}")
+    print(f"{found.n_people:,} people, {found.n_predicted:,} of them now, in {found.wall_s:.1f} s (no latency)")
+
+
+def oracle(
+    data: str, split: str = "val", protocol: str = "dpn",
+    input_: Annotated[tuple[str, ...], tyro.conf.arg(name="input", metavar="HxW")] = (),
+    limit: int | None = None, as_json: Json = False,
+) -> int:  # fmt: skip
+    """Sends perfect heatmaps through the whole pipeline: AP must be 1.0, PCKh@0.5 100 %; else the exit code is 1.
+
+    For each codec, with and without averaging with the mirrored image. Images are not read: data check does that.
+
+    Args:
+        data: a folder in the layout of COCO or MPII, or synthetic:seed=1,images=500, or synthetic-mpii.
+        split: train or val.
+        protocol: dpn, hrnet or sbl.
+        input_: heights and widths of the input, such as 256x192 384x288; by default the publications'.
+        limit: take only so many images, the first, with their truth.
+        as_json: print one list, see `dpn.oracle.Verdict`.
+    """
+    from dpn.oracle import oracle as verdict_on
+
+    verdicts = []
+    for size in input_ or (None,):
+        wanted = Wanted(data=data, split=split, protocol=protocol, input=size, limit=limit)
+        asked = wanted.asked(None)
+        opened, plain = wanted.opened(asked)
+        for codec in CODECS:
+            for flip in (False, True):
+                changed = replace(plain, codec=codec, flip_test=flip)
+                verdicts.append(verdict_on(opened, changed, asked.known_input_hw))
+                if not as_json:
+                    _say_verdict(verdicts[-1], first=len(verdicts) == 1)
+    if as_json:
+        print(json.dumps([asdict(verdict) for verdict in verdicts]))
+    failed = sum(not verdict.passed for verdict in verdicts)
+    if failed:
+        remedy = f"python -m dpn data check {data} says whether it is the data"
+        print(f"error: {failed} of {len(verdicts)} scores are not perfect; {remedy}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _say_scores(scores: dict[str, Any] | None) -> None:
+    if scores is None:
+        print("there is no truth to score against; submit the results to those who have it")
+    elif "AP" in scores:
+        from dpn.metrics.coco import NAMES
+
+        print(
+            "  ".join(f"{name} {'-' if scores[name] is None else format(100 * scores[name], '.1f')}" for name in NAMES)
+        )
+    else:
+        for name in (key for key in scores if key.startswith("pckh@")):
+            groups = {group: value for group, value in scores[name].items() if not isinstance(value, dict)}
+            shown = (f"{group} {'-' if value is None else format(value, '.2f')}" for group, value in groups.items())
+            print(f"{name}: {'  '.join(shown)}")
+
+
+def _say_verdict(verdict: "Verdict", *, first: bool) -> None:
+    from dpn.scoring import headline
+
+    metric = headline(verdict.scores)[0]
+    if first:
+        print(f"{verdict.n_people:,} people; errors in pixels of the crop, of joints inside it")
+        heads = f"{metric:>9} {'reachable':>9} {'mean px':>8} {'worst px':>8}  verdict"
+        print(f"{'input':>9} {'codec':>8} {'mirrored':>8} {heads}")
+    numbers = [headline(scores)[1] for scores in (verdict.scores, verdict.reachable)]
+    shown = ["-" if number is None else f"{number:.4f}" for number in numbers]
+    flip = "yes" if verdict.flip_test else "no"
+    print(
+        f"{_size(verdict.input_hw):>9} {verdict.codec:>8} {flip:>8} {shown[0]:>9} {shown[1]:>9} "
+        f"{verdict.mean_error_px:>8.3f} {verdict.worst_error_px:>8.3f}  {_reason(verdict)}"
+    )
+
+
+def _reason(verdict: "Verdict") -> str:
+    rounded = "perfect but for rounding" if not verdict.n_suppressed else "perfect but for rounding and suppression"
+    said = "NOT PERFECT" if not verdict.passed else "perfect" if verdict.perfect else rounded
+    if verdict.n_outside:
+        said += f"; {verdict.n_outside:,} of {verdict.n_joints:,} labelled joints lie outside their crops"
+    if verdict.n_suppressed:
+        said += f"; {verdict.n_suppressed:,} people are too alike to another"
+    return said
+
+
+def _size(input_hw: tuple[int, int]) -> str:
+    return "x".join(map(str, input_hw))
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Yields what to call with how many are finished and how many there are; draws on a terminal alone."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield None
+        return
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda finished, total: bar.update(task, completed=finished, total=total)

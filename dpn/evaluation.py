@@ -1,0 +1,196 @@
+"""How good a network is on a data set: predictions, results files, scores, and what makes the number what it is.
+
+In five lines, where COCO is in a folder "coco" and weights in a file:
+
+    net = network("dpn4_64", Path("dpn4_64.pth"))                       # of dpn.network_names
+    data = open_data(Asked(data="coco", input_hw=net.input_hw))         # of dpn.data.opening
+    evaluation = evaluate(net, data, protocol("dpn", data.kind))        # of dpn.protocols
+    print(evaluation.scores["AP"])
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dpn.data.opening import INPUT_HW
+from dpn.data.people import Boxes, DataSet, Floats
+from dpn.kept_predictions import Kept, kept
+from dpn.network_names import Network
+from dpn.protocols import CodecName, Protocol
+from dpn.runtime import Precision, Runtime
+from dpn.scoring import check_before, scores_of, write_predictions, write_submission
+
+Done = Callable[[int, int], None]
+"""Is told, at the start and after each batch, how many people are finished, and of how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A network's scores on a data set, and everything that they depend on.
+
+    Attributes:
+        network: its name.
+        spec_digest: of its definition, for a network of the zoo (`ModelSpec.digest`).
+        weights_sha256: the first 12 hexadecimal digits of the file's; None without a file.
+        state_digest: of the weights themselves as they were used (`Network.state_digest`).
+        data: name of the data set, with the number of images where it was limited.
+        data_digest: `DataSet.digest`.
+        kind: how it is scored.
+        split: as it was asked for; empty where the caller did not say.
+        boxes: where the boxes came from.
+        protocol: its name.
+        codec: how heatmaps were decoded.
+        flip_test: whether heatmaps were averaged with those of the mirrored image.
+        shift_flipped: whether these moved by a pixel first.
+        input_hw: height and width of the input in pixels.
+        precision: of the network.
+        n_people: boxes that were predicted.
+        scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco.Scores`), or PCKh in percent
+            (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
+        n_predicted: people whom this run predicted, the others having been kept by one that was stopped.
+        wall_s: seconds that this took, reading and scoring included. It is no latency.
+    """
+
+    network: str
+    spec_digest: str | None
+    weights_sha256: str | None
+    state_digest: str
+    data: str
+    data_digest: str
+    kind: Literal["coco", "mpii"]
+    split: str = ""
+    boxes: Boxes
+    protocol: str
+    codec: CodecName
+    flip_test: bool
+    shift_flipped: bool
+    input_hw: tuple[int, int]
+    precision: Precision
+    n_people: int
+    scores: dict[str, Any] | None
+    n_predicted: int
+    wall_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the attributes by their names."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(
+    network: Network, data: DataSet, protocol: Protocol, input_hw: tuple[int, int] | None = None,
+    runtime: Runtime | None = None, *, results: Path | None = None, done: Done | None = None,
+) -> Evaluation:  # fmt: skip
+    """Predicts everybody, writes the results file if one is asked for, and scores.
+
+    With a results file, predictions are kept beside it in `.NAME.kept` as they come, until all is done; the same call
+    goes on from there after whatever stopped it.
+
+    Args:
+        network: see `Network`; a module of your own is `Network(name="mine", net=module)`.
+        data: opened for `input_hw`.
+        protocol: see `Protocol`.
+        input_hw: height and width of the input in pixels; by default the network's own, or that of the publications.
+        runtime: see `Runtime`.
+        results: a file for the results, see `dpn.scoring.write_predictions`.
+        done: see `Done`.
+
+    Raises:
+        DataError: an image cannot be used, or there is no truth and no `results` either.
+        OutputError: the network gives no heatmaps of these joints.
+        RuntimeError: what the scoring needs is not installed.
+        ValueError: the boxes were made for another aspect than the input's.
+    """
+    started = time.perf_counter()
+    check_before(data, results)
+    hw = input_hw or network.input_hw or INPUT_HW[data.kind]
+    run = _Run(network, data, protocol, hw, runtime or Runtime())
+    run.try_out()
+    if results is None:
+        scores = scores_of(data, run.predict(None, done), protocol)
+        return run.evaluation(scores, started, n_predicted=len(data))
+    keeping = results.with_name(f".{results.name}.kept")
+    with kept(keeping, run.question(), len(data.skeleton.joints)) as before:
+        n_kept = len(before.rows)
+        keypoints = run.predict(before, done)
+        write_predictions(results, data, keypoints, protocol)
+        if data.truth is None and data.kind == "coco":
+            write_submission(results, network.name)
+        scores = scores_of(data, keypoints, protocol)
+        keeping.unlink()
+    return run.evaluation(scores, started, n_predicted=len(data) - n_kept)
+
+
+@dataclass(frozen=True)
+class _Run:
+    network: Network
+    data: DataSet
+    protocol: Protocol
+    input_hw: tuple[int, int]
+    runtime: Runtime
+
+    def try_out(self) -> None:
+        """Refuses a network that has other heatmaps than the data joints, before anything is read or kept."""
+        from dpn.inference import Forward
+
+        if self.network.spec:
+            self.network.spec.check_input(*self.input_hw)
+        Forward(self.network.net, self.data.skeleton, self.protocol, self.runtime).try_out(self.input_hw)
+
+    def question(self) -> dict[str, Any]:
+        """What predictions depend on."""
+        return {
+            "state": self.network.state_digest(),
+            "data": self.data.digest,
+            "people": len(self.data),
+            "protocol": repr(self.protocol),
+            "input_hw": list(self.input_hw),
+            "precision": self.runtime.precision,
+        }
+
+    def predict(self, before: Kept | None, done: Done | None) -> Floats:
+        """(N, K, 3): rows that were kept before, and the rest as the network sees them, kept as they come."""
+        from dpn.inference import predict
+
+        known = before.rows if before else np.empty((0, len(self.data.skeleton.joints), 3))
+        rest = replace(self.data, people=self.data.people.take(slice(len(known), None)))
+
+        def tell(first: int, keypoints: Floats) -> None:
+            if before:
+                before.add(keypoints)
+            if done:
+                done(len(known) + first + len(keypoints), len(self.data))
+
+        if done:
+            done(len(known), len(self.data))
+        fresh = predict(self.network.net, rest, self.protocol, self.input_hw, self.runtime, done=tell)
+        return np.concatenate((known, fresh))
+
+    def evaluation(self, scores: dict[str, Any] | None, started: float, n_predicted: int) -> Evaluation:
+        from dpn.inference import shifts
+
+        network, data, protocol = self.network, self.data, self.protocol
+        return Evaluation(
+            network=network.name,
+            spec_digest=network.spec.digest() if network.spec else None,
+            weights_sha256=network.weights_sha256,
+            state_digest=network.state_digest(),
+            data=data.name,
+            data_digest=data.digest,
+            kind=data.kind,
+            boxes=data.boxes,
+            protocol=protocol.name,
+            codec=protocol.codec,
+            flip_test=protocol.flip_test,
+            shift_flipped=protocol.flip_test and shifts(protocol),
+            input_hw=self.input_hw,
+            precision=self.runtime.precision,
+            n_people=len(data),
+            scores=scores,
+            n_predicted=n_predicted,
+            wall_s=time.perf_counter() - started,
+        )

@@ -1,0 +1,193 @@
+"""From a network and people in images to keypoints: crops, heatmaps, mirrored heatmaps, joints in image pixels."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from dpn.data.people import DataSet, Floats
+from dpn.data.problems import DataError
+from dpn.data.samples import InferenceSamples, to_input, worker_init
+from dpn.heatmaps import Codec, decode, flip_average, to_image
+from dpn.network_output import OutputError, final_heatmaps, stride_of
+from dpn.protocols import Protocol
+from dpn.runtime import Precision, Runtime
+from dpn.skeletons import Skeleton
+
+__all__ = ["Done", "Forward", "OutputError", "Runtime", "final_heatmaps", "predict"]
+
+Done = Callable[[int, Floats], None]
+"""Is told after each batch: the row of its first person, and (n, K, 3) keypoints from there on."""
+
+_TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def predict(
+    net: nn.Module, data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime | None = None, *,
+    done: Done | None = None,
+) -> Floats:  # fmt: skip
+    """Where the network sees everybody's joints, as HRNet's validation finds them.
+
+    The mirrored image is averaged in where the protocol says so. The network is left in the mode that it was in.
+
+    Args:
+        net: takes images (B, 3, H, W), returns heatmaps (see `final_heatmaps`).
+        data: N people, whose boxes were made for the aspect of `input_hw`.
+        protocol: colours, codec and whether to average.
+        input_hw: height and width of the network's input in pixels.
+        runtime: see `Runtime`, which has defaults.
+        done: see `Done`; what it raises ends the prediction.
+
+    Returns:
+        (N, K, 3) float64: x and y in image pixels and the heatmap's maximum as score, one row for each person in the
+        order of `data.people`.
+
+    Raises:
+        DataError: an image is missing or cannot be decoded.
+        OutputError: the network gives no heatmaps of these joints, or some that are not finite.
+        ValueError: the boxes have another aspect than the input, or there is no such device.
+    """
+    check_aspect(data, input_hw)
+    runtime = runtime or Runtime()
+    heatmaps_of = Forward(net, data.skeleton, protocol, runtime)
+    found = [np.empty((0, len(data.skeleton.joints), 3))]
+    first = 0
+    with inference_mode(net), torch.inference_mode():
+        for batch in _batches(data, protocol, input_hw, runtime):
+            heatmaps = heatmaps_of(batch["crop"].to(heatmaps_of.device, non_blocking=True))
+            codec = codec_of(heatmaps, protocol, input_hw)
+            coordinates, scores = decode(heatmaps, codec)
+            placed = to_image(coordinates.cpu(), batch["center"], batch["scale"], codec)
+            found.append(torch.cat((placed, scores.cpu().double()[..., None]), dim=2).numpy())
+            if done:
+                done(first, found[-1])
+            first += len(found[-1])
+    return np.concatenate(found)
+
+
+class Forward:
+    """The network's heatmaps of crops, averaged with those of the mirrored crops where the protocol says so."""
+
+    def __init__(self, net: nn.Module, skeleton: Skeleton, protocol: Protocol, runtime: Runtime) -> None:
+        runtime.check()
+        self.device = device_of(runtime.device)
+        self._format = torch.channels_last if runtime.channels_last else torch.contiguous_format
+        self._net = net.to(self.device)
+        if runtime.channels_last:
+            self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+        self._type = _TYPES.get(runtime.precision)
+        self._skeleton = skeleton
+        self._mirrored = protocol.flip_test
+        self._shift = shifts(protocol)
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Crops (B, H, W, 3) uint8 on the device -> heatmaps (B, K, h, w) float32 there."""
+        images = to_input(crops)
+        heatmaps = self._forward(images)
+        if self._mirrored:
+            mirrored = self._forward(images.flip(3))
+            heatmaps = flip_average(heatmaps, mirrored, self._skeleton.flip_pairs, shift=self._shift)
+        if not bool(torch.isfinite(heatmaps).all()):
+            raise OutputError("heatmaps are not finite; run with --precision fp32, or look at the weights")
+        return heatmaps
+
+    def try_out(self, input_hw: tuple[int, int]) -> None:
+        """Looks at one black image of that size in pixels; raises OutputError where the network gives no heatmaps."""
+        with inference_mode(self._net), torch.inference_mode():
+            self._forward(to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device)))
+
+    def _forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, self._type, enabled=self._type is not None):
+            output = self._net(images.contiguous(memory_format=self._format))
+        heatmaps = final_heatmaps(output, len(self._skeleton.joints), (images.shape[2], images.shape[3]))
+        return heatmaps.float()
+
+
+def codec_of(heatmaps: Tensor, protocol: Protocol, input_hw: tuple[int, int]) -> Codec:
+    """How to decode these heatmaps (B, K, h, w) of an input of that size in pixels."""
+    stride = stride_of((heatmaps.shape[2], heatmaps.shape[3]), input_hw)
+    return replace(Codec.of_protocol(protocol, input_hw), stride=stride)
+
+
+def shifts(protocol: Protocol) -> bool:
+    """Whether mirrored heatmaps move by a pixel: UDP's never do, it has no bias for that to make up for."""
+    return protocol.shift_flipped and protocol.codec != "udp"
+
+
+def check_aspect(data: DataSet, input_hw: tuple[int, int]) -> None:
+    """Raises ValueError where the boxes were made for an input of another aspect, which would stretch people."""
+    scales = data.people.scales
+    aspect = input_hw[1] / input_hw[0]
+    if len(scales) and not np.allclose(scales[:, 0], aspect * scales[:, 1], rtol=1e-4, atol=0):
+        ratio = float(scales[0, 0] / scales[0, 1])
+        raise ValueError(
+            f"{data.name} was opened for inputs {ratio:.3f} times as wide as high, and this network's is "
+            f"{input_hw[0]}x{input_hw[1]}; open it with input_hw={input_hw}"
+        )
+
+
+def device_of(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: there is none, or this machine has no such.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"no device {name!r} here ({reason}); give another, such as --device cpu") from error
+    return device
+
+
+@contextlib.contextmanager
+def inference_mode(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode; afterwards each of its modules is in its own mode again, frozen ones too."""
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+class _Samples(Dataset[Any]):
+    """Samples, or what is wrong with one: an error as such would lose its text on the way from a worker process."""
+
+    def __init__(self, samples: InferenceSamples) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self._samples[index]
+        except DataError as error:
+            return error.problems
+
+
+def _collate(samples: list[Any]) -> Any:
+    """The batch, or the problems of its first sample that has some."""
+    return next((sample for sample in samples if isinstance(sample, tuple)), None) or default_collate(samples)
+
+
+def _batches(
+    data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime
+) -> Iterator[dict[str, Tensor]]:
+    samples = InferenceSamples(data, protocol, input_hw)
+    loader: DataLoader[Any] = DataLoader(
+        _Samples(samples), batch_size=runtime.batch, num_workers=runtime.workers, collate_fn=_collate,
+        worker_init_fn=worker_init, pin_memory=runtime.device.startswith("cuda"),
+    )  # fmt: skip
+    for batch in loader:
+        if isinstance(batch, tuple):
+            raise DataError(batch)
+        yield batch

@@ -1,0 +1,78 @@
+"""Keeps what was predicted so far in a file, so that an evaluation that was stopped goes on where it was.
+
+The file is a line of JSON that says what the predictions are of, then one row of K x 3 float64 for each person. Rows
+are appended as they come; of a row that a kill cut short, the beginning is dropped. Imports no torch.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dpn.data.people import Floats
+
+
+class Kept:
+    """The rows in the file, and where further ones go.
+
+    Attributes:
+        rows: (n, K, 3) float64: the first n people's.
+    """
+
+    def __init__(self, descriptor: int, rows: Floats) -> None:
+        self._descriptor = descriptor
+        self.rows = rows
+
+    def add(self, keypoints: Floats) -> None:
+        """Appends rows (m, K, 3)."""
+        left = memoryview(np.ascontiguousarray(keypoints, dtype="<f8").tobytes())
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+
+@contextmanager
+def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
+    """Opens the file; what is in it counts if it was kept for the same question, else it starts afresh.
+
+    Args:
+        path: of the file; it and its folder are made if they are missing.
+        asked: everything that predictions depend on, as JSON can write it.
+        joints: K.
+
+    Raises:
+        OSError: the file cannot be written, or another process is writing it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        _lock(descriptor, path)
+        header = json.dumps(asked, sort_keys=True).encode() + b"\n"
+        content = path.read_bytes()
+        if not content.startswith(header):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, header)
+            content = header
+        row_bytes = joints * 3 * 8
+        count = (len(content) - len(header)) // row_bytes
+        end = len(header) + count * row_bytes
+        os.ftruncate(descriptor, end)
+        rows = np.frombuffer(content[len(header) : end], dtype="<f8").reshape(count, joints, 3)
+        yield Kept(descriptor, rows.astype(np.float64))
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Until the descriptor is closed."""
+    try:
+        import fcntl
+    except ImportError:  # on Windows, where nothing stops two evaluations from writing one file
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(f"{path}: another evaluation is writing it; wait for it, or give another --results") from error

@@ -1,0 +1,146 @@
+"""What the name of a network stands for: a network of the zoo, or anybody's as `package.module:factory`.
+
+Imports no torch until a network is built.
+"""
+
+import hashlib
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpn import zoo
+from dpn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class NetworkError(ValueError):
+    """A name stands for no network, or for none that can be built; the message says what to write instead."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """A network with what identifies it.
+
+    Attributes:
+        name: as given.
+        net: the network itself, with its weights.
+        input_hw: height and width of its own input in pixels; None for anybody's factory.
+        spec: its definition, for a network of the zoo.
+        weights_sha256: of the file of weights, its first 12 hexadecimal digits; None without such a file.
+    """
+
+    name: str
+    net: "nn.Module"
+    input_hw: tuple[int, int] | None = None
+    spec: ModelSpec | None = None
+    weights_sha256: str | None = None
+
+    def state_digest(self) -> str:
+        """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names."""
+        digest = hashlib.sha256(f"{self.spec.digest() if self.spec else self.net!r}".encode())
+        for name, tensor in self.net.state_dict().items():
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+
+def network(name: str, weights: Path | None = None) -> Network:
+    """The network of that name with the weights of that file, on the CPU.
+
+    Args:
+        name: a name of the zoo, or `package.module:factory`.
+        weights: a file that `dpn.checkpoints.load` takes; a factory may have loaded its own.
+
+    Raises:
+        KeyError: no such network in the zoo; names the nearest.
+        NetworkError: the factory cannot be imported or called, or a network of the zoo is left without weights.
+        CheckpointError: the file cannot be used, or is not this network's.
+    """
+    spec = None if ":" in name else zoo.lookup(name)
+    if spec and weights is None:
+        raise NetworkError(f"{name} knows nothing without weights; give a file with --weights FILE")
+    if weights is not None and not weights.is_file():
+        raise NetworkError(f"{weights} does not exist or is not a file; give a file of weights")
+    if spec:
+        from dpn.build import build
+
+        net = build(spec)
+    else:
+        net = imported(name)()
+    if weights is not None:
+        from dpn.checkpoints import load
+
+        load(net, weights)
+    return Network(
+        name=name,
+        net=net,
+        input_hw=spec.input_hw if spec else None,
+        spec=spec,
+        weights_sha256=None if weights is None else file_digest(weights),
+    )
+
+
+def file_digest(path: Path) -> str:
+    """The first 12 hexadecimal digits of the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def parse_hw(text: str) -> tuple[int, int]:
+    """Height and width from "256x192".
+
+    Example:
+        >>> parse_hw("256x192")
+        (256, 192)
+
+    Raises:
+        NetworkError: the text has another form.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise NetworkError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def imported(name: str) -> "Callable[[], nn.Module]":
+    """What builds the network `package.module:factory`, on torch's current default device.
+
+    Raises:
+        NetworkError: the module cannot be imported or has no such function; what is returned raises it too, where the
+            function cannot be called without arguments or returns no network.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise NetworkError(f"a network of your own is package.module:factory, not {name!r}")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise NetworkError(
+            f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
+        ) from error
+    except (Exception, SystemExit) as error:  # the module is anybody's: it may fail in any way, or leave
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NetworkError(f"{module_name!r} fails when it is imported for {name!r}: {reason}") from error
+    factory = getattr(module, attribute, None)
+    if factory is None:
+        raise NetworkError(f"{module_name!r} has no {attribute!r}")
+    if not callable(factory):
+        raise NetworkError(f"{name} is of type {type(factory).__name__}; name a function that builds a network")
+
+    def build() -> "nn.Module":
+        from torch import nn
+
+        try:
+            net = factory()
+        except TypeError as error:
+            raise NetworkError(f"{name} must build a network when called without arguments: {error}") from error
+        if not isinstance(net, nn.Module):
+            raise NetworkError(f"{name} must return a torch.nn.Module, not a {type(net).__name__}")
+        return net
+
+    return build

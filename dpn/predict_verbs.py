@@ -1,0 +1,52 @@
+"""The verb `predict` of `python -m dpn`. Torch is imported when it runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from dpn.network_names import parse_hw
+from dpn.runtime import Runtime
+
+Name = Annotated[str, tyro.conf.Positional]
+Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
+
+
+def predict(
+    name: Name, images: Annotated[tuple[Path, ...], tyro.conf.Positional], weights: Path | None = None,
+    boxes: Path | None = None, output: Path = Path("predictions"), protocol: str = "dpn",
+    input_: Input = None, joint_score: float = 0.2, person_score: float = 0.2,
+    runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
+) -> int:  # fmt: skip
+    """Finds people in images and draws them; writes a PNG file for each, and predictions.json in COCO's results form.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        images: image files.
+        weights: a file of weights; a factory may load its own.
+        boxes: people's boxes in COCO's form for detections; without it each image is taken to show one person.
+        output: folder for what is written.
+        protocol: dpn, hrnet or sbl.
+        input_: height and width of the network's input; by default its own.
+        joint_score: draw joints with a larger score.
+        person_score: draw people with a larger score.
+        runtime: how the network runs.
+    """
+    if not images:
+        raise ValueError("name at least one image")
+    from dpn.network_names import network
+    from dpn.picture_files import read_boxes
+    from dpn.predicting import Drawing, Predictor, predict_images
+
+    drawing = Drawing(output=output, joint_score=joint_score, person_score=person_score)
+    known = read_boxes(boxes, images) if boxes else None
+    predictor = Predictor.of(network(name, weights), protocol, parse_hw(input_) if input_ else None, runtime)
+    failed = 0
+    for found in predict_images(predictor, images, known, drawing):
+        if found.error:
+            failed += 1
+            print(f"error: {found.error}", file=sys.stderr)
+        else:
+            print(f"{found.path}: {len(found.rows)} people, drawn in {found.drawing}")
+    return 1 if failed else 0

@@ -1,0 +1,106 @@
+"""From the keypoints of a data set's people to its results file and its scores, whichever data set it is.
+
+Imports no torch.
+"""
+
+import importlib.util
+import os
+import re
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dpn.data.people import DataSet, Floats
+from dpn.data.problems import DataError, Problem
+from dpn.metrics import coco, pckh
+from dpn.protocols import Protocol
+
+NEEDED = {"coco": "pycocotools", "mpii": "scipy"}
+"""What scores COCO, and what writes MPII's pred.mat."""
+
+SUBMITTED = "person_keypoints_test-dev2017_{}_results"
+"""Name of the file for COCO's test server, with the method's."""
+
+
+def check_before(data: DataSet, results: Path | None) -> None:
+    """Finds out before the hours of a prediction, and not behind them, that its results could not be used.
+
+    Raises:
+        DataError: there is no truth, and no file for the results either.
+        RuntimeError: pycocotools or scipy are needed and not installed.
+        OSError: the results' folder cannot be made, or is not writable.
+    """
+    if data.truth is None and results is None:
+        raise DataError(
+            Problem(data.name, "", "has no truth to score against", "give --results FILE to have a file to submit")
+        )
+    package = NEEDED[data.kind]
+    if importlib.util.find_spec(package) is None and (results is not None if data.kind == "mpii" else data.truth):
+        raise RuntimeError(f"scoring {data.name} needs {package}; run: pip install {package}")
+    if results is not None:
+        results.parent.mkdir(parents=True, exist_ok=True)
+        if results.is_dir() or not os.access(results.parent, os.W_OK):
+            raise OSError(f"{results} cannot be written; give the path of a file in a folder of yours")
+
+
+def scores_of(data: DataSet, keypoints: Floats, protocol: Protocol) -> dict[str, Any] | None:
+    """The data set's own numbers, or None where others keep the truth.
+
+    Args:
+        data: N people.
+        keypoints: (N, K, 3): x and y in image pixels, and score; a row for each person.
+        protocol: thresholds of rescoring and suppression.
+
+    Returns:
+        COCO's numbers by the names of `dpn.metrics.coco.Scores`, or PCKh as `dpn.metrics.pckh.Scores.as_dict`.
+    """
+    if data.truth is None:
+        return None
+    if data.kind == "coco":
+        return asdict(coco.score(data.truth, coco.results(data.people, keypoints, protocol)))
+    return pckh.score(data.truth, keypoints).as_dict()
+
+
+def headline(scores: dict[str, Any]) -> tuple[str, float | None]:
+    """The one number that publications compare, and its name: COCO's AP from 0 to 1, or MPII's PCKh@0.5 in percent.
+
+    Example:
+        >>> headline({"AP": 0.5})
+        ('AP', 0.5)
+    """
+    return ("AP", scores["AP"]) if "AP" in scores else ("PCKh@0.5", scores["pckh@0.5"]["mean"])
+
+
+def write_predictions(path: Path, data: DataSet, keypoints: Floats, protocol: Protocol) -> None:
+    """Writes what the data set's scoring reads: COCO's results in JSON, or MPII's pred.mat; whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if data.kind == "coco":
+        coco.write_results(path, coco.results(data.people, keypoints, protocol))
+    else:
+        pckh.write_predictions(path, keypoints)
+
+
+def write_submission(results: Path, method: str) -> Path:
+    """Packs a COCO results file as the test server wants it, into an archive beside it, whole or not at all.
+
+    Args:
+        results: what `write_predictions` wrote.
+        method: name of the network; what is neither letter nor digit becomes a hyphen.
+
+    Returns:
+        The archive's path.
+    """
+    name = SUBMITTED.format(re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-"))
+    archive = results.with_name(f"{name}.zip")
+    part = archive.with_name(f".{archive.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
+            file.write(results, f"{name}.json")
+        part.replace(archive)
+    finally:
+        part.unlink(missing_ok=True)
+    return archive

@@ -1,0 +1,166 @@
+"""The verbs evaluate, oracle and predict, as typed: what they print, their exit codes, one line for every error."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpn import cli, evaluation
+from dpn.evaluate_verbs import evaluate, oracle
+from dpn.network_names import Network, NetworkError, file_digest, network, parse_hw
+from dpn.predict_verbs import predict
+from tests.dpn import dotted
+from tests.dpn.dotted import write_folder
+
+Capture = pytest.CaptureFixture[str]
+DOTS = "tests.dpn.dotted:coco"
+
+
+def typed(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.run("dpn", "", {"evaluate": evaluate, "oracle": oracle, "predict": predict}, [str(word) for word in words])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    write_folder(tmp_path / "dots", 2)
+    return tmp_path / "dots"
+
+
+@pytest.fixture(name="weights")
+def _weights(tmp_path: Path) -> Path:
+    import torch
+
+    torch.save(dotted.coco().state_dict(), tmp_path / "weights.pth")
+    return tmp_path / "weights.pth"
+
+
+def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Capture) -> None:
+    assert typed("evaluate", DOTS, "--weights", weights, "--data", folder, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["scores"]["AP"] == 1
+    assert (told["network"], told["split"], told["boxes"]) == (DOTS, "val", "truth")
+    assert told["weights_sha256"] == file_digest(weights)
+    assert typed("evaluate", DOTS, "--data", folder, "--no-flip-test", "--codec", "dark", "--limit", 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "dark codec, without the mirrored image" in lines[0]
+    assert "first 1 images" in lines[0]
+    assert lines[1].startswith("AP 100.0")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dpn1_32"], "dpn1_32 knows nothing without weights"),
+        (["dpn1_23", "--weights", "x"], "no network named 'dpn1_23'; the nearest names are"),
+        ([DOTS, "--weights", "nowhere.pth"], "nowhere.pth does not exist or is not a file"),
+        (["tests.dpn.dotted:nothing"], "'tests.dpn.dotted' has no 'nothing'"),
+        (["tests.dpn.dotted:mpii"], "16 heatmaps and this data 17 joints"),
+        ([DOTS, "--protocol", "hrnnet"], "did you mean hrnet?"),
+        ([DOTS, "--input", "256"], "an input size is HEIGHTxWIDTH"),
+        ([DOTS, "--device", "abacus"], "no device 'abacus' here"),
+        ([DOTS, "--batch", "0"], "a batch is at least 1"),
+        ([DOTS, "--limit", "0"], "at least one image is needed"),
+    ],
+)
+def test_an_error_of_evaluate_is_one_line(words: list[str], message: str, folder: Path, capsys: Capture) -> None:
+    assert typed("evaluate", *words, "--data", folder) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_not_there_is_one_line(capsys: Capture) -> None:
+    assert typed("evaluate", DOTS, "--data", "nowhere") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_ctrl_c_says_whether_anything_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "scores_of", stop)
+    assert typed("evaluate", DOTS, "--data", folder) == 130
+    assert "give --results FILE to keep what is predicted" in capsys.readouterr().err
+    assert typed("evaluate", DOTS, "--data", folder, "--results", tmp_path / "r.json") == 130
+    assert "what was finished is kept" in capsys.readouterr().err
+
+
+def test_oracle_passes_and_its_exit_code_says_so(folder: Path, capsys: Capture) -> None:
+    assert typed("oracle", "--data", folder, "--input", "256x192", "128x96") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 12
+    assert all(line.endswith(("  perfect", "perfect but for rounding")) for line in lines[2:])
+    assert typed("oracle", "--data", folder, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["codec"] for one in told] == ["quarter", "quarter", "dark", "dark", "udp", "udp"]
+    assert all(one["scores"]["AP"] == 1 for one in told)
+
+
+def test_oracle_fails_where_the_data_is_wrong(folder: Path, capsys: Capture) -> None:
+    """Segment areas in another unit: every joint is where it should be, and no person is found."""
+    (file,) = folder.glob("*.json")
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"]:
+        annotation["area"] /= 1000
+    file.write_text(json.dumps(content))
+    assert typed("oracle", "--data", folder) == 1
+    told = capsys.readouterr()
+    assert "NOT PERFECT" in told.out
+    assert "of 6 scores are not perfect" in told.err
+
+
+def test_predict_goes_on_after_a_bad_image(folder: Path, weights: Path, tmp_path: Path, capsys: Capture) -> None:
+    good, bad = folder / "000000000001.png", folder / "nowhere.png"
+    words = ("predict", DOTS, bad, good, "--weights", weights, "--output", tmp_path / "out")
+    assert typed(*words) == 1
+    told = capsys.readouterr()
+    assert told.out == f"{good}: 1 people, drawn in {tmp_path / 'out' / good.name}\n"
+    assert told.err.count("\n") == 1
+    assert "nowhere.png: there is no such image" in told.err
+    assert typed("predict", DOTS, good, "--output", tmp_path / "out") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tests.dpn.dotted:fourteen", "x.jpg"], "it takes 17 joints"),
+        (["dpn1_32", "x.jpg"], "knows nothing without weights"),
+        ([DOTS, "x.jpg", "--boxes", "nowhere.json"], "nowhere.json: there is no such file"),
+        ([DOTS, "predictions/x.png"], "would take the place of that image"),
+    ],
+)
+def test_an_error_of_predict_is_one_line(words: list[str], message: str, capsys: Capture) -> None:
+    assert typed("predict", *words) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+# Names of networks
+
+
+def test_a_network_of_the_zoo_with_weights(tmp_path: Path) -> None:
+    import torch
+
+    from dpn.build import build
+    from dpn.zoo import lookup
+
+    spec = lookup("dpn1_32")
+    torch.manual_seed(1)
+    torch.save(build(spec).state_dict(), tmp_path / "weights.pth")
+    first, second = (network("dpn1_32", tmp_path / "weights.pth") for _ in range(2))
+    assert first.state_digest() == second.state_digest()
+    assert (first.input_hw, first.spec) == (spec.input_hw, spec)
+    torch.save(build(spec).state_dict(), tmp_path / "other.pth")
+    assert network("dpn1_32", tmp_path / "other.pth").state_digest() != first.state_digest()
+    assert Network(name="a", net=first.net).state_digest() != first.state_digest()
+
+
+def test_input_sizes() -> None:
+    assert parse_hw("384x288") == (384, 288)
+    with pytest.raises(NetworkError, match="such as 256x192"):
+        parse_hw("0x3")

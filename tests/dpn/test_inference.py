@@ -1,0 +1,275 @@
+"""Prediction against a plain loop over people written from the protocol, and what comes out of strange networks."""
+
+from collections import namedtuple
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dpn.build import build
+from dpn.data.crops import MEAN, STD
+from dpn.data.people import DataSet, Images, People
+from dpn.data.problems import DataError
+from dpn.inference import OutputError, Runtime, final_heatmaps, predict
+from dpn.network_output import stride_of
+from dpn.protocols import Protocol, protocol
+from dpn.skeletons import COCO_17
+from dpn.spec import CPNSpec, OpenPoseSpec, PILSpec
+from tests.dpn.dotted import coco_set
+
+HW = (64, 48)
+PLAIN = protocol("dpn", "coco")
+
+
+class Noise(Images):
+    """Blurred noise: every pixel matters, and no two images are alike."""
+
+    def read(self, name: str) -> np.ndarray:
+        pixels = np.random.default_rng(int(name)).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+        return cv2.GaussianBlur(pixels, (0, 0), 2)
+
+    def find(self, name: str) -> str | None:
+        return name
+
+
+def noise_set(people: int = 7, hw: tuple[int, int] = HW) -> DataSet:
+    rng = np.random.default_rng(3)
+    height = rng.uniform(0.2, 0.6, people)
+    table = People(
+        skeleton=COCO_17,
+        centers=rng.uniform(10, 80, (people, 2)).astype(np.float32),
+        scales=np.stack((height * hw[1] / hw[0], height), axis=1).astype(np.float32),
+        boxes=np.ones((people, 4)),
+        scores=np.ones(people),
+        joints=np.zeros((people, 17, 2)),
+        visible=np.zeros((people, 17)),
+        ids=np.arange(people),
+        image_ids=np.arange(people) // 2,
+        files={number: str(number) for number in range(people)},
+    )
+    return DataSet(name="noise", kind="coco", boxes="truth", people=table, images=Noise(), truth=None, digest="noise")
+
+
+def small(seed: int = 0) -> nn.Module:
+    """A network without any symmetry, whose heatmaps are now and then below zero everywhere."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 7, stride=4, padding=3), nn.BatchNorm2d(8), nn.Tanh(), nn.Conv2d(8, 17, 3, padding=1)
+    )
+    with torch.no_grad():
+        net[3].bias.copy_(torch.linspace(-3, 1, 17))
+    return net
+
+
+def plainly(net: nn.Module, data: DataSet, known: Protocol, mistake: str = "") -> np.ndarray:
+    """One person after the other, from sections 3 and 7 of the protocol; `mistake` is one that is made on purpose."""
+    height, width = HW
+    order = list(range(17))
+    for left, right in [(k, k + 1) for k in range(1, 17, 2)]:
+        order[left], order[right] = right, left
+    net.eval()
+    rows = []
+    for person in range(len(data)):
+        example = data.example(person)
+        image = (
+            example.image
+            if mistake == "bgr" or known.color == "bgr"
+            else cv2.cvtColor(example.image, cv2.COLOR_BGR2RGB)
+        )
+        center, scale_px = example.center.astype(np.float64), float(example.scale[0]) * 200
+        zoom = width / scale_px
+        matrix = np.array([[zoom, 0, width / 2 - zoom * center[0]], [0, zoom, height / 2 - zoom * center[1]]])
+        crop = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(((crop / 255 - MEAN) / STD).astype(np.float32).transpose(2, 0, 1))[None]
+        with torch.no_grad():
+            heatmaps = net(pixels)[0].numpy()
+            if known.flip_test:
+                mirrored = net(torch.flip(pixels, (3,)))[0].numpy()[:, :, ::-1]
+                mirrored = mirrored if mistake == "no swap" else mirrored[order]
+                if mistake != "no shift":
+                    shifted = mirrored.copy() if mistake != "zero column" else np.zeros_like(mirrored)
+                    shifted[:, :, 1:] = mirrored[:, :, :-1]
+                    mirrored = shifted
+                heatmaps = (heatmaps + mirrored) * 0.5
+        rows.append([_joint(heatmap, center, scale_px, mistake) for heatmap in heatmaps])
+    return np.array(rows)
+
+
+def _joint(heatmap: np.ndarray, center: np.ndarray, scale_px: float, mistake: str) -> tuple[float, float, float]:
+    rows, columns = heatmap.shape
+    y, x = divmod(int(heatmap.argmax()), columns)
+    best = float(heatmap[y, x])
+    found = np.array([x, y], float)
+    if best <= 0 and mistake != "negative maxima":
+        found[:] = 0
+        x = y = 0
+    if 1 < x < columns - 1 and 1 < y < rows - 1:
+        found += 0.25 * np.sign([heatmap[y, x + 1] - heatmap[y, x - 1], heatmap[y + 1, x] - heatmap[y - 1, x]])
+    placed = (found - (columns / 2, rows / 2)) * scale_px / columns + center
+    return (*placed.tolist(), best)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("name", ["dpn", "sbl"])
+def test_a_batch_is_a_loop_over_people(name: str, flip: bool) -> None:
+    known = replace(protocol(name, "coco"), flip_test=flip)
+    data, net = noise_set(), small()
+    expected = plainly(net, data, known)
+    found = predict(net, data, known, HW, Runtime(batch=3))
+    assert found.shape == (7, 17, 3)
+    assert found.dtype == np.float64
+    assert (expected[..., 2] <= 0).any()
+    assert (expected[..., 2] > 0).any()
+    np.testing.assert_allclose(found[..., :2], expected[..., :2], atol=1e-3)
+    np.testing.assert_allclose(found[..., 2], expected[..., 2], atol=2e-3)  # a byte of a crop may differ by one
+
+
+@pytest.mark.parametrize("mistake", ["bgr", "no swap", "no shift", "zero column", "negative maxima"])
+def test_each_trap_of_inference_would_be_noticed(mistake: str) -> None:
+    """Colours, left and right, the shift by a pixel, the column that it leaves behind, and maxima below zero."""
+    data, net = noise_set(), small()
+    found = predict(net, data, PLAIN, HW)
+    assert np.abs(found - plainly(net, data, PLAIN, mistake)).max() > 0.01
+
+
+def test_mirrored_heatmaps_of_udp_do_not_move() -> None:
+    """Trap: a UDP network with the shift, or another without, loses about 2 AP."""
+    data, net = noise_set(), small()
+    udp = replace(PLAIN, codec="udp")
+    shifting, still = (predict(net, data, replace(udp, shift_flipped=shift), HW) for shift in (True, False))
+    np.testing.assert_array_equal(shifting, still)
+    assert np.abs(predict(net, data, replace(PLAIN, shift_flipped=False), HW) - predict(net, data, PLAIN, HW)).max() > 1
+
+
+def test_batches_and_formats_change_nothing_but_rounding() -> None:
+    data, net = noise_set(), small()
+    expected = predict(net, data, PLAIN, HW, Runtime(batch=1))
+    for runtime in (Runtime(batch=32), Runtime(batch=4, channels_last=True)):
+        np.testing.assert_allclose(predict(net, data, PLAIN, HW, runtime), expected, atol=1e-3)
+    half = predict(net, data, PLAIN, HW, Runtime(precision="bf16"))
+    assert 0 < np.abs(half[..., 2] - expected[..., 2]).max() < 0.1
+    assert len(predict(net, replace(data, people=data.people.take([])), PLAIN, HW)) == 0
+
+
+def test_workers_change_nothing() -> None:
+    data, net = noise_set(), small()
+    found = [predict(net, data, PLAIN, HW, Runtime(batch=2, workers=workers)) for workers in (0, 2)]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_one_line_from_a_worker_too(workers: int) -> None:
+    data = coco_set(2, (64, 48), broken="000000000002.png")
+    with pytest.raises(DataError) as caught:
+        predict(small(), data, PLAIN, HW, Runtime(workers=workers))
+    assert str(caught.value) == "000000000002.png: the image is broken; mend it"
+
+
+def test_done_is_told_of_each_batch_and_may_stop() -> None:
+    told: list[tuple[int, int]] = []
+    predict(small(), noise_set(), PLAIN, HW, Runtime(batch=3), done=lambda first, rows: told.append((first, len(rows))))
+    assert told == [(0, 3), (3, 3), (6, 1)]
+
+
+def test_the_network_keeps_its_modes() -> None:
+    """A frozen batch norm of a network in training stays frozen: net.train() would wake it."""
+    net = small()
+    net[1].eval()
+    predict(net, noise_set(2), PLAIN, HW)
+    assert [module.training for module in net] == [True, False, True, True]
+    assert net.training
+
+
+def test_heatmaps_that_are_no_numbers_are_refused() -> None:
+    net = small()
+    with torch.no_grad():
+        net[3].bias[2] = torch.nan
+    with pytest.raises(OutputError, match="not finite; run with --precision fp32"):
+        predict(net, noise_set(2), PLAIN, HW)
+
+
+def test_boxes_of_another_aspect_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.750 times as wide as high, and this network's is 64x64"):
+        predict(small(), noise_set(2), PLAIN, (64, 64))
+
+
+def test_a_device_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(ValueError, match="no device 'abacus' here"):
+        predict(small(), noise_set(2), PLAIN, HW, Runtime(device="abacus"))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_device_changes_nothing_but_rounding() -> None:
+    data = noise_set()
+    expected = predict(small(), data, PLAIN, HW)
+    found = predict(small(), data, PLAIN, HW, Runtime(device="cuda"))
+    close = np.isclose(found, expected, atol=0.05).all(axis=2)
+    assert close.mean() > 0.95  # where two places are all but equally high, rounding decides
+
+
+# What networks return
+
+MAPS = torch.zeros(2, 17, 16, 12)
+OTHER = torch.zeros(2, 17, 16, 12)
+Named = namedtuple("Named", ("parsing", "heatmaps"))
+Unnamed = namedtuple("Unnamed", ("scores", "offsets"))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [MAPS, [OTHER, MAPS], (OTHER, MAPS), ([OTHER, OTHER], MAPS), {"heatmaps": MAPS}, Named(OTHER, [OTHER, MAPS])],
+)
+def test_the_last_heatmaps_count(output: Any) -> None:
+    assert final_heatmaps(output, 17, HW) is MAPS
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (torch.zeros(2, 16, 16, 12), "16 heatmaps and this data 17 joints"),
+        (torch.zeros(2, 34), r"a Tensor of \(2, 34\)"),
+        (torch.zeros(2, 17, 16, 12, dtype=torch.int64), "a Tensor of"),
+        (torch.zeros(2, 17, 16, 16), "16x16 are no whole fraction of an input of 64x48"),
+        (torch.zeros(2, 17, 128, 96), "128x96 are no whole fraction"),
+        ([], "an empty list and no heatmaps"),
+        ("heatmaps", "a str and no heatmaps"),
+        (None, "a NoneType and no heatmaps"),
+        ({"losses": MAPS}, "a dict and no heatmaps"),
+        (Unnamed(MAPS, MAPS), "a Unnamed and no heatmaps"),
+    ],
+)
+def test_what_is_no_heatmap_is_one_line(output: Any, message: str) -> None:
+    with pytest.raises(OutputError, match=message) as caught:
+        final_heatmaps(output, 17, HW)
+    assert "\n" not in str(caught.value)
+
+
+def test_strides() -> None:
+    assert stride_of((96, 72), (384, 288)) == 4
+    assert stride_of((32, 24), (64, 48)) == 2
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        CPNSpec(name="cpn", global_heads=True),
+        PILSpec(name="pil", stacks=1),
+    ],
+    ids=lambda spec: spec.name,
+)
+def test_networks_of_several_outputs_have_heatmaps(spec: Any) -> None:
+    with torch.device("meta"):
+        net = build(spec).eval()
+        assert final_heatmaps(net(torch.zeros(1, 3, 128, 128)), 17, (128, 128)).shape == (1, 17, 32, 32)
+
+
+def test_openpose_is_refused() -> None:
+    with torch.device("meta"):
+        output = build(OpenPoseSpec(name="op", joints=18)).eval()(torch.zeros(1, 3, 64, 48))
+    with pytest.raises(OutputError, match="the network has 19 heatmaps and this data 17 joints"):
+        final_heatmaps(output, 17, HW)
