@@ -8,7 +8,7 @@ from torch import nn
 from dpn.networks.cpn import CPN
 from dpn.networks.deepercut import DeeperCut
 from dpn.networks.dlcm import DLCM
-from dpn.networks.dpn import DPN
+from dpn.networks.dpn import DPN, DPNLite
 from dpn.networks.dpn_on_hrnet import DPNOnHRNet
 from dpn.networks.hourglass import StackedHourglass
 from dpn.networks.hrnet import HRNet
@@ -23,6 +23,7 @@ from dpn.spec import (
     CPNSpec,
     DeeperCutSpec,
     DLCMSpec,
+    DPNLiteSpec,
     DPNOnHRNetSpec,
     DPNSpec,
     HourglassSpec,
@@ -39,6 +40,7 @@ from dpn.spec import (
 
 _BUILDERS: dict[type[ModelSpec], Callable[[Any], nn.Module]] = {
     DPNSpec: DPN,
+    DPNLiteSpec: DPNLite,
     HRNetSpec: HRNet,
     DPNOnHRNetSpec: DPNOnHRNet,
     SimpleBaselineSpec: SimpleBaseline,

@@ -15,6 +15,7 @@ __all__ = [
     "Basis",
     "CPNSpec",
     "DLCMSpec",
+    "DPNLiteSpec",
     "DPNOnHRNetSpec",
     "DPNSpec",
     "DeeperCutSpec",
@@ -33,9 +34,10 @@ __all__ = [
 ]
 
 
-Basis = Literal["released code", "transcribed", "reconstructed"]
+Basis = Literal["released code", "transcribed", "reconstructed", "of this workbench"]
 """How sure a network is: `released code` was run and counted, and ours has its names, shapes and costs; `transcribed`
-was read in another framework's code; `reconstructed` follows a publication, and fills what that leaves open."""
+was read in another framework's code; `reconstructed` follows a publication, and fills what that leaves open; what is
+`of this workbench` is in no publication."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,24 @@ class DPNSpec(ModelSpec):
         """Height and width of the maps that the modules run at, for the default input."""
         height, width = self.input_hw
         return height // (4 * self.conv2_stride), width // (4 * self.conv2_stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPNLiteSpec(DPNSpec):
+    """Dilation Pyramid Modules behind a stem of two convolutions, so that ablations train in minutes on a CPU.
+
+    The modules and the head are those of the `DPNSpec` with the same fields, at the same resolution; `conv2_stride` is
+    the stride of the stem's second convolution, and there are no ResNet blocks.
+
+    Attributes:
+        stem_channels: of the stem's first convolution.
+    """
+
+    family: ClassVar[str] = "dpn_lite"
+    basis: ClassVar[Basis] = "of this workbench"
+
+    stem_channels: int = 32
+    conv2_blocks: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import difflib
 
 from dpn import dilation
 from dpn.compared import compared, mpii
-from dpn.spec import DPNSpec, ModelSpec, replace
+from dpn.spec import DPNLiteSpec, DPNSpec, ModelSpec, replace
 
 
 def dpn_64(modules: int) -> DPNSpec:
@@ -68,6 +68,33 @@ def printed(base: DPNSpec) -> DPNSpec:
     return replace(base, name=f"{base.name}_printed", paper=f"{base.paper}, Table I to the letter", reading="printed")
 
 
+def lite(base: DPNSpec) -> DPNLiteSpec:
+    """The same modules behind a stem of two convolutions, for ablations on synthetic figures; in no table."""
+    return DPNLiteSpec(
+        name=f"{base.name}_lite",
+        modules=base.modules,
+        width=base.width,
+        dilations=base.dilations,
+        conv2_stride=base.conv2_stride,
+    )
+
+
+def _lite_networks() -> tuple[DPNLiteSpec, ...]:
+    """Every row of Tables II to V at width 32, behind the light stem."""
+    slim = [dpn_32(n) for n in (1, 2, 3, 4)]
+    ends = (slim[0], slim[3])
+    return tuple(
+        lite(net)
+        for net in (
+            *slim,
+            *(normal(net) for net in slim),
+            *(constant(net, d) for net in ends for d in (2, 4, 6, 8)),
+            *(highres(net) for net in slim),
+            *(reversed_(net) for net in slim),
+        )
+    )
+
+
 def _networks() -> tuple[ModelSpec, ...]:
     wide = [dpn_64(n) for n in (1, 2, 3, 4)]
     slim = [dpn_32(n) for n in (1, 2, 3, 4)]
@@ -85,6 +112,7 @@ def _networks() -> tuple[ModelSpec, ...]:
         *on_mpii,
         *(printed(net) for net in (slim[3], *wide, *high, *on_mpii)),
         *compared(),
+        *_lite_networks(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dpn.networks.blocks import Bottleneck, bottlenecks, conv_bn_relu, init_from_scratch
-from dpn.spec import DPNSpec
+from dpn.spec import DPNLiteSpec, DPNSpec
 
 
 class DilationPyramidModule(nn.Sequential):
@@ -24,7 +24,27 @@ def pyramid_modules(count: int, width: int, dilations: Sequence[int]) -> nn.Sequ
     return nn.Sequential(OrderedDict((str(n), DilationPyramidModule(width, dilations)) for n in range(1, count + 1)))
 
 
-class DPN(nn.Module):
+class _Pyramid(nn.Module):
+    """What follows the stem in every DPN: the modules, `fuse`, the upsampling and the heatmaps."""
+
+    dpm: nn.Sequential
+    fuse: nn.Module
+    upsample: nn.Module
+    heatmap: nn.Conv2d
+
+    def _add_modules_and_head(self, spec: DPNSpec) -> None:
+        costed = spec.reading == "costed"
+        upsample = costed or spec.conv2_stride == 2
+        self.dpm = pyramid_modules(spec.modules, spec.width, spec.dilations)
+        self.fuse = conv_bn_relu(spec.channels, spec.channels, 1) if costed else nn.Identity()
+        self.upsample = nn.Upsample(scale_factor=2, mode="bilinear") if upsample else nn.Identity()
+        self.heatmap = nn.Conv2d(spec.channels, spec.joints, 1)
+
+    def _heatmaps(self, x: Tensor) -> Tensor:
+        return self.heatmap(self.upsample(self.fuse(self.dpm(x))))  # type: ignore[no-any-return]
+
+
+class DPN(_Pyramid):
     """Stem, ResNet-50's first stages, n Dilation Pyramid Modules and a heatmap head; attributes bear Table I's names.
 
     Table I leaves three things open, and the choices here are these. The `costed` reading has a 1x1 convolution with
@@ -39,19 +59,27 @@ class DPN(nn.Module):
         self.pooling = nn.MaxPool2d(3, stride=2, padding=1)
         self.conv1 = bottlenecks(64, 64, 3)
         self.conv2 = _conv2(spec)
-        self.dpm = pyramid_modules(spec.modules, spec.width, spec.dilations)
-        costed = spec.reading == "costed"
-        self.fuse = conv_bn_relu(spec.channels, spec.channels, 1) if costed else nn.Identity()
-        upsample = costed or spec.conv2_stride == 2
-        self.upsample = nn.Upsample(scale_factor=2, mode="bilinear") if upsample else nn.Identity()
-        self.heatmap = nn.Conv2d(spec.channels, spec.joints, 1)
+        self._add_modules_and_head(spec)
         init_from_scratch(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> heatmaps (B, J, H/4, W/4), or H/2 and W/2 for the `costed` high resolution."""
-        x = self.pooling(self.conv0(x))
-        x = self.dpm(self.conv2(self.conv1(x)))
-        return self.heatmap(self.upsample(self.fuse(x)))  # type: ignore[no-any-return]
+        return self._heatmaps(self.conv2(self.conv1(self.pooling(self.conv0(x)))))
+
+
+class DPNLite(_Pyramid):
+    """Dilation Pyramid Modules and their head behind two convolutions, of stride 4 and then `conv2_stride`."""
+
+    def __init__(self, spec: DPNLiteSpec) -> None:
+        super().__init__()
+        self.conv0 = conv_bn_relu(3, spec.stem_channels, 7, stride=4)
+        self.conv2 = conv_bn_relu(spec.stem_channels, spec.channels, 3, stride=int(spec.conv2_stride))
+        self._add_modules_and_head(spec)
+        init_from_scratch(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> heatmaps (B, J, H/4, W/4), or H/2 and W/2 for the `costed` high resolution."""
+        return self._heatmaps(self.conv2(self.conv0(x)))
 
 
 def _conv2(spec: DPNSpec) -> nn.Sequential:
