@@ -29,9 +29,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, cut short, holds code, or holds something else than named tensors.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist or is not a file")
-    content = _read(path)
+    content = load_plain(path)
     if isinstance(content, Mapping):
         content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
@@ -210,7 +208,14 @@ def _is_count(name: str) -> bool:
     return name.endswith("num_batches_tracked")
 
 
-def _read(path: Path) -> object:
+def load_plain(path: Path) -> Any:
+    """What a file of torch holds, tensors and plain data; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, or holds code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist or is not a file")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
             warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them

@@ -36,16 +36,42 @@ class Group:
         return verb
 
 
+@dataclass(frozen=True)
+class ByName:
+    """A verb whose options depend on the name that follows it, such as `train RECIPE`.
+
+    Attributes:
+        what: the name stands for, in capitals for the help: "RECIPE".
+        description: one sentence for the help of the whole program.
+        verb: the verb for a name.
+    """
+
+    what: str
+    description: str
+    verb: Callable[[str], Verb]
+
+    def listed(self) -> Verb:
+        """What stands for the verb in the help of the whole program, and where the name is missing."""
+
+        def verb() -> NoReturn:
+            raise ValueError(f"a {self.what} must follow; its options are shown with --help behind it")
+
+        verb.__doc__ = f"{self.description} A {self.what} must follow."
+        return verb
+
+
 def run(
-    program: str, description: str, verbs: Mapping[str, Verb | Group], arguments: Sequence[str] | None = None
+    program: str, description: str, verbs: Mapping[str, Verb | Group | ByName], arguments: Sequence[str] | None = None
 ) -> NoReturn:  # fmt: skip
     """Parses the command line, runs a verb and exits: 0, the verb's own code, 1 for an error, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     group = verbs.get(words[0]) if words else None
     if isinstance(group, Group):
         run(f"{program} {words[0]}", group.description, group.verbs, words[1:])
-    callables = {name: verb.listed() if isinstance(verb, Group) else verb for name, verb in verbs.items()}
+    callables = {name: verb if callable(verb) else verb.listed() for name, verb in verbs.items()}
     try:
+        if isinstance(group, ByName) and len(words) > 1 and not words[1].startswith("-"):
+            callables[words[0]] = group.verb(words.pop(1))
         code = tyro.extras.subcommand_cli_from_dict(
             callables, prog=program, description=description, args=words, use_underscores=False
         )

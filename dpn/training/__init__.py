@@ -1,0 +1,1 @@
+"""Training: recipes as data, a thin task around a network, runs that continue where they stopped, sweeps of many."""

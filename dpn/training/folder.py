@@ -1,0 +1,108 @@
+"""What a run leaves behind, and where: recipe, checkpoints, a log, pictures, its result. Imports no torch."""
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpn.whole_files import write_whole
+
+LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
+"""Of log.csv; `score` stands in the rows of a validation, the AP or the mean PCKh@0.5."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def last(self) -> Path:
+        """The newest state, from which the run continues."""
+        return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best validation, ready for use."""
+        return self.path / "best.pt"
+
+    @property
+    def final(self) -> Path:
+        """The weights at the end, ready for use."""
+        return self.path / "final.pt"
+
+    @property
+    def log(self) -> Path:
+        """Loss, learning rate, speed and scores over the steps."""
+        return self.path / "log.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """Predictions on the same people, epoch after epoch."""
+        return self.path / "pictures"
+
+    @property
+    def result_file(self) -> Path:
+        """What came out; it is there when the run has ended, and only then."""
+        return self.path / "result.json"
+
+    def result(self) -> dict[str, Any] | None:
+        """What came out, or None while the run has not ended."""
+        if not self.result_file.is_file():
+            return None
+        return dict(json.loads(self.result_file.read_text()))
+
+    @contextmanager
+    def to_itself(self) -> Iterator[None]:
+        """The folder, made where it is missing, for this process alone.
+
+        Raises:
+            OSError: another process trains in it, or it cannot be written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OSError(
+                    f"another process trains in {self.path}; wait for it, or give another --folder"
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+class Log:
+    """log.csv: rows are added at its end; a run that is continued drops what lies beyond its step first."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        kept = [row for row in rows(path) if int(row["step"]) <= step] if step and path.is_file() else []
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, LOG_COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_whole(path, text.getvalue().encode())
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """One row; columns that it lacks stay empty."""
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, LOG_COLUMNS).writerow(dict(row))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a log that are whole."""
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row.get("seconds") and row["step"].isdigit()]

@@ -1,0 +1,48 @@
+"""On what a recipe is trained, which does not change what is trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dpn.training.folder import RunFolder
+from dpn.training.recipes import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Devices, processes, folder and what else a run needs that is not its recipe.
+
+    Attributes:
+        folder: of the run; by default runs/<recipe>/seed-<n>.
+        accelerator: cpu, cuda, or whichever there is.
+        devices: processes on this machine, one for each device.
+        num_nodes: machines, started by torchrun or Slurm.
+        workers: processes that make samples, for each device.
+        threads: of torch in each process; 0 leaves them as they are. On a CPU they decide rounding, so a run is
+            continued with the number that it was begun with.
+        save_every_s: seconds between two saved states within an epoch.
+        pictures_every: epochs between two pictures of predictions; 0 for none.
+        sanity: look at the data, overfit one batch and send perfect heatmaps through the scoring first.
+    """
+
+    folder: Path | None = None
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    workers: int = 1
+    threads: int = 0
+    save_every_s: float = 60.0
+    pictures_every: int = 5
+    sanity: bool = True
+
+    def run_folder(self, recipe: Recipe) -> RunFolder:
+        """The folder of this recipe's run."""
+        return RunFolder(self.folder or Path("runs") / recipe.name / f"seed-{recipe.seed}")
+
+    def device(self) -> str:
+        """The kind of device, when `auto` has been decided."""
+        if self.accelerator != "auto":
+            return self.accelerator
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,45 @@
+"""Predictions on the same few people after an epoch, to look at."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from dpn.data.crops import affine, crop, transform
+from dpn.drawing import draw_person, write_png
+from dpn.inference import Runtime, predict
+from dpn.training.prepare import Prepared
+
+PEOPLE = 12
+COLUMNS = 6
+
+
+def draw(net: nn.Module, prepared: Prepared, runtime: Runtime, path: Path) -> None:
+    """Writes a sheet of crops with the network's joints drawn in.
+
+    Args:
+        net: the network as it is now.
+        prepared: the data and how it is cropped.
+        runtime: where the network is.
+        path: of the PNG; its folder is made.
+    """
+    step = max(1, len(prepared.data) // PEOPLE)
+    rows = np.arange(0, len(prepared.data), step)[:PEOPLE]
+    height, width = prepared.input_hw
+    people = prepared.data.people.take(rows)
+    few = replace(prepared.data, people=people)
+    found = predict(net, few, prepared.protocol, prepared.input_hw, runtime)
+    cells = []
+    for number, keypoints in enumerate(found):
+        example = few.example(number)
+        matrix = affine(example.center, example.scale, 0.0, (width, height))
+        cell = crop(example.image, matrix, (width, height))
+        placed = np.column_stack((transform(keypoints[:, :2], matrix), keypoints[:, 2]))
+        draw_person(cell, placed, few.skeleton)
+        cells.append(np.pad(cell, ((2, 2), (2, 2), (0, 0)), constant_values=255))
+    blank = np.full_like(cells[0], 255)
+    cells += [blank] * (-len(cells) % COLUMNS)
+    sheet = np.vstack([np.hstack(cells[begin : begin + COLUMNS]) for begin in range(0, len(cells), COLUMNS)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, sheet)

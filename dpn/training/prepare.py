@@ -1,0 +1,76 @@
+"""What a run consists of before its first step: the network with the seed's weights, and the data."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from dpn.build import build
+from dpn.data.augment import NONE
+from dpn.data.opening import INPUT_HW, Asked, open_data, open_examples
+from dpn.data.people import DataSet, Examples
+from dpn.heatmaps import Codec
+from dpn.inference import codec_of, inference_mode
+from dpn.network_names import imported
+from dpn.network_output import final_heatmaps
+from dpn.protocols import Protocol, protocol
+from dpn.spec import ModelSpec
+from dpn.training.recipes import Recipe
+from dpn.zoo import lookup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a run consists of before its first step.
+
+    Attributes:
+        net: the network, with the weights of the recipe's seed.
+        spec: its definition, for a network of the zoo.
+        examples: the people to learn from.
+        data: those to validate on.
+        protocol: boxes, augmentation, decoding and scoring.
+        input_hw: height and width of the input in pixels.
+        codec: of the targets.
+    """
+
+    net: nn.Module
+    spec: ModelSpec | None
+    examples: Examples
+    data: DataSet
+    protocol: Protocol
+    input_hw: tuple[int, int]
+    codec: Codec
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Builds the network with the seed's weights and opens the data."""
+    spec: ModelSpec | None = None
+    torch.manual_seed(recipe.seed)
+    if ":" in recipe.network:
+        net, input_hw = imported(recipe.network)(), INPUT_HW[recipe.kind]
+    else:
+        spec = lookup(recipe.network)
+        net, input_hw = build(spec), spec.input_hw
+    rules = protocol(recipe.protocol, recipe.kind)
+    if not recipe.augment:
+        rules = replace(rules, augmentation=NONE)
+    asked = Asked(data=recipe.data, split="train", protocol=recipe.protocol, input_hw=input_hw)
+    examples = open_examples(asked)
+    data = open_data(replace(asked, data=recipe.val_data or recipe.data, split="val"))
+    if recipe.val_people:
+        data = replace(data, people=data.people.take(slice(recipe.val_people)))
+    if data.kind != recipe.kind:
+        raise ValueError(f"recipe {recipe.name} is for {recipe.kind} data and {data.name} is {data.kind}; see --data")
+    joints = len(data.skeleton.joints)
+    if spec and spec.joints != joints:
+        raise ValueError(f"{spec.name} has {spec.joints} heatmaps and {data.name} {joints} joints; take another recipe")
+    codec = _codec(net, rules, input_hw, joints)
+    return Prepared(net=net, spec=spec, examples=examples, data=data, protocol=rules, input_hw=input_hw, codec=codec)
+
+
+def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:
+    """The targets of this network: as wide in the image at any resolution of the heatmaps as they are at a quarter."""
+    with inference_mode(net), torch.no_grad():
+        output = net(torch.zeros(1, 3, *input_hw))
+    codec = codec_of(final_heatmaps(output, joints, input_hw), rules, input_hw)
+    return replace(codec, sigma=codec.sigma * 4 / codec.stride)

@@ -1,0 +1,215 @@
+"""One training run: opened, checked, trained, saved and continued, in the order in which it happens."""
+
+import importlib.metadata
+import json
+import logging
+import platform
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
+
+from dpn.data.people import DataSet, Examples
+from dpn.inference import Runtime
+from dpn.training import state
+from dpn.training.batch_norm import synchronise
+from dpn.training.flow import Flow
+from dpn.training.folder import RunFolder
+from dpn.training.options import Where
+from dpn.training.order import Steps
+from dpn.training.prepare import Prepared, prepare
+from dpn.training.recipes import Recipe
+from dpn.training.sanity import check
+from dpn.training.state import State, TrainingError
+from dpn.training.stopping import Stopping
+from dpn.training.stream import Batches, Stream
+from dpn.training.task import PoseTask
+from dpn.training.validation import validate
+from dpn.whole_files import write_whole
+
+Told = Callable[[int, int, str], None]
+"""Is told steps done, steps in all, and what to show."""
+
+
+def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, Any]:
+    """Trains a recipe to its end, from wherever an earlier call was stopped, and returns the result.
+
+    Returns:
+        What result.json holds: the scores of the final weights, the best validation, recipe, data and versions.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM; the state is saved.
+        TrainingError: the folder holds another run, the loss is not finite, or the disk is full.
+        DataError: the data cannot be used.
+        ValueError: the recipe cannot be run here.
+    """
+    folder = where.run_folder(recipe)
+    result = folder.result()
+    if result is not None:
+        if result["digest"] != recipe.digest():
+            raise TrainingError(f"{folder.path} holds the result of another recipe; give another --folder")
+        return result
+    if where.threads:
+        torch.set_num_threads(where.threads)
+    prepared = prepare(recipe)
+    with nullcontext() if _rank() else folder.to_itself():  # the first of several processes has the folder
+        return _trained(recipe, where, folder, prepared, told)
+
+
+def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared, told: Told | None) -> dict[str, Any]:
+    start = state.read(folder.last) if folder.last.is_file() else None
+    digests = {"train": _named(prepared.examples, recipe.data), "val": f"{prepared.data.name} {prepared.data.digest}"}
+    if start:
+        _check_same(start, recipe, digests, folder)
+    elif where.sanity and not _rank():
+        check(prepared, recipe, where.device())
+    count, world = len(prepared.examples), where.devices * where.num_nodes
+    if recipe.sync_batch_norm and where.device() == "cpu":
+        synchronise(prepared.net)
+    steps = Steps(seed=recipe.seed, count=count, batch=recipe.batch, epochs=recipe.epochs, world=world)
+    task = PoseTask(prepared.net, recipe, prepared.codec, steps.per_epoch, start)
+    stopping = Stopping()
+    flow = Flow(
+        folder=folder, recipe=recipe, per_epoch=steps.per_epoch,
+        validate=lambda: _validate(task, prepared, recipe, where),
+        picture=lambda epoch: _picture(task, prepared, recipe, where, folder, epoch),
+        told=lambda done, text: told(done, steps.total, text) if told else None,
+        stopping=stopping, save_every_s=where.save_every_s, data=digests, versions=versions(),
+        best=start.best if start else None, seconds=start.seconds if start else 0.0,
+    )  # fmt: skip
+    flow.told(task.step, "")
+    if task.step < steps.total:
+        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed)
+        task.batches = lambda rank: Batches(
+            stream, replace(steps, first=task.step, rank=rank), where.workers, pinned=where.device() == "cuda"
+        )
+        with stopping.watching(), _quiet(), _workers_named(folder):
+            _trainer(recipe, where, flow).fit(task)
+    if not flow.scores:
+        flow.scores = _validate(task, prepared, recipe, where)
+    return _finish(flow, task, prepared, recipe, steps.total)
+
+
+def _rank() -> int:
+    """Of this process, known before Lightning starts: what starts the processes sets it."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def _check_same(start: State, recipe: Recipe, digests: dict[str, str], folder: RunFolder) -> None:
+    """Raises TrainingError where a run would be continued as another one, naming what differs."""
+    now = recipe.identity()
+    differing = [name for name in now if start.recipe.get(name) != now[name]]
+    if differing:
+        changes = ", ".join(f"{name} {start.recipe.get(name)!r} there and {now[name]!r} here" for name in differing)
+        raise TrainingError(f"{folder.path} holds a run with {changes}; give another --folder to start afresh")
+    if start.data != digests:
+        raise TrainingError(f"{folder.path} holds a run on {start.data}, and the data is now {digests}; "
+                            "bring the old data back, or give another --folder to start afresh")  # fmt: skip
+
+
+def _named(examples: Examples, text: str) -> str:
+    """The name and digest of the people to learn from."""
+    if isinstance(examples, DataSet):
+        return f"{examples.name} {examples.digest}"
+    return f"{text}, {len(examples)} people"
+
+
+def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where) -> dict[str, Any]:
+    device = str(task.device)
+    runtime = Runtime(
+        device=device, batch=64, workers=where.workers if device != "cpu" else 0, precision=recipe.precision,
+        channels_last=recipe.channels_last,
+    )  # fmt: skip
+    return validate(task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime)
+
+
+def _picture(
+    task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where, folder: RunFolder, epoch: int
+) -> None:  # fmt: skip
+    if where.pictures_every and (epoch % where.pictures_every == 0 or epoch == recipe.epochs):
+        from dpn.training.pictures import draw
+
+        draw(task.validated, prepared, Runtime(device=str(task.device)), folder.pictures / f"epoch-{epoch:03d}.png")
+
+
+def _trainer(recipe: Recipe, where: Where, flow: Flow) -> lightning.Trainer:
+    device, alone = where.device(), where.devices * where.num_nodes == 1
+    backend = "nccl" if device == "cuda" else "gloo"
+    return lightning.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=where.devices,
+        num_nodes=where.num_nodes,
+        strategy="auto" if alone else DDPStrategy(process_group_backend=backend),
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        sync_batchnorm=recipe.sync_batch_norm and device == "cuda",
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+        max_epochs=1,  # one pass through the batches that are left; the epochs of the recipe are counted in steps
+        use_distributed_sampler=False,
+        callbacks=[flow],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=flow.folder.path,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice: its loaders, its logger and its devices are chosen here."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it also announces its maker's products
+    try:
+        with warnings.catch_warnings():
+            for module in ("lightning", "torch.utils.data"):
+                warnings.filterwarnings("ignore", module=module)
+            yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _workers_named(folder: RunFolder) -> Iterator[None]:
+    """A worker process that dies is an error of the machine, with a remedy; torch's own message has neither."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"a process that makes samples died, as when memory is full; {folder.path} holds the last state: start "
+            "again to continue, with fewer --workers if it comes back"
+        ) from error
+
+
+def _finish(flow: Flow, task: PoseTask, prepared: Prepared, recipe: Recipe, steps: int) -> dict[str, Any]:
+    """Writes the final weights and then the result, which is what says that the run has ended."""
+    result = {
+        "recipe": recipe.name, "digest": recipe.digest(), "fields": recipe.identity(), "network": recipe.network,
+        "spec_digest": prepared.spec.digest() if prepared.spec else None, "input_hw": list(prepared.input_hw),
+        "data": flow.data, "people": len(prepared.data), "protocol": prepared.protocol.name,
+        "codec": prepared.codec.name, "steps": steps, "seconds": round(flow.spent_s(), 1),
+        "scores": flow.scores, "best": flow.best, "device": str(task.device), "versions": flow.versions,
+    }  # fmt: skip
+    if not _rank():
+        state.save(flow.folder.final, flow.state(task, {}), resumable=False)
+        write_whole(flow.folder.result_file, json.dumps(result, indent=1).encode())
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the weights that come out."""
+    import cv2
+    import numpy as np
+
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__,
+            "opencv": cv2.__version__, "lightning": importlib.metadata.version("lightning")}  # fmt: skip

@@ -1,0 +1,72 @@
+"""A minute of doubt before hours of training: the data, one batch learnt by heart, perfect heatmaps scored."""
+
+import copy
+from dataclasses import replace
+
+import torch
+
+from dpn.data.samples import TrainingSamples, to_input
+from dpn.heatmaps import encode, joints_mse
+from dpn.oracle import oracle
+from dpn.training.prepare import Prepared
+from dpn.training.recipes import Recipe
+from dpn.training.state import TrainingError
+from dpn.training.task import every_stage
+
+PEOPLE = 8
+"""That are looked at, and learnt by heart."""
+
+OVERFIT_STEPS = 20
+OVERFIT_TO = 0.9
+"""The loss on one batch falls at least to this share of its first value within those steps; every network of the zoo
+does by far, a wrong pairing of targets and images does not."""
+
+ORACLE_PEOPLE = 64
+
+
+def check(prepared: Prepared, recipe: Recipe, device: str) -> None:
+    """Makes samples, overfits one batch with a copy of the network, and scores perfect heatmaps.
+
+    Raises:
+        DataError: a sample cannot be made.
+        TrainingError: nothing is visible, the loss does not fall, or perfect heatmaps are not found.
+    """
+    samples = TrainingSamples(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed)
+    step = max(1, len(samples) // PEOPLE)
+    batch = [samples[number] for number in range(0, len(samples), step)][:PEOPLE]
+    crops, joints, visible = (torch.stack([sample[name] for sample in batch]) for name in ("crop", "joints", "visible"))
+    if not bool(visible.any()):
+        raise TrainingError(f"none of {len(batch)} samples of {recipe.data} shows a joint; python -m dpn data show")
+    first, last = _overfit(prepared, crops.to(device), joints.to(device), visible.to(device))
+    if not last < OVERFIT_TO * first:
+        raise TrainingError(
+            f"the loss on {len(batch)} people went from {first:.2e} to {last:.2e} in {OVERFIT_STEPS} steps: the "
+            "network learns nothing from its own targets; python -m dpn data show draws them (--no-sanity trains all "
+            "the same)"
+        )
+    data = replace(prepared.data, people=prepared.data.people.take(slice(ORACLE_PEOPLE)))
+    verdict = oracle(data, prepared.protocol, prepared.input_hw)
+    if verdict.n_joints > verdict.n_outside and verdict.mean_error_px > 2 * prepared.codec.stride:
+        raise TrainingError(
+            f"perfect heatmaps are decoded {verdict.mean_error_px:.1f} px beside the true joints of {data.name}; "
+            "python -m dpn oracle shows more"
+        )
+
+
+def _overfit(
+    prepared: Prepared, crops: torch.Tensor, joints: torch.Tensor, visible: torch.Tensor
+) -> tuple[float, float]:
+    """The loss before and after some steps on one batch; the network itself is not touched, only its copy."""
+    net = copy.deepcopy(prepared.net).to(crops.device).train()
+    adam = torch.optim.Adam(net.parameters(), lr=1e-3)
+    images = to_input(crops)
+    targets, weights = encode(joints, visible, prepared.codec)
+    losses = []
+    for _ in range(OVERFIT_STEPS + 1):
+        stages = every_stage(net(images), targets.shape[1], (images.shape[2], images.shape[3]))
+        loss = torch.stack([joints_mse(stage, targets, weights) for stage in stages]).sum()
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        losses.append(float(loss.detach()))
+    return losses[0], losses[-1]

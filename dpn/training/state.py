@@ -1,0 +1,98 @@
+"""What a run is at one step, in one file that is whole or not there: weights, optimiser, position and provenance."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dpn.checkpoints import CheckpointError, load_plain
+from dpn.whole_files import write_whole
+
+FORMAT = 1
+"""Goes up when the content changes, so that an older run is not continued as something else."""
+
+
+class TrainingError(ValueError):
+    """Training cannot start or go on; the message says what to do."""
+
+
+@dataclass(kw_only=True)
+class State:
+    """Everything that the rest of a run follows from; randomness is a function of the step and is not here.
+
+    Attributes:
+        step: steps done.
+        weights: the network's state dict.
+        optimizer: Adam's state dict.
+        average: the moving average of the weights, where there is one.
+        best: the best validation so far: its step and score.
+        recipe: `Recipe.identity()`, as a run that is continued must have it.
+        digest: of that recipe.
+        data: names and digests of the data trained and validated on.
+        versions: of python, torch and what else takes part.
+        seconds: time spent so far.
+    """
+
+    step: int
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    average: Mapping[str, Tensor] | None = None
+    best: dict[str, float] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def save(path: Path, state: State, *, resumable: bool = True) -> None:
+    """Writes a state so that the file is always a whole one, whatever happens meanwhile.
+
+    Args:
+        path: the file; `dpn.checkpoints.load` reads its weights like any other file's.
+        state: what is written.
+        resumable: with the optimiser; else the average takes the weights' place, as the network is meant to be used.
+
+    Raises:
+        TrainingError: the disk is full or the folder cannot be written; the older file is still whole.
+    """
+    content = dict(vars(state)) | {"format": FORMAT}
+    weights = content.pop("weights")
+    if not resumable:
+        del content["optimizer"]
+        average = content.pop("average")
+        weights = unwrapped(average) if average else weights
+    buffer = io.BytesIO()
+    torch.save({"state_dict": dict(weights), **content}, buffer)
+    try:
+        write_whole(path, buffer.getbuffer())
+    except OSError as error:
+        raise TrainingError(
+            f"{path} cannot be written: {error.strerror or error}; the last good checkpoint is whole, make room or "
+            "name another folder and start again to continue"
+        ) from error
+
+
+def unwrapped(average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a moving average under the network's own names, without its count of steps."""
+    return {name.removeprefix("module."): tensor for name, tensor in average.items() if name != "n_averaged"}
+
+
+def read(path: Path) -> State:
+    """The state in a file.
+
+    Raises:
+        TrainingError: it is no state of a run, or of another format.
+    """
+    try:
+        content = load_plain(path)
+    except CheckpointError as error:
+        raise TrainingError(f"{error}; or remove the run's folder to start afresh") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "optimizer" not in content:
+        raise TrainingError(f"{path} is no state of a run of this version; remove the run's folder to start afresh")
+    del content["format"]
+    return State(weights=content.pop("state_dict"), **content)

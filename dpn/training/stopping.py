@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM as a wish that is granted between two steps, in all processes at the same one."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+import torch.distributed as dist
+
+AGREE_EVERY = 10
+"""Steps between two times that several processes ask each other whether one is to stop."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the run is whole and can be continued
+    """The run was asked to stop, and has saved."""
+
+
+class Stopping:
+    """Whether the run is to stop.
+
+    Attributes:
+        wished: a signal has come to this process.
+    """
+
+    def __init__(self) -> None:
+        self.wished = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Signals are wishes in here; a second one is what it is elsewhere."""
+        before = {number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _wish(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's signature
+        self.wished = True
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    def now(self, step: int, device: torch.device) -> bool:
+        """Whether to stop after this step; the same answer in every process."""
+        if not dist.is_initialized() or dist.get_world_size() == 1:
+            return self.wished
+        if step % AGREE_EVERY:
+            return False
+        wish = torch.tensor([float(self.wished)], device=device)
+        dist.all_reduce(wish, op=dist.ReduceOp.MAX)
+        return bool(wish.item())

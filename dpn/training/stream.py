@@ -1,0 +1,63 @@
+"""Batches of augmented samples for one process, from any step of a run to its end."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from dpn.data.people import Examples
+from dpn.data.problems import DataError
+from dpn.data.samples import TrainingSamples, worker_init
+from dpn.protocols import Protocol
+from dpn.training.order import Drawn, Steps
+
+
+class Stream(Dataset[Any]):
+    """Samples by epoch and number, so that worker processes need not be told when an epoch begins."""
+
+    def __init__(self, examples: Examples, protocol: Protocol, input_hw: tuple[int, int], seed: int) -> None:
+        self._samples = TrainingSamples(examples, protocol, input_hw, seed)
+
+    def __getitem__(self, drawn: Drawn) -> Any:
+        """The sample, or what is wrong with it: an error loses its type on the way from a worker process."""
+        epoch, number = drawn
+        self._samples.set_epoch(epoch)
+        try:
+            return self._samples[number]
+        except DataError as error:
+            return error.problems
+
+
+class Batches:
+    """What the trainer iterates over; starts its workers when the first batch is asked for.
+
+    Attributes:
+        steps: which samples are in which batch.
+    """
+
+    def __init__(self, stream: Stream, steps: Steps, workers: int, *, pinned: bool) -> None:
+        self.steps = steps
+        self._loader: DataLoader[Any] = DataLoader(
+            stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=worker_init,
+            pin_memory=pinned, prefetch_factor=4 if workers else None,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Any:
+        """Batches as `dpn.data.samples.tensors` has samples, stacked.
+
+        Raises:
+            DataError: an image is missing or cannot be decoded.
+        """
+        for batch in self._loader:
+            if isinstance(batch, tuple):
+                raise DataError(batch)
+            yield batch
+
+
+def _collate(samples: list[Any]) -> dict[str, Tensor] | tuple[Any, ...]:
+    """The batch, or the problems of its first sample that has some."""
+    broken = next((sample for sample in samples if isinstance(sample, tuple)), None)
+    return broken or default_collate(samples)

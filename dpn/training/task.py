@@ -1,0 +1,148 @@
+"""What one training step does: targets, forward pass, loss; the position in the run decides all else.
+
+The only class here that knows Lightning, and all that Lightning knows of the project.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import get_ema_multi_avg_fn as ema
+
+from dpn.data.samples import to_input
+from dpn.heatmaps import Codec, encode, joints_mse
+from dpn.network_output import OutputError, final_heatmaps
+from dpn.training.recipes import Recipe
+from dpn.training.state import State, TrainingError
+from dpn.training.stream import Batches
+
+FINITE_EVERY = 20
+"""Steps between two looks at the loss on a GPU, where each look waits for it; on a CPU every step is looked at."""
+
+
+class PoseTask(lightning.LightningModule):
+    """A network in training.
+
+    Attributes:
+        net: the network.
+        average: its moving average, or None.
+        step: steps done in the whole run, those before it was continued among them.
+        batches: the batches of the process of a rank, from the next step on.
+        waited_s: time that steps waited for their data, since it was last set to 0.
+    """
+
+    def __init__(self, net: nn.Module, recipe: Recipe, codec: Codec, per_epoch: int, start: State | None) -> None:
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last) if recipe.channels_last else net  # type: ignore[call-overload]
+        self.average: AveragedModel | None = None
+        if recipe.ema:
+            self.average = AveragedModel(net, multi_avg_fn=ema(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+        self.step = start.step if start else 0
+        self.batches: Callable[[int], Batches] | None = None
+        self.loss: Tensor | None = None
+        self.waited_s = 0.0
+        self._recipe, self._codec, self._per_epoch = recipe, codec, per_epoch
+        self._start = start
+        self._compiled = torch.compile(net) if recipe.compile else None
+        self._joints = 0
+        self._ended = time.perf_counter()
+        if start:
+            net.load_state_dict(start.weights)
+            if self.average is not None and start.average is not None:
+                self.average.load_state_dict(start.average)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next step, counted from 0."""
+        return self.step // self._per_epoch
+
+    @property
+    def validated(self) -> nn.Module:
+        """The network that is meant to be used: the average where there is one."""
+        return self.net if self.average is None else self.average.module
+
+    def train_dataloader(self) -> Batches:
+        """The batches of this process; asked for when it knows its rank."""
+        assert self.batches is not None
+        return self.batches(self.global_rank)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam as the publications have it, with the state of the run that is continued."""
+        recipe = self._recipe
+        adam = torch.optim.Adam(self.net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+        if self._start:
+            adam.load_state_dict(dict(self._start.optimizer))
+            self._start = None  # its tensors are in the optimiser now
+        return adam
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Sets what the step's position decides: the learning rate, and the seed of whatever is random in a layer."""
+        self.waited_s += time.perf_counter() - self._ended
+        optimizer = self.optimizers()
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            group["lr"] = self._recipe.learning_rate(self.epoch)
+        torch.manual_seed((self._recipe.seed * 1_000_003 + self.step) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The loss of a batch; of every stage's heatmaps, for a network that has several."""
+        images = to_input(batch["crop"])
+        if self._recipe.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        targets, weights = encode(batch["joints"], batch["visible"], self._codec)
+        outputs = (self._compiled or self.net)(images)
+        stages = every_stage(outputs, targets.shape[1], (images.shape[2], images.shape[3]))
+        return torch.stack([joints_mse(stage.float(), targets, weights) for stage in stages]).sum()
+
+    def ended(self, loss: Tensor) -> None:
+        """Counts a step, averages the weights and looks at the loss.
+
+        Raises:
+            TrainingError: the loss is not a number any more.
+        """
+        self.step += 1
+        self.loss = loss.detach()
+        if self.average is not None:
+            self.average.update_parameters(self.net)
+        if self.loss.device.type == "cpu" or self.step % FINITE_EVERY == 0:
+            self.check_loss()
+
+    def check_loss(self) -> None:
+        """Raises TrainingError where the last loss is not finite; to be called before anything is saved."""
+        if self.loss is not None and not bool(torch.isfinite(self.loss)):
+            raise TrainingError(
+                f"the loss is {float(self.loss)} at step {self.step}; the last checkpoint is from before that: lower "
+                "--lr, take --precision fp32, or look at the data with python -m dpn data check"
+            )
+
+    def state(self, **fields: Any) -> State:
+        """The state of the run after this step; `fields` are what the network and the average do not tell."""
+        average = None if self.average is None else on_cpu(self.average.state_dict())
+        return State(step=self.step, weights=on_cpu(self.net.state_dict()), average=average, **fields)
+
+    def rest(self) -> None:
+        """The time since the last step was spent on something else than waiting for data."""
+        self._ended = time.perf_counter()
+
+
+def every_stage(output: object, joints: int, input_hw: tuple[int, int]) -> list[Tensor]:
+    """The heatmaps of each stage that a network returns in training, all of them (B, joints, h, w).
+
+    Raises:
+        OutputError: there are none, or for other joints.
+    """
+    stages: Sequence[object] = [output]
+    if isinstance(output, list | tuple) and not hasattr(output, "_fields") and output:
+        stages = output
+    try:
+        return [final_heatmaps(stage, joints, input_hw) for stage in stages]
+    except OutputError:
+        return [final_heatmaps(output, joints, input_hw)]
+
+
+def on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict on the CPU and in the default memory format, as it is kept in files."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,87 @@
+"""How good a network is in the middle of its training: everyone once, whatever the number of processes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+from torch import nn
+
+from dpn.data.people import DataSet, Floats
+from dpn.inference import Runtime, predict
+from dpn.protocols import Protocol
+from dpn.scoring import scores_of
+from dpn.training.order import shard
+
+
+def validate(
+    net: nn.Module, data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime
+) -> dict[str, Any]:
+    """The scores of the network, the same in every process.
+
+    Each process predicts its share of the people; the shares are put together by row before anything is scored, since
+    suppression and average precision need everybody.
+
+    Args:
+        net: see `dpn.inference.predict`.
+        data: with a truth to score against.
+        protocol: of boxes, colours and decoding.
+        input_hw: height and width of the input in pixels.
+        runtime: of this process.
+
+    Returns:
+        The numbers by name; "score" is the one that counts: AP for COCO, the mean PCKh@0.5 for MPII, from 0 to 1.
+    """
+    distributed = dist.is_available() and dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
+    rows = shard(len(data), rank, world)
+    found = predict(net, replace(data, people=data.people.take(rows)), protocol, input_hw, runtime)
+    shares: list[Any] = [(rows, found)]
+    if distributed:
+        shares = [None] * world
+        dist.all_gather_object(shares, (rows, found))
+    keypoints = together(len(data), shares)
+    scores = scores_of(data, keypoints, protocol) or {}
+    return scores | {"score": main_score(scores), "mean_oks": mean_oks(data, keypoints)}
+
+
+def mean_oks(data: DataSet, keypoints: Floats) -> float | None:
+    """The mean similarity of each person's keypoints to the true ones, over everyone with a labelled joint.
+
+    It needs true boxes, by which it is known whose keypoints these are, and it moves long before average precision
+    does. None for MPII, which has no areas, and for detected boxes.
+    """
+    if data.kind != "coco" or data.boxes != "truth":
+        return None
+    areas = {annotation["id"]: annotation["area"] for annotation in data.truth["annotations"]}
+    people = data.people
+    area = np.array([areas[number] for number in people.ids.tolist()]) + np.spacing(1)
+    variances = (2 * np.array(data.skeleton.oks_sigmas)) ** 2
+    squared = np.square(keypoints[..., :2] - people.joints).sum(2)
+    similar = np.exp(-squared / (2 * variances * area[:, None]))
+    labelled = people.visible.sum(1)
+    return float(((similar * people.visible).sum(1)[labelled > 0] / labelled[labelled > 0]).mean())
+
+
+def main_score(scores: Mapping[str, Any]) -> float:
+    """The number that a network is chosen by, from 0 to 1; 0 where nobody could be scored.
+
+    Example:
+        >>> main_score({"AP": 0.699, "AR": 0.75})
+        0.699
+    """
+    return float(scores["AP"] or 0.0) if "AP" in scores else float(scores["pckh@0.5"]["mean"]) / 100
+
+
+def together(count: int, shares: list[tuple[Any, Floats]]) -> Floats:
+    """(count, K, 3) keypoints in the order of the data, from the shares of all processes.
+
+    Raises:
+        RuntimeError: somebody is in no share, or in several.
+    """
+    rows = np.concatenate([rows for rows, _ in shares])
+    if not np.array_equal(np.sort(rows), np.arange(count)):
+        raise RuntimeError(f"{len(rows)} predictions of {count} people, {len(set(rows.tolist()))} of them different")
+    ordered: Floats = np.concatenate([found for _, found in shares])[np.argsort(rows)]
+    return ordered

@@ -1,0 +1,200 @@
+"""Runs end to end, in processes of their own: killed, stopped, continued, refused."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SHORT = {
+    "--network": "tiny_network:build", "--data": "synthetic:seed=1,images=48",
+    "--val-data": "synthetic:seed=2,images=6", "--epochs": "4", "--drops": "2", "--batch": "8", "--threads": "1",
+    "--save-every-s": "0.2", "--pictures-every": "2",
+}  # fmt: skip
+STEPS = 24
+
+
+def command(folder: Path, *extra: str, **changes: str) -> list[str]:
+    options = SHORT | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [sys.executable, "-m", "dpn", "train", "quick/dpn1_32_lite", "--folder", str(folder), "--no-sanity",
+            *(word for option in options.items() for word in option), *extra]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+
+
+def run(folder: Path, *extra: str, **changes: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(folder, *extra, **changes), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
+    )
+
+
+@contextmanager
+def started(folder: Path, **changes: str) -> Iterator["subprocess.Popen[str]"]:
+    """A run in a session of its own, of which nothing is left at the end."""
+    process = subprocess.Popen(
+        command(folder, **changes), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    content = torch.load(folder / "final.pt", weights_only=True)
+    assert content["step"] == STEPS
+    return dict(content["state_dict"])
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    differing = [name for name in one if not torch.equal(one[name], other[name])]
+    assert differing == []
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    done = run(folder, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps"] == STEPS
+    return folder
+
+
+def wait_for(process: "subprocess.Popen[str]", path: Path) -> None:
+    end = time.monotonic() + 120
+    while not path.is_file() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
+    names = {path.name for path in undisturbed.iterdir()}
+    assert {"best.pt", "final.pt", "last.pt", "log.csv", "pictures", "result.json", "tensorboard"} <= names
+    assert list((undisturbed / "tensorboard").iterdir())
+    with (undisturbed / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["score"]] == [6, 12, 18, 24]
+    assert [float(row["lr"]) for row in rows] == pytest.approx(
+        [1e-3 if int(row["step"]) <= 12 else 1e-4 for row in rows]
+    )
+    assert sorted(path.name for path in (undisturbed / "pictures").iterdir()) == ["epoch-002.png", "epoch-004.png"]
+    result = json.loads((undisturbed / "result.json").read_text())
+    assert 0 <= result["scores"]["score"] <= result["best"]["score"] <= 1
+    assert result["data"]["val"].startswith("synthetic val")
+
+
+def test_a_finished_run_is_not_repeated(undisturbed: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.iterdir()}
+    assert run(undisturbed).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.iterdir()} == before
+
+
+def killed_and_continued(folder: Path, moment: random.Random) -> None:
+    """Kills a run once, at a random moment after its first state, and lets it end."""
+    with started(folder) as process:
+        wait_for(process, folder / "last.pt")
+        time.sleep(moment.uniform(0.0, 1.5))
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(undisturbed: Path, tmp_path: Path) -> None:
+    killed_and_continued(tmp_path / "run", random.Random(0))
+    assert_same(weights(undisturbed), weights(tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
+    """Each in a run of its own, before its first state too."""
+    moment = random.Random(1)
+    for number in range(10):
+        folder = tmp_path / str(number)
+        with started(folder) as process:
+            if number % 3:
+                wait_for(process, folder / "last.pt")
+            time.sleep(moment.uniform(0.0, 6.0 if number % 3 == 0 else 1.5))
+        done = run(folder)
+        assert done.returncode == 0, done.stderr
+        assert_same(weights(undisturbed), weights(folder))
+        scores = [json.loads((run_of / "result.json").read_text())["scores"] for run_of in (undisturbed, folder)]
+        assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_stopped_run_saves_and_goes_on(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "run"
+    with started(folder, save_every_s="1000") as process:
+        wait_for(process, folder / "log.csv")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.strip() == f"stopped and saved in {folder}; the same command goes on"
+    assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < STEPS
+    assert run(folder).returncode == 0
+    assert_same(weights(undisturbed), weights(folder))
+
+
+def test_a_run_is_not_continued_as_another(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "last.pt").write_bytes((undisturbed / "last.pt").read_bytes())
+    done = run(folder, lr="0.01")
+    assert done.returncode == 1
+    assert "lr 0.001 there and 0.01 here; give another --folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+    done = run(undisturbed, lr="0.01")
+    assert "result of another recipe" in done.stderr
+
+
+def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", network="tiny_network:bursting", precision="fp32")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the loss is nan at step 13; the last checkpoint is from before that")
+    assert done.stderr.count("\n") == 1
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] <= 12
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(tmp_path / "file" / "run")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_ends_in_one_line(tmp_path: Path) -> None:
+    with started(tmp_path / "run", epochs="400", drops="300") as process:
+        wait_for(process, tmp_path / "run" / "last.pt")
+        (worker,) = psutil.Process(process.pid).children()
+        worker.kill()
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.startswith("error: a process that makes samples")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with started(tmp_path / "run", epochs="400", drops="300") as first:
+        wait_for(first, tmp_path / "run" / "log.csv")
+        second = run(tmp_path / "run", epochs="400", drops="300")
+    assert second.returncode == 1
+    assert "another process trains in" in second.stderr

@@ -1,0 +1,72 @@
+"""A state survives its way through a file, and a file survives whatever happens to its writer."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dpn import whole_files
+from dpn.checkpoints import load
+from dpn.training.state import State, TrainingError, read, save
+
+
+def a_state(step: int = 3) -> tuple[nn.Module, State]:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    adam = torch.optim.Adam(net.parameters())
+    net(torch.randn(2, 3, 8, 8)).square().mean().backward()
+    adam.step()
+    return net, State(
+        step=step, weights=net.state_dict(), optimizer=adam.state_dict(), best={"step": 2.0, "score": 0.5},
+        recipe={"drops": [1, 2], "lr": 1e-3}, digest="abc", data={"train": "x"}, versions={"torch": "1"}, seconds=1.5,
+    )  # fmt: skip
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    _, state = a_state()
+    save(tmp_path / "last.pt", state)
+    found = read(tmp_path / "last.pt")
+    for name, value in vars(state).items():
+        if name == "weights":
+            assert all(torch.equal(value[key], found.weights[key]) for key in value)
+        elif name == "optimizer":
+            for index, moments in value["state"].items():
+                assert all(torch.equal(moments[key], found.optimizer["state"][index][key]) for key in moments)
+        else:
+            assert getattr(found, name) == value
+
+
+def test_weights_for_use_load_like_any_other_file(tmp_path: Path) -> None:
+    net, state = a_state()
+    save(tmp_path / "final.pt", state, resumable=False)
+    other = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    load(other, tmp_path / "final.pt")
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(net.parameters(), other.parameters(), strict=True))
+    with pytest.raises(TrainingError, match="no state of a run"):
+        read(tmp_path / "final.pt")
+
+
+def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.pt"
+    save(path, a_state(1)[1])
+
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(whole_files.os, "fsync", no_room)
+    with pytest.raises(TrainingError, match=r"No space left.*last good checkpoint is whole") as caught:
+        save(path, a_state(2)[1])
+    assert "\n" not in str(caught.value)
+    assert read(path).step == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000])
+def test_a_file_cut_short_is_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "last.pt"
+    save(path, a_state()[1])
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(TrainingError, match=r"last\.pt.*start afresh"):
+        read(path)

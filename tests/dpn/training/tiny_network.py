@@ -1,0 +1,42 @@
+"""The smallest networks that can be trained, for tests of everything around them."""
+
+import torch
+from torch import nn
+
+
+def build() -> nn.Module:
+    """17 heatmaps of an image; batch norm and dropout, so that their state and their randomness matter."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 8, stride=8), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout2d(0.1),
+        nn.Conv2d(8, 17, 3, padding=1), nn.Upsample(scale_factor=2),
+    )  # fmt: skip
+
+
+def without_dropout() -> nn.Module:
+    """The same in every process, whatever its share of the batch."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 8, stride=8), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 17, 3, padding=1),
+        nn.Upsample(scale_factor=2),
+    )  # fmt: skip
+
+
+class Bursting(nn.Module):
+    """Gives numbers until it has been trained for some steps, then none."""
+
+    def __init__(self, steps: int = 12) -> None:
+        super().__init__()
+        self.net = build()
+        self.steps = steps
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) -> (B, 17, H / 4, W / 4)."""
+        if self.training:
+            self.seen += 1
+        heatmaps: torch.Tensor = self.net(x)
+        return heatmaps * (float("nan") if self.training and self.seen > self.steps else 1.0)
+
+
+def bursting() -> nn.Module:
+    """See `Bursting`."""
+    return Bursting()
