@@ -1,10 +1,10 @@
-"""The images that fields are estimated from: noise, a folder of pictures, or anybody's own source. No torch.
+"""The images that fields are estimated from: noise, synthetic figures, a folder, anybody's own source. No torch.
 
-A source is any object with a name and a method `images`, as `Source` says; figures drawn by a program need no more.
+A source is any object with a name and a method `images`, as `Source` says.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.crops import MEAN, STD
+
 Image = NDArray[np.float32]
 """(3, H, W), red, green, blue, normalised as in training on ImageNet."""
-
-MEAN = (0.485, 0.456, 0.406)
-"""Of ImageNet's red, green and blue, as shares of full intensity; likewise `STD`."""
-STD = (0.229, 0.224, 0.225)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 
@@ -67,6 +65,36 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Synthetic people, cropped as a network gets them, and normalised (`dpn.data.synthetic`); as many as are wanted.
+
+    Attributes:
+        seed: of the generator.
+    """
+
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the images are; figures of another version of the generator are other images."""
+        from dpn.data.synthetic import GENERATOR_VERSION
+
+        return f"synthetic figures, version {GENERATOR_VERSION}, seed {self.seed}"
+
+    def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
+        """See `Source.images`.
+
+        Example:
+            >>> [image.shape for image in Figures().images((64, 48), 2)]
+            [(3, 64, 48), (3, 64, 48)]
+        """
+        from dpn.data.synthetic_set import crops
+
+        for crop in crops(self.seed, most, input_hw):
+            yield normalised(crop)
+
+
+@dataclass(frozen=True)
 class Folder:
     """The pictures of a folder, by name, turned upright, stretched to the input's size, and normalised.
 
@@ -97,21 +125,27 @@ class Folder:
             InputError: there is no such folder, or it has no pictures.
         """
         if not self.path.is_dir():
-            raise InputError(f"{self.path} is no folder; name a folder of images, or noise")
+            raise InputError(f"{self.path} is no folder; name a folder of images, noise or synthetic")
         found = sorted(path for path in self.path.iterdir() if path.suffix.lower() in SUFFIXES)
         if not found:
-            raise InputError(f"{self.path} has no images; put some of {', '.join(SUFFIXES)} there, or take noise")
+            raise InputError(
+                f"{self.path} has no images; put some of {', '.join(SUFFIXES)} there, or take noise or synthetic"
+            )
         return found
 
 
+DRAWN: dict[str, Callable[[int], Source]] = {"noise": Noise, "synthetic": Figures}
+"""Sources that need no files, made from a seed."""
+
+
 def source(text: str, seed: int = 0) -> Source:
-    """The source that a command line means: "noise", or the path of a folder.
+    """The source that a command line means: "noise", "synthetic", or the path of a folder.
 
     Raises:
         InputError: there is no such folder, or it has no images.
     """
-    if text == "noise":
-        return Noise(seed)
+    if text in DRAWN:
+        return DRAWN[text](seed)
     folder = Folder(Path(text))
     folder.files()
     return folder
@@ -135,6 +169,11 @@ def read_image(path: Path, input_hw: tuple[int, int]) -> Image:
     except (OSError, SyntaxError, ValueError, Warning, PIL.Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be decoded: {reason}; replace it or take it out of the folder") from error
-    values = np.asarray(resized, dtype=np.float32) / 255
-    normalised = (values - np.array(MEAN, dtype=np.float32)) / np.array(STD, dtype=np.float32)
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
+    return normalised(np.asarray(resized))
+
+
+def normalised(picture: NDArray[np.uint8]) -> Image:
+    """A picture (H, W, 3), red, green, blue, as the network's input."""
+    values = picture.astype(np.float32) / 255
+    centred = (values - np.array(MEAN, dtype=np.float32)) / np.array(STD, dtype=np.float32)
+    return np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)

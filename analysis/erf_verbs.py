@@ -31,7 +31,7 @@ class Asked:
         to: the map that the field is in, likewise, or input; several are separated by commas.
         unit: row and column of the unit, such as 32,24; by default the middle of its map.
         images: how many; of a folder at most so many.
-        source: noise, or a folder of images.
+        source: noise, synthetic (figures drawn by a program), or a folder of images.
         weights: a file of trained weights; without it weights are random.
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
             left alone), given (as the network builds itself); by default calibrated, and given for your own network.

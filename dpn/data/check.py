@@ -16,7 +16,7 @@ from dpn.data.images import open_images
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import DataSet, Images
 from dpn.data.problems import DataError, Problem
-from dpn.data.synthetic_workers import in_order
+from dpn.data.workers import in_order
 
 Size = tuple[int, int]
 Found = TypeVar("Found")
@@ -85,12 +85,8 @@ def check(asked: Asked, *, decode: bool = True, workers: int | None = None) -> R
         absent = (name for name in listed.sizes if listed.images.find(name) is None)
         problems += (found for name in absent if isinstance(found := _look(listed.images, name), Problem))
         return replace(report, problems=tuple(problems))
-    looks = in_order(
-        cast("Callable[[int], Size | Problem]", partial(_look, listed.images)),
-        cast("range", list(listed.sizes)),  # any sequence will do
-        title="decoding images",
-        workers=workers,
-    )
+    look = partial(_look, listed.images)
+    looks = in_order(look, list(listed.sizes), title="decoding images", workers=workers)
     decoded: dict[str, Size | Problem] = {}
     try:
         decoded.update(zip(listed.sizes, looks, strict=True))

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.erf_inputs import MEAN, STD, Folder, InputError, Noise, read_image, source
+from analysis.erf_inputs import Figures, Folder, InputError, Noise, read_image, source
+from dpn.data.crops import MEAN, STD
+from dpn.data.synthetic_set import crops
 
 
 def save(path: Path, values: "np.typing.ArrayLike", **options: Any) -> Path:
@@ -24,6 +26,16 @@ def test_noise_is_standard_normal_and_numbered() -> None:
     assert values.dtype == np.float32
     assert values.mean() == pytest.approx(0, abs=0.02)
     assert values.std() == pytest.approx(1, abs=0.02)
+
+
+def test_synthetic_figures_are_normalised_and_numbered() -> None:
+    few, many = (list(Figures(seed=3).images((64, 48), count)) for count in (2, 4))
+    assert np.array_equal(few[1], many[1])
+    assert not np.array_equal(many[0], many[1])
+    pixels = (many[2].transpose(1, 2, 0) * STD + MEAN) * 255
+    assert pixels == pytest.approx(list(crops(3, 4, (64, 48)))[2], abs=1e-3)
+    assert source("synthetic", seed=3) == Figures(3)
+    assert "seed 3" in Figures(3).name
 
 
 def test_a_picture_is_resized_and_normalised(tmp_path: Path) -> None:
@@ -75,5 +87,5 @@ def test_a_bad_picture_is_named_with_its_remedy(tmp_path: Path) -> None:
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no images"):
         source(str(tmp_path))
-    with pytest.raises(InputError, match="is no folder; name a folder of images, or noise"):
+    with pytest.raises(InputError, match="is no folder; name a folder of images, noise or synthetic"):
         source("noises")

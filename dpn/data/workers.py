@@ -1,0 +1,126 @@
+"""The same work for many things, in processes, with results in order and a progress bar. Imports no torch."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import cv2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CHUNK = 16
+"""Items that a process takes at a time."""
+
+FEW = 400
+"""So many items, of some milliseconds each, are done sooner than processes start."""
+
+QUIET_S = 2.0
+"""Seconds before a progress bar appears."""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: str, workers: int | None = None
+) -> Iterator[Result]:  # fmt: skip
+    """What `work` makes of each item, in order; `work` must be of a module, so that other processes find it.
+
+    Args:
+        work: depends on nothing but the item.
+        items: all that there is to do.
+        title: for the progress bar, which appears on a terminal if it takes longer than 2 s.
+        workers: processes; 0 works in this one, None chooses.
+    """
+    if workers is None:
+        workers = cores() if len(items) > FEW else 0
+    if multiprocessing.parent_process() is not None:  # a worker of somebody's, which may not start any
+        _refuse_to_start_again()
+        workers = 0
+    with _progress(len(items), title) as advance:
+        for result in _spread(work, items, workers) if workers > 1 else map(work, items):
+            yield result
+            advance()
+
+
+def _refuse_to_start_again() -> None:
+    """Ends a worker that runs its parent's script anew because that has no `if __name__ == "__main__"`."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError("a script that starts processes needs: if __name__ == '__main__'")
+
+
+def _spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """In processes that are started afresh: OpenCV's and torch's threads do not survive a fork.
+
+    Where they cannot be started (a script that runs without `if __name__ == "__main__"`), this process goes on alone.
+    """
+    done = 0
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start) as pool:
+        try:
+            for results in pool.map(partial(_chunk, work), _chunks(items)):
+                yield from results
+                done += len(results)
+        except BrokenProcessPool:
+            pass
+        except BaseException:  # Ctrl-C, or the reader has enough: what has not started need not start
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    yield from map(work, items[done:])
+
+
+def _chunks(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+
+
+def _chunk(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in items]
+
+
+def _start() -> None:
+    """In each new process: one thread, Ctrl-C is the parent's affair, and an end when the parent ends, even by kill."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def _progress(total: int, title: str) -> Iterator[Callable[[], None]]:
+    """Yields what to call after each step."""
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        yield lambda: None
+        return
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(title, total=total)
+    began = time.monotonic()
+
+    def advance() -> None:
+        bar.advance(task)
+        if not bar.live.is_started and time.monotonic() - began > QUIET_S:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
