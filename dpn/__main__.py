@@ -1,10 +1,17 @@
-"""`python -m dpn`: checkpoint."""
+"""`python -m dpn`: recipes, train, evaluate, predict, score, oracle, data, checkpoint."""
 
 from pathlib import Path
 
 import tyro
 
 from dpn import cli
+from dpn.data_verbs import check, info
+from dpn.evaluate_verbs import evaluate, oracle
+from dpn.predict_verbs import predict
+from dpn.score_verbs import SCORE
+from dpn.sheet_verbs import show
+from dpn.synthetic_verbs import synthetic
+from dpn.train_verbs import recipes, train_named
 from dpn.zoo import ZOO, lookup
 
 
@@ -38,4 +45,18 @@ def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> 
 
 
 if __name__ == "__main__":
-    cli.run("python -m dpn", "Pose networks and their weights.", {"checkpoint": checkpoint})
+    data: dict[str, cli.Verb] = {"synthetic": synthetic, "info": info, "check": check, "show": show}
+    cli.run(
+        "python -m dpn",
+        "Trains, evaluates and applies pose networks.",
+        {
+            "recipes": recipes,
+            "train": cli.ByName("RECIPE", "Trains a recipe, or goes on with a run that was stopped.", train_named),
+            "evaluate": evaluate,
+            "predict": predict,
+            "score": SCORE,
+            "oracle": oracle,
+            "data": cli.Group("Makes, describes, checks and shows data sets.", data),
+            "checkpoint": checkpoint,
+        },
+    )

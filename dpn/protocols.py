@@ -35,10 +35,6 @@ class Augmentation:
     half_body_padding: float = 1.5
 
 
-NO_AUGMENTATION = Augmentation(scale=0, rotation_deg=0, rotation_probability=0, flip_probability=0)
-"""Samples as the boxes have them."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How people become inputs and targets, and heatmaps become results.
