@@ -14,13 +14,15 @@ Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 
 def coco(annotations: Path, results: Path, as_json: Json = False) -> None:
-    """Scores a COCO results file by pycocotools: average precision and recall, in percent.
+    """Scores a COCO results file: average precision and recall, in percent.
+
+    pycocotools does it; where it is not installed, this project's own engine finds the same numbers.
 
     Args:
         annotations: a COCO annotation file, or one inside an archive.
         results: predictions for its images, in COCO's format for keypoints.
         as_json: print one object: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM and ARL, exact and from 0 to 1, null
-            where there is nobody to find; n_images and n_people.
+            where there is nobody to find; n_images and n_people; engine, "pycocotools" or "own".
     """
     from dpn.metrics.coco import NAMES, score_files
 
@@ -28,7 +30,9 @@ def coco(annotations: Path, results: Path, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(scores))
         return
-    print(f"{scores['n_people']:,} people in {scores['n_images']:,} images; percent, - where there is nobody to find")
+    who = f"{scores['n_people']:,} people in {scores['n_images']:,} images"
+    engine = "the own engine" if scores["engine"] == "own" else scores["engine"]
+    print(f"{who} by {engine}; percent, - where there is nobody to find")
     _show(NAMES, [None if (share := scores[name]) is None else 100 * share for name in NAMES])
 
 

@@ -2,10 +2,10 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,19 @@ from dpn.metrics.coco_results import read_results, write_results
 from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
 from dpn.protocols import Protocol
 
-__all__ = ["NAMES", "Scores", "in_order", "read_results", "results", "score", "score_files", "write_results"]
+__all__ = [
+    "NAMES", "Engine", "Scores", "as_scores", "in_order", "read_results", "refuse_other_images", "results", "score",
+    "score_files", "write_results",
+]  # fmt: skip
 
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """COCO's ten numbers for keypoints, in its order."""
+
+FIELDS = ("image_id", "category_id", "keypoints", "score")
+"""Of a row of results: what is scored."""
+
+Engine = Literal["pycocotools", "own"]
+"""What scored: pycocotools, or `dpn.metrics.average_precision`, which finds the same numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,7 @@ class Scores:
         ARL: of large people.
         n_images: in the annotations.
         n_people: in the annotations who count: no crowds, at least one labelled joint.
+        engine: what found these numbers.
     """
 
     AP: float | None
@@ -55,6 +65,7 @@ class Scores:
     ARL: float | None
     n_images: int
     n_people: int
+    engine: Engine
 
 
 def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool = False) -> list[dict[str, Any]]:
@@ -127,32 +138,52 @@ def in_order(indices: NDArray[np.integer[Any]], keypoints: Floats, count: int) -
 def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
     """COCO's ten numbers by pycocotools, which prints nothing; neither argument is changed.
 
+    Where pycocotools is not installed, `dpn.metrics.average_precision` finds the same numbers; `Scores.engine` says so.
+
     Args:
         truth: the content of an annotation file; it may lack `info`.
-        rows: of a results file for its images; none at all score 0.
+        rows: of a results file for its images; none at all score 0. Fields beside the four of `results` are not read,
+            see `read_results`.
 
     Raises:
         ValueError: rows of other images.
-        RuntimeError: pycocotools is not installed.
     """
     try:
         from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise RuntimeError("COCO scoring needs pycocotools; run: pip install pycocotools") from error
-    others = {row["image_id"] for row in rows} - {image["id"] for image in truth["images"]}
-    if others:
-        raise ValueError(f"results for {len(others)} images that the annotations do not have, such as {min(others)}")
+    except ImportError:
+        from dpn.metrics import average_precision  # which imports this module
+
+        return average_precision.score(truth, rows)
+    refuse_other_images(truth, rows)
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(over="ignore", invalid="ignore"):
         people = _indexed(truth, truth["annotations"])
-        found = people.loadRes([dict(row) for row in rows]) if rows else _indexed(truth, [])
+        found = people.loadRes([{name: row[name] for name in FIELDS} for row in rows]) if rows else _indexed(truth, [])
         evaluation = COCOeval(people, found, "keypoints")
         evaluation.params.catIds = [PERSON]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    numbers = [None if number < 0 else float(number) for number in evaluation.stats]
+    return as_scores(truth, evaluation.stats, "pycocotools")
+
+
+def refuse_other_images(truth: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Whichever engine scores.
+
+    Raises:
+        ValueError: rows of images that the annotations do not have.
+    """
+    others = {row["image_id"] for row in rows} - {image["id"] for image in truth["images"]}
+    if others:
+        raise ValueError(f"results for {len(others)} images that the annotations do not have, such as {min(others)}")
+
+
+def as_scores(truth: dict[str, Any], numbers: Sequence[float], engine: Engine) -> Scores:
+    """`NAMES`' ten numbers of an engine, with -1 where there is nobody to find, and whom they are about."""
+    found = [None if number < 0 else float(number) for number in numbers]
     counted = sum(1 for one in truth["annotations"] if not one.get("iscrowd") and one["num_keypoints"] > 0)
-    return Scores(**dict(zip(NAMES, numbers, strict=True)), n_images=len(truth["images"]), n_people=counted)
+    return Scores(
+        **dict(zip(NAMES, found, strict=True)), n_images=len(truth["images"]), n_people=counted, engine=engine
+    )
 
 
 def score_files(annotations: Path, results: Path) -> Scores:
@@ -164,7 +195,6 @@ def score_files(annotations: Path, results: Path) -> Scores:
 
     Raises:
         DataError: either cannot be used.
-        RuntimeError: pycocotools is not installed.
     """
     truth = read_coco(annotations)
     return score(truth, read_results(results, truth))

@@ -1,6 +1,7 @@
 """A network that is right scores 1, also when it was stopped, and what the number depends on is told."""
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -203,13 +204,28 @@ def test_a_network_of_other_joints_is_refused_before_images_are_read(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_scorer_is_found_out_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_writer_is_found_out_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scoring.importlib.util, "find_spec", lambda _: None)
-    data = coco_set(1, broken="000000000001.png")
-    with pytest.raises(RuntimeError, match="scoring dots needs pycocotools; run: pip install pycocotools"):
-        run(data)
-    with pytest.raises(RuntimeError, match="needs scipy"):
+    with pytest.raises(RuntimeError, match=r"^writing .*pred\.mat needs scipy; run: pip install scipy$"):
         evaluate(dots(), mpii_set(), DPN, results=tmp_path / "pred.mat")
+
+
+def test_without_pycocotools_the_own_engine_scores_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run(coco_set(2)).scores
+    assert found is not None
+    assert found["engine"] == "pycocotools"
+    monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
+    assert run(coco_set(2)).scores == {**found, "engine": "own"}
+
+
+def test_the_engine_may_be_chosen() -> None:
+    data = coco_set(2)
+    joints = data.people.joints + np.random.default_rng(0).normal(0, 12, data.people.joints.shape)
+    keypoints = np.dstack([joints, np.ones(joints.shape[:2])])
+    told = scoring.scores_of(data, keypoints, DPN)
+    assert told is not None
+    assert 0 < told["AP"] < 1
+    assert scoring.scores_of(data, keypoints, DPN, engine="own") == {**told, "engine": "own"}
 
 
 def test_a_folder_is_no_results_file(tmp_path: Path) -> None:

@@ -40,16 +40,17 @@ def test_json_is_one_object_of_exact_numbers(files: tuple[Path, Path], capsys: p
     found = json.loads(capsys.readouterr().out)
     truth, rows = (json.loads(path.read_text()) for path in files)
     assert found == asdict(score(truth, rows))
-    assert [*found] == [*NAMES, "n_images", "n_people"]
+    assert [*found] == [*NAMES, "n_images", "n_people", "engine"]
     assert [found[name] for name in NAMES] == [None if value == -1 else value for value in plain(truth, rows)]
     assert (found["APM"], found["n_images"], found["n_people"]) == (None, 3, 3)
+    assert found["engine"] == "pycocotools"
 
 
 def test_without_json_a_table_in_percent(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     annotations, results = files
     assert run("coco", "--annotations", str(annotations), "--results", str(results)) == 0
     said, names, numbers = capsys.readouterr().out.splitlines()
-    assert said == "3 people in 3 images; percent, - where there is nobody to find"
+    assert said == "3 people in 3 images by pycocotools; percent, - where there is nobody to find"
     shown = dict(zip(names.split(), numbers.split(), strict=True))
     assert [*shown] == [*NAMES]
     assert (shown["AP"], shown["AR"], shown["APM"], shown["APL"]) == ("66.3", "66.7", "-", "66.3")
@@ -63,13 +64,17 @@ def test_a_bad_file_is_one_line(files: tuple[Path, Path], capsys: pytest.Capture
     assert line.startswith(f"error: {results}: [0].image_id: is 7, which is no image of the annotations; score it")
 
 
-def test_without_pycocotools_one_line(
+def test_without_pycocotools_the_numbers_say_so(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
+    words = ("coco", "--annotations", str(files[0]), "--results", str(files[1]))
+    assert run(*words) == 0
+    said, *table = capsys.readouterr().out.splitlines()
     monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
-    annotations, results = files
-    assert run("coco", "--annotations", str(annotations), "--results", str(results)) == 1
-    assert capsys.readouterr().err == "error: COCO scoring needs pycocotools; run: pip install pycocotools\n"
+    assert run(*words) == 0
+    assert capsys.readouterr().out.splitlines() == [said.replace("by pycocotools", "by the own engine"), *table]
+    assert run(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["engine"] == "own"
 
 
 def test_mpii_is_scored_at_three_thresholds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,12 +124,13 @@ def test_annotation_zero_is_found() -> None:
     assert numbers(score(truth, rows_of(truth))) == PERFECT
 
 
-def test_a_box_beside_the_keypoints_changes_nothing_when_a_file_is_read(tmp_path: Path) -> None:
+def test_a_box_beside_the_keypoints_changes_nothing(tmp_path: Path) -> None:
     truth = content(images=8, each=4)
     rows = [{**one, "score": 1 - one["score"]} for one in shifted(truth, 9.0)]  # the wrong ones first
     boxed = [{**one, "bbox": [0, 0, 50, 50]} for one in rows]
     (path := tmp_path / "results.json").write_text(json.dumps(boxed))
     assert read_results(path, truth) == rows
+    assert score(truth, boxed) == score(truth, rows)
     assert plain(truth, boxed) != plain(truth, rows)
 
 
@@ -139,10 +140,15 @@ def test_results_of_other_images_are_refused() -> None:
         score(truth, [row(99)])
 
 
-def test_without_pycocotools_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pycocotools_the_own_engine_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = content(images=8, each=4)
+    rows = shifted(truth, 9.0)
+    found = score(truth, rows)
+    assert found.engine == "pycocotools"
     monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
-    with pytest.raises(RuntimeError, match=r"^COCO scoring needs pycocotools; run: pip install pycocotools$"):
-        score(content(images=1, each=1), [])
+    assert score(truth, rows) == replace(found, engine="own")
+    with pytest.raises(ValueError, match="results for 1 images that the annotations do not have, such as 99"):
+        score(truth, [row(99)])
 
 
 def found_by_network(people: People, seed: int = 0) -> Any:
