@@ -1,7 +1,8 @@
-"""Tables II-V: the paper's ablations, AP as reported beside costs as measured."""
+"""Tables II-V: the paper's ablations, AP as reported beside costs as measured, and AP as measured where it is."""
 
 from collections.abc import Callable, Iterator
 
+from analysis import accuracy_cells
 from analysis.cells import Cell, Column, Row, Table, from_print, from_record, label
 from analysis.cost_cells import COST_NOTE, GIMACS, LIVE_NOTE, cost, in_millions, live_share, title
 from analysis.evidence import Evidence
@@ -42,17 +43,21 @@ def _ablation(evidence: Evidence, name: str, *, note: str) -> Table:
         if row == HEADER:
             continue
         cells = [printed.cell(row, column) for column in networks]
-        words = [_word(printed.cell(row, column)) for column in printed.columns if column not in networks]
+        words = [word_of(printed.cell(row, column)) for column in printed.columns if column not in networks]
         metric = cells[0].metric
         name_of_row = "printed gain" if metric == "ap_gain" else ", ".join(filter(None, words))
         if metric == "ap" and "AP" not in name_of_row:
             name_of_row = f"AP, {name_of_row}"
         shown = {cell.column: from_print(cell) for cell in cells}
         rows.append(Row(row, {"quantity": label(name_of_row)} | shown, rule_above=metric == "gflops"))
+        if metric == "ap" and accuracy_cells.any_found(evidence, cells):
+            measured = {cell.column: accuracy_cells.accuracy(evidence, cell) for cell in cells}
+            rows.append(Row(f"{row}_ap_measured", {"quantity": label(f"{name_of_row}, measured")} | measured))
         if metric == "gflops":
             rows += _costs(evidence, row, cells, "measured")
         elif metric == "ap" and not prints_costs:
             below += _costs(evidence, row, cells, words[-1])
+    accurate = (accuracy_cells.NOTES["ap"],) if any(row.id.endswith("_ap_measured") for row in rows) else ()
     columns = [Column(id="quantity", label="", align="left")]
     columns += [Column(id=column, label=printed.cell(HEADER, column).printed) for column in networks]
     return Table(
@@ -61,11 +66,11 @@ def _ablation(evidence: Evidence, name: str, *, note: str) -> Table:
         caption=captions()[name],
         columns=tuple(columns),
         rows=(*rows, *below),
-        notes=(COST_NOTE, LIVE_NOTE, note),
+        notes=(COST_NOTE, LIVE_NOTE, note, *accurate),
     )
 
 
-def _word(cell: Reported) -> str:
+def word_of(cell: Reported) -> str:
     """A label cell of a printed row, for the label of ours."""
     return f"{cell.printed} epochs" if cell.metric == "epochs" else cell.printed.strip("-")
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, fields, published, speed_answer
+from analysis import architecture, comparison, costs, fields, published, speed_answer, trained_answer
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
@@ -29,7 +29,7 @@ def verdicts(evidence: Evidence) -> Counter[str]:
 
 def measured(evidence: Evidence) -> int:
     """Networks of the zoo whose count is current and complete."""
-    return sum((record := evidence.record(name, "macs")) is not None and record.complete for name in evidence.zoo)
+    return sum((record := evidence.record(name, "macs")) is not None and record.complete for name in evidence.networks)
 
 
 def cards(evidence: Evidence) -> list[tuple[str, str]]:
@@ -39,7 +39,7 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
     return [
         (f"{costed} of {total}", "published DPN costs met by Table I as the costs imply it"),
         (f"{letter} of {total}", "met by Table I to the letter"),
-        (f"{measured(evidence)} of {len(evidence.zoo)}", "networks counted, to the last multiply-add"),
+        (f"{measured(evidence)} of {len(evidence.networks)}", "networks counted, to the last multiply-add"),
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
         (str(found[UNITS_ONLY]), "claims that hold only on the paper's own numbers and units"),
         (str(found[FAILS]), "claims that do not hold"),
@@ -108,7 +108,7 @@ def ablations(evidence: Evidence) -> str:
         f"The networks that Tables II, III and V compare {outcome}, in parameters and in multiply-adds, so their AP "
         f"is not bought with computation. They do differ in live multiply-adds: {shares['dpn4_64']} of DPN4_64's "
         f"meet data, "
-        f"{shares['dpn4_64_normal']} of its ordinary counterpart's. AP is the paper's; no network is trained here yet."
+        f"{shares['dpn4_64_normal']} of its ordinary counterpart's. {trained_answer.answer(evidence)}"
     )
 
 
@@ -181,10 +181,10 @@ def missing(evidence: Evidence) -> list[str]:
             if cell.subject and cell.subject not in evidence.zoo
         }
     )
-    uncounted = [name for name in evidence.zoo if evidence.record(name, "macs") is None]
-    stale = [name for name in evidence.zoo if evidence.found(name, "macs").stale]
+    uncounted = [name for name in evidence.networks if evidence.record(name, "macs") is None]
+    stale = [name for name in evidence.networks if evidence.found(name, "macs").stale]
     sentences = [
-        "Accuracy is quoted from the paper everywhere: no network has been trained or evaluated here.",
+        *trained_answer.unevaluated(evidence),
         *speed_answer.missing(evidence),
     ]
     if absent:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from analysis import cost_cells, published
+from analysis import accuracy_cells, cost_cells, published
 from analysis.cells import Cell, Column, Row, State, Table, from_print, from_record, label
 from analysis.cost_cells import GIMACS, cost, title
 from analysis.evidence import Evidence
@@ -30,6 +30,7 @@ def table_7(evidence: Evidence) -> Table:
 
 def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: str) -> Table:
     printed = evidence.reported[name]
+    evaluated = accuracy_cells.any_found(evidence, (printed.cell(row, accuracy) for row in printed.rows[1:]))
     rows = tuple(_compared_row(evidence, printed, row, accuracy) for row in printed.rows[1:])
     columns = [Column(id="method", label="Method", align="left")]
     if "backbone" in printed.columns:
@@ -41,6 +42,7 @@ def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: st
         Column(id="gflops_measured", label="measured", group="GFLOPs"),
         Column(id="convention", label="convention of the print", group="GFLOPs", align="left", hide_on_phone=True),
         Column(id=accuracy, label="reported", group=accuracy_label),
+        *((accuracy_cells.column(accuracy, accuracy_label),) if evaluated else ()),
         Column(id="basis", label="built from", align="left", hide_on_phone=True),
     ]
     return Table(
@@ -49,7 +51,7 @@ def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: st
         caption=captions()[name],
         columns=tuple(columns),
         rows=rows,
-        notes=tuple(_notes(name, rows)),
+        notes=(*_notes(name, rows), *((accuracy_cells.NOTES[accuracy],) if evaluated else ())),
     )
 
 
@@ -69,6 +71,7 @@ def _compared_row(evidence: Evidence, printed: ReportedTable, row: str, accuracy
         "convention": label(known.convention if known else "–"),
         "basis": label(evidence.zoo[params.subject].basis if params.subject in evidence.zoo else "–"),
         accuracy: from_print(printed.cell(row, accuracy)),
+        f"{accuracy}_measured": accuracy_cells.accuracy(evidence, printed.cell(row, accuracy)),
     }
     if "backbone" in printed.columns:
         cells["backbone"] = label(printed.cell(row, "backbone").printed)
@@ -89,7 +92,7 @@ def _notes(name: str, rows: tuple[Row, ...]) -> Iterator[str]:
     if any(row.cells["gflops_measured"].note.startswith("at ") for row in rows):
         yield "Networks of whole images are counted at the size that their authors give, which is beside their cost."
     yield cost_cells.BASIS_NOTE
-    if any(cell.state == "missing" for row in rows for cell in row.cells.values()):
+    if any(row.cells[column].state == "missing" for row in rows for column in ("params_measured", "gflops_measured")):
         yield "–: not built in this workbench yet, so not measured."
 
 

@@ -124,7 +124,7 @@ def table_counters(evidence: Evidence) -> Table:
                 extras = "; ".join(f"{reason}: {count:+,}" for reason, count in opinion["extras"].items())
                 cells["reasons"] = label(extras or "none")
             rows.append(Row(f"{name}/{opinion['counter']}", cells))
-    agreeing = [record for name in evidence.zoo if (record := evidence.record(name, "second_opinions"))]
+    agreeing = [record for name in evidence.networks if (record := evidence.record(name, "second_opinions"))]
     exact = sum(all(o["unexplained"] == 0 for o in record.detail["opinions"]) for record in agreeing)
     return Table(
         id="table-counters",
@@ -183,9 +183,10 @@ def table_conventions(_: Evidence) -> Table:
 
 
 def table_networks(evidence: Evidence) -> Table:
-    """Every network of the zoo with its exact counts."""
+    """Every network of the zoo with its exact counts, but for those that are only trained."""
     rows = []
-    for name, spec in evidence.zoo.items():
+    for name in evidence.networks:
+        spec = evidence.zoo[name]
         macs = evidence.found(name, "macs")
         gi = None if macs.record is None else GIMACS.value(macs.record.detail["by_kind"])
         rows.append(

@@ -10,7 +10,7 @@ from bench.record import Record
 from bench.reported import Reported, ReportedTable
 from bench.statistics import Comparison
 from bench.store import RECORDS, Found, Store
-from dpn.spec import ModelSpec
+from dpn.spec import DPNLiteSpec, ModelSpec
 from dpn.zoo import ZOO
 
 
@@ -32,6 +32,11 @@ class Evidence:
     def store(self) -> Store:
         """Every record that can be read; `store.problems` has the lines that cannot."""
         return Store(self.records_root)
+
+    @cached_property
+    def networks(self) -> tuple[str, ...]:
+        """The networks whose costs are of interest: all but those that exist to be trained quickly."""
+        return tuple(name for name, spec in self.zoo.items() if not isinstance(spec, DPNLiteSpec))
 
     @cached_property
     def reported(self) -> dict[str, ReportedTable]:

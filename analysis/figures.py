@@ -21,6 +21,7 @@ from analysis import (
     figure_orders,
     figure_roofline,
     figure_tapestry,
+    figure_training,
 )
 from analysis.evidence import Evidence
 from analysis.field_figure_data import (
@@ -44,6 +45,7 @@ class Drawing:
         data: what is drawn, from the evidence.
         draw: the picture, from the data.
         alt: the picture in words, from the data.
+        optional: the page leaves it out while there is nothing to draw.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Drawing:
     data: Callable[[Evidence], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     alt: Callable[[pd.DataFrame], str]
+    optional: bool = False
 
 
 FIGURES: dict[str, Drawing] = {
@@ -139,6 +142,17 @@ FIGURES: dict[str, Drawing] = {
             data=figure_efficiency_data,
             draw=figure_efficiency.draw,
             alt=figure_efficiency.alt,
+        ),
+        Drawing(
+            id="training-curves",
+            title="Training on synthetic figures",
+            caption="AP on people that were not trained on, over the steps of training, for the networks of Tables II "
+            "to V. A bold line is the mean over seeds, the thin ones are the seeds. At its end a line is named "
+            "by its number of modules n, or by its constant dilation D.",
+            data=figure_training.data,
+            draw=figure_training.draw,
+            alt=figure_training.alt,
+            optional=True,
         ),
         Drawing(
             id="figure-layers",

@@ -9,6 +9,7 @@ from analysis.cells import Table
 from analysis.evidence import Evidence
 from bench import environment
 from bench.record import Record
+from dpn import checkout
 
 SHORT = 10
 """Digits of a commit that are shown."""
@@ -45,7 +46,7 @@ def of_records(records: Iterable[Record]) -> str:
 
 def of_page(evidence: Evidence) -> dict[str, str]:
     """What the page says of itself: machine, versions, commit, records, and lines of records that were skipped."""
-    head, dirty = environment.commit()
+    head, dirty = checkout.commit()
     records = evidence.store.records
     return {
         "made on": f"{environment.cpu_name()}, {environment.cores()} cores, {environment.memory_gib()} GiB",

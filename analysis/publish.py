@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, provenance, render, tables
+from analysis import answers, provenance, render, tables, trained_answer
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from bench.store import RECORDS
@@ -42,15 +42,23 @@ class Publisher:
         return Shown(f'<p class="answer">{html.escape(answers.ALL[chapter](self.evidence))}</p>')
 
     def table(self, name: str) -> Shown:
-        """A table by id, with a line that says where its numbers come from; for each machine where it has one."""
+        """A table by id, with a line that says where its numbers come from; for each machine where it has one.
+
+        Nothing where it is of trained networks and none is trained; `trained` says what to run.
+        """
         return Shown("".join(self._shown_table(table) for table in tables.tables(name, self.evidence)))
 
     def figure(self, name: str) -> Shown:
-        """A figure by id, in the reader's light or dark, with a line that says where its numbers come from."""
+        """A figure by id, in the reader's light or dark, with a line that says where its numbers come from.
+
+        Nothing where it is optional and there is nothing to draw.
+        """
         from analysis import figure_files, figures  # matplotlib takes a second that most notebooks need not spend
 
         drawing = figures.FIGURES[name]
         data = drawing.data(self.evidence)
+        if drawing.optional and data.empty:
+            return Shown("")
         folder = self._folder("figures")
         figure_files.write_figure(drawing.draw, data, name, folder)
         caption = f"{drawing.title}. {drawing.caption}"
@@ -82,6 +90,11 @@ class Publisher:
     def findings(self) -> Shown:
         """What was found, one sentence each."""
         return Shown(_list(answers.findings(self.evidence)))
+
+    def trained(self) -> Shown:
+        """What networks trained on synthetic figures say of the paper's orderings, and what is still to be trained."""
+        found = trained_answer.sentences(self.evidence)
+        return Shown(_list(found) if len(found) > 1 else f"<p>{html.escape(found[0])}</p>")
 
     def contradicted(self) -> Shown:
         """The paper's statements that do not hold, folded."""

@@ -24,6 +24,7 @@ from analysis import render
 from analysis.publish import UP
 from bench import environment
 from bench.store import RESULTS
+from dpn import checkout
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -151,7 +152,7 @@ def page(chapters: list[Chapter]) -> str:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     ).get_template("page.html.j2")  # fmt: skip
-    commit, dirty = environment.commit()
+    commit, dirty = checkout.commit()
     footer = f"Made by dpn-workbench from commit {commit[:10]}{' with uncommitted changes' if dirty else ''}."
     return template.render(title=TITLE, subtitle=SUBTITLE, css=render.stylesheet(), chapters=chapters, footer=footer)
 

@@ -216,8 +216,8 @@ def _usual(settings: Iterable[Setting]) -> list[str]:
 
 
 def _left_out(evidence: Evidence, rows: tuple[Row, ...]) -> list[str]:
-    absent = len(set(evidence.zoo) - {row.id for row in rows})
-    return [f"Not measured on this machine: {absent} of the {len(evidence.zoo)} networks."] if absent else []
+    absent = len(set(evidence.networks) - {row.id for row in rows})
+    return [f"Not measured on this machine: {absent} of the {len(evidence.networks)} networks."] if absent else []
 
 
 PER_MACHINE: dict[str, PerMachine] = {

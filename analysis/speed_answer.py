@@ -102,7 +102,9 @@ def missing(evidence: Evidence) -> list[str]:
     if not evidence.trials:
         sentences.append(f"The noise floor of no machine is measured; run: {HOW_TO_MEASURE}.")
     for machine in timings.machines(evidence, "latency"):
-        absent = [name for name in evidence.zoo if name not in dict(timings.measured_on(evidence, machine, "latency"))]
+        absent = [
+            name for name in evidence.networks if name not in dict(timings.measured_on(evidence, machine, "latency"))
+        ]
         if absent:
             sentences.append(f"Latency on {machine} is not measured for {_listed(absent)}.")
     if stale := sorted({r.subject for r in records if r.metric in timings.TIMED and _superseded(evidence, r)}):

@@ -4,10 +4,28 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from analysis import ablations, architecture, comparison, costs, fields, speed, speed_machine
+from analysis import (
+    ablations,
+    architecture,
+    comparison,
+    costs,
+    fields,
+    orderings,
+    orderings_table,
+    speed,
+    speed_machine,
+    synthetic_tables,
+    trained_runs,
+)
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
+
+TRAINED: dict[str, Callable[[Evidence], Table]] = {
+    **{f"{name}{synthetic_tables.SUFFIX}": partial(synthetic_tables.table, name) for name in trained_runs.TABLES},
+    orderings_table.ID: orderings_table.table,
+}
+"""Tables of networks trained on synthetic figures, which the page has only where there are any."""
 
 ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-1": architecture.table_1,
@@ -15,6 +33,7 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-3": ablations.table_3,
     "table-4": ablations.table_4,
     "table-5": ablations.table_5,
+    **TRAINED,
     "table-6": comparison.table_6,
     "table-6-one-unit": comparison.table_6_one_unit,
     "table-7": comparison.table_7,
@@ -79,5 +98,13 @@ def table(name: str, evidence: Evidence) -> Table:
 
 
 def tables(name: str, evidence: Evidence) -> tuple[Table, ...]:
-    """The table of that id, and where it stands once for each machine, those of the other machines behind it."""
-    return speed.every_machine(name, evidence) if name in speed.PER_MACHINE else (table(name, evidence),)
+    """The table of that id; for each machine where it stands once for each; none where nothing is trained for it."""
+    if name in speed.PER_MACHINE:
+        return speed.every_machine(name, evidence)
+    return () if name in TRAINED and _is_untrained(name, evidence) else (table(name, evidence),)
+
+
+def _is_untrained(name: str, evidence: Evidence) -> bool:
+    if name == orderings_table.ID:
+        return orderings.is_empty(evidence)
+    return synthetic_tables.is_empty(name.removesuffix(synthetic_tables.SUFFIX), evidence)

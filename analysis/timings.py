@@ -123,7 +123,7 @@ def subjects(evidence: Evidence) -> Iterator[tuple[str, str]]:
             if subject in evidence.zoo:
                 seen.add(subject)
                 yield subject, section
-    others = [subject for subject in evidence.zoo if subject not in seen]
+    others = [subject for subject in evidence.networks if subject not in seen]
     for family in (True, False):
         for subject in others:
             if subject.startswith("dpn") is family:

@@ -1,4 +1,4 @@
-"""`python -m bench`: list, count, measure, verify, opinions, duel, trials, compare, export."""
+"""`python -m bench`: list, count, measure, verify, opinions, accuracy, trained, duel, trials, compare, export."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import conventions, suite
+from bench.accuracy_verbs import accuracy, trained
 from bench.choices import Choices
 from bench.compare_verbs import compare, export
 from bench.duel_verbs import duel, trials
@@ -212,6 +213,8 @@ if __name__ == "__main__":
             "measure": measure,
             "verify": verify,
             "opinions": opinions,
+            "accuracy": accuracy,
+            "trained": trained,
             "duel": duel,
             "trials": trials,
             "compare": compare,

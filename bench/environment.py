@@ -5,7 +5,6 @@ import importlib.util
 import os
 import platform
 import re
-import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
@@ -150,16 +149,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-@cache
-def commit() -> tuple[str, bool]:
-    """The checkout's commit and whether tracked files outside results/ differ from it; "unknown" outside a checkout."""
-    head = _git("rev-parse", "HEAD")
-    if head is None:
-        return "unknown", True
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-    return head, bool(changes)
-
-
 def _system() -> dict[str, Fact]:
     huge = re.search(r"\[(\w+)\]", processor.read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or "")
     randomised = processor.read(Path("/proc/sys/kernel/randomize_va_space"))
@@ -232,11 +221,3 @@ def _variables() -> dict[str, Fact]:
     if preloaded := os.environ.get("LD_PRELOAD"):
         facts["env_LD_PRELOAD"] = " ".join(Path(entry).name for entry in re.split(r"[:\s]+", preloaded))
     return facts
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

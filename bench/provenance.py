@@ -5,6 +5,7 @@ from typing import Any
 
 from bench import environment
 from bench.record import EXACT, METRICS, Record
+from dpn import checkout
 
 
 def measured(subject: str, digest: str, metric: str, value: float, *, device: str = "cpu", **fields: Any) -> Record:
@@ -18,7 +19,7 @@ def measured(subject: str, digest: str, metric: str, value: float, *, device: st
         device: where it ran; it decides the machine's key.
         fields: further fields of a `Record`, its protocol among them.
     """
-    commit, dirty = environment.commit()
+    commit, dirty = checkout.commit()
     meant = METRICS[metric]
     return Record(
         subject=subject,

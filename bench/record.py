@@ -52,6 +52,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="throughput", unit="image/second", version=1, exact=False, meaning="images by time, in a row"),
         Metric(name="memory", unit="byte", version=2, exact=False, meaning="peak memory of a process that runs it"),
         Metric(name="energy", unit="joule/image", version=1, exact=False, meaning="energy of one image in steady load"),
+        Metric(name="ap", unit="share", version=1, exact=False, meaning="COCO's AP of trained weights on a data set"),
+        Metric(name="pckh", unit="share", version=1, exact=False, meaning="MPII's mean PCKh@0.5, likewise"),
         Metric(name="effective_field", unit="share", version=1, exact=False, meaning="area of half the gradients"),
         Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),
         Metric(name="copy_ceiling", unit="byte/second", version=1, exact=False, meaning="the fastest copy in memory"),

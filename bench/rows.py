@@ -18,9 +18,9 @@ TIMES = frozenset({"latency", "throughput"})
 CEILINGS = frozenset({"arithmetic_ceiling", "copy_ceiling"})
 """Metrics of a machine, not of a network."""
 
-ABOUT_MEASURING = frozenset({"trial", "refusal", "second_opinions", "effective_field"})
-"""Metrics that say something about measuring, or that are estimates over random weights; no outlet takes them for a
-quantity of a network."""
+ABOUT_MEASURING = frozenset({"trial", "refusal", "second_opinions", "effective_field", "ap", "pckh"})
+"""Metrics that say something about measuring, or about one draw of the weights, random or trained; no outlet takes them
+for a quantity of a network."""
 
 UNTRUSTED = frozenset({"disturbed", "no steady state"})
 """Flags with which a timing decides nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import assemble, backends, ceilings, disturbance, environment
+from bench import assemble, backends, ceilings, disturbance
 from bench.cell import Cell
 from bench.journal import Journal
 from bench.plan import Plan
@@ -17,6 +17,7 @@ from bench.record import Record
 from bench.scratch import Scratch, remove_orphans
 from bench.store import Store
 from bench.subject import Subject
+from dpn import checkout
 
 
 @dataclass
@@ -236,4 +237,4 @@ def _without_numbers(reason: str) -> str:
 
 def _journal_key(key: str) -> str:
     """Results of another commit's code are not pooled with this one's."""
-    return f"{key}@{environment.commit()[0]}"
+    return f"{key}@{checkout.commit()[0]}"

@@ -16,7 +16,10 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 
-from dpn.data.people import DataSet, Examples
+from dpn import checkout
+from dpn.data.opening import LabelledPeople
+from dpn.data.people import Examples
+from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.inference import Runtime
 from dpn.training import state
 from dpn.training.batch_norm import synchronise
@@ -115,10 +118,10 @@ def _check_same(start: State, recipe: Recipe, digests: dict[str, str], folder: R
 
 
 def _named(examples: Examples, text: str) -> str:
-    """The name and digest of the people to learn from."""
-    if isinstance(examples, DataSet):
-        return f"{examples.name} {examples.digest}"
-    return f"{text}, {len(examples)} people"
+    """The name and digest of the people to learn from; synthetic ones are what their generator's version makes them."""
+    if isinstance(examples, LabelledPeople):
+        return f"{examples.data.name} {examples.data.digest}"
+    return f"{text}, version {GENERATOR_VERSION}, {len(examples)} people"
 
 
 def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where) -> dict[str, Any]:
@@ -199,6 +202,7 @@ def _finish(flow: Flow, task: PoseTask, prepared: Prepared, recipe: Recipe, step
         "data": flow.data, "people": len(prepared.data), "protocol": prepared.protocol.name,
         "codec": prepared.codec.name, "steps": steps, "seconds": round(flow.spent_s(), 1),
         "scores": flow.scores, "best": flow.best, "device": str(task.device), "versions": flow.versions,
+        "commit": checkout.commit()[0], "dirty": checkout.commit()[1],
     }  # fmt: skip
     if not _rank():
         state.save(flow.folder.final, flow.state(task, {}), resumable=False)

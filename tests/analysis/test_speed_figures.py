@@ -19,13 +19,15 @@ from tests.analysis import made_up_speed as made_up
 from tests.analysis.test_figures import ROOT, WRITE, assert_readable, drawn, marks
 from tests.bench.timing_records import timing_record
 
+NETWORKS = Evidence().networks
+
 SPEED_FIGURES = ("figure-latency", "figure-roofline")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     """Every network of the zoo in four settings, and one on a second machine."""
-    store = made_up.fill(tmp_path_factory.mktemp("records"), names=tuple(ZOO))
+    store = made_up.fill(tmp_path_factory.mktemp("records"), names=NETWORKS)
     store.append(timing_record("dpn4_64", [[0.002]] * 5, machine="a-gpu", device="cuda",
                                spec_digest=ZOO["dpn4_64"].digest()))  # fmt: skip
     return Evidence(records_root=store.root)
@@ -40,13 +42,13 @@ def test_no_text_overlaps_another_or_leaves_the_figure(figure_id: str, dark: boo
 def test_each_network_stands_at_its_cost_and_its_time(whole: Evidence) -> None:
     data = figure_latency_data(whole)
     shown = data[data.drawn]
-    assert len(shown) == len(ZOO)
-    assert len(data) == 4 * len(ZOO) + 1
+    assert len(shown) == len(NETWORKS)
+    assert len(data) == 4 * len(NETWORKS) + 1
     for axes, column in zip(drawn("figure-latency", whole).axes, ("macs", "live_macs"), strict=True):
         expected = sorted(zip(shown[column].astype(float) / 1e9, 1e3 * shown.seconds, strict=True))
         assert np.array(sorted(marks(axes))) == pytest.approx(np.array(expected))
         bars = [line.get_ydata() for line in axes.lines if len(line.get_xydata()) == 2]
-        assert len(bars) == len(ZOO)
+        assert len(bars) == len(NETWORKS)
         assert sorted(float(bar[0]) for bar in bars) == pytest.approx(sorted(1e3 * shown.low))
 
 

@@ -1,0 +1,89 @@
+"""The verbs `accuracy` and `trained`: what trained weights are worth, as records. Torch is imported when they run."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from bench import accuracy as measuring
+from bench.measuring import bar, open_store
+from bench.record import Record
+from bench.store import RECORDS
+from bench.trained import Collected, collect
+from dpn.cli import fail
+from dpn.evaluate_verbs import Wanted
+from dpn.runtime import Runtime
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Name = tyro.conf.Positional[str]
+
+
+def accuracy(
+    name: Name, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
+    runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
+    truth: Path | None = None, results: Path | None = None, again: Flag = False, records: Path = RECORDS,
+) -> None:  # fmt: skip
+    """Evaluates trained weights on a data set and keeps COCO's AP, or MPII's PCKh@0.5, as a record.
+
+    What is there already, with the same weights, data and protocol, is not measured again.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        wanted: which data, and how. The paper's Tables II to VI need --data COCO --boxes detections.
+        weights: a file of weights; a factory may load its own.
+        runtime: how the network runs.
+        truth: MPII's test set has its truth in a file of its own: annolist_dataset_v12.mat.
+        results: write the results there, as the data's own scoring reads them.
+        again: measure what the records have, too.
+        records: the folder of the records.
+    """
+    store = open_store(records, write=True)
+    network, digest = measuring.network_of(name, weights)
+    asked = wanted.asked(network.input_hw)
+    data, protocol = wanted.opened(asked)
+    question = measuring.Question(
+        network=network, digest=digest, data=measuring.with_truth(data, truth) if truth else data, split=wanted.split,
+        protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
+    )  # fmt: skip
+    try:
+        with bar() as shown:
+            task = shown.add_task("people", total=len(data))
+            made, fresh = measuring.measure(
+                question, store, again=again, results=results, told=lambda n, _: shown.update(task, completed=n)
+            )
+    except KeyboardInterrupt:
+        if results:
+            raise
+        fail("stopped; give --results FILE to keep what is predicted, so that the same command goes on", 130)
+    print(_said(made, "added" if fresh else "there already; --again measures it again"))
+
+
+def _said(record: Record, outcome: str) -> str:
+    where = f"{record.protocol['data']}, {record.protocol['boxes']} boxes, {record.protocol['people']:,} people"
+    return f"{record.metric} {100 * record.value:.1f} % of {record.subject} on {where}: record {outcome}"
+
+
+def trained(folders: tyro.conf.Positional[tuple[Path, ...]], machine: str = "", records: Path = RECORDS) -> int:
+    """Collects the finished runs below some folders as records, with scores and training curve; no run twice.
+
+    Args:
+        folders: such as runs/; every folder below with a result.json is a finished run.
+        machine: the key of the machine that trained, such as nvidia-h200, where it was another than this one.
+        records: the folder of the records.
+    """
+    if not folders:
+        raise ValueError("no folder; name those of the runs, such as runs")
+    found = collect(folders, open_store(records, write=True), machine)
+    for line in found.refused:
+        print(f"left out: {line}", file=sys.stderr)
+    print(_summary(found))
+    return 1 if found.refused else 0
+
+
+def _summary(found: Collected) -> str:
+    unfinished = f", {found.unfinished} not finished yet" if found.unfinished else ""
+    return (
+        f"{found.added + found.present + len(found.refused)} finished runs: {found.added} records added, "
+        f"{found.present} there already, {len(found.refused)} left out{unfinished}"
+    )

@@ -1,0 +1,86 @@
+"""What several seeds say: the mean with its interval, and in how many of them one side is ahead. Imports no torch.
+
+The unit of independence is the run. Scores of a few runs are taken for normally distributed, since no interval without
+an assumption covers 95 % with three of them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.statistics import CONFIDENCE, Interval
+
+Outcome = Literal["holds", "does not hold", "undecided"]
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t interval of the mean; None of fewer than two values, which say nothing of their spread.
+
+    Example:
+        >>> found = mean_interval([1.0, 2.0, 3.0])
+        >>> round(found.low, 3), round(found.high, 3)  # 2 -+ 4.303 / sqrt(3)
+        (-0.484, 4.484)
+    """
+    if len(values) < 2:
+        return None
+    from scipy.special import stdtrit
+
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return Interval(mean - half, mean + half, confidence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordering:
+    """How two networks compare over the seeds that both were trained with.
+
+    Attributes:
+        differences: of the one that should be better to the other, by seed.
+        interval: of their mean; None of a single seed.
+    """
+
+    differences: Mapping[int, float]
+    interval: Interval | None
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return float(np.mean(list(self.differences.values())))
+
+    @property
+    def agreeing(self) -> int:
+        """Seeds in which the one that should be better is."""
+        return sum(difference > 0 for difference in self.differences.values())
+
+    @property
+    def p(self) -> float:
+        """Of the two-sided sign test that either is as often ahead; equal scores count for neither."""
+        n = sum(difference != 0 for difference in self.differences.values())
+        fewer = min(self.agreeing, n - self.agreeing)
+        return float(min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
+
+    @property
+    def outcome(self) -> Outcome:
+        """Holds: ahead in every seed, and the interval lies above 0. Does not hold: the reverse. Else undecided."""
+        if self.interval is None:
+            return "undecided"
+        if self.interval.low > 0 and self.agreeing == len(self.differences):
+            return "holds"
+        behind = all(difference < 0 for difference in self.differences.values())
+        return "does not hold" if self.interval.high < 0 and behind else "undecided"
+
+
+def ordering(better: Mapping[int, float], worse: Mapping[int, float]) -> Ordering | None:
+    """The comparison of two networks' scores by seed; None where they have no seed in common.
+
+    Example:
+        >>> found = ordering({0: 0.30, 1: 0.32, 2: 0.31}, {0: 0.20, 1: 0.23, 2: 0.20})
+        >>> found.outcome, found.agreeing, found.p
+        ('holds', 3, 0.25)
+    """
+    seeds = sorted(set(better) & set(worse))
+    differences = {seed: better[seed] - worse[seed] for seed in seeds}
+    return Ordering(differences=differences, interval=mean_interval(list(differences.values()))) if seeds else None

@@ -1,0 +1,188 @@
+"""Finished training runs as records: their scores, their budget and seed, and the curve that led there. No torch.
+
+A run belongs to a budget when its recipe is the one of that name, whatever its seed; a run whose options were changed
+by hand is of the budget "own", and stands beside no other.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import environment
+from bench.accuracy import METRIC_OF
+from bench.provenance import measured
+from bench.record import Record
+from bench.store import Store
+from dpn.training.folder import RunFolder, rows
+from dpn.training.recipes import RECIPES, Recipe
+
+OWN = "own"
+"""The budget of a run whose recipe was changed by hand."""
+
+POINTS = 50
+"""At most so many points of a curve are kept."""
+
+Curve = dict[str, list[list[float]]]
+
+
+@dataclass
+class Collected:
+    """What came of a collection.
+
+    Attributes:
+        added: records that are new.
+        present: runs that the store had.
+        refused: runs that cannot be recorded, a line each.
+        unfinished: folders of runs without a result.
+    """
+
+    added: int = 0
+    present: int = 0
+    refused: list[str] = field(default_factory=list)
+    unfinished: int = 0
+
+
+def collect(folders: Sequence[Path], store: Store, machine: str = "") -> Collected:
+    """Adds a record for each finished run below some folders that the store lacks.
+
+    Args:
+        folders: with runs at whatever depth.
+        store: where the records go.
+        machine: the key of the machine that trained, where it was another than this one.
+
+    Raises:
+        ValueError: one of the folders is not there.
+    """
+    if absent := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise ValueError(f"no folder {', '.join(absent)}; name those of the runs, such as runs")
+    found = Collected()
+    for run in _runs(folders):
+        try:
+            made = record_of(run, machine)
+        except ValueError as error:
+            found.refused.append(str(error))
+            continue
+        if made is None:
+            found.unfinished += 1
+            continue
+        known = store.newest(made.key())
+        if known is None:
+            store.append(made)
+            found.added += 1
+        elif known.value == made.value:
+            found.present += 1
+        else:
+            found.refused.append(
+                f"{run.path}: scores {made.value:.6g}, and a run of this recipe, data and seed is recorded with "
+                f"{known.value:.6g}; remove that line of {known.machine}/{known.metric}.jsonl to record this one"
+            )
+    return found
+
+
+def _runs(folders: Iterable[Path]) -> Iterator[RunFolder]:
+    """Every folder of a run below these, each once, in order."""
+    signs = ("result.json", "last.pt")
+    paths = {path.parent.resolve(): path.parent for folder in folders for sign in signs for path in folder.rglob(sign)}
+    return (RunFolder(paths[path]) for path in sorted(paths))
+
+
+def record_of(run: RunFolder, machine: str = "") -> Record | None:
+    """The record of a finished run, or None of one that is not finished.
+
+    Args:
+        run: its folder.
+        machine: the key of the machine that trained, where it was another than this one.
+
+    Raises:
+        ValueError: its result cannot be read, or it was trained on another kind of device than there is here.
+    """
+    try:
+        result = run.result()
+        return None if result is None else _record(run, result, machine)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"{run.result_file} is no result of a run of this version ({reason}); train it again"
+        ) from error
+
+
+def _record(run: RunFolder, result: Mapping[str, Any], machine: str) -> Record:
+    device = str(result["device"]).partition(":")[0]
+    if device == "cuda" and not machine and environment.gpu_name() is None:
+        raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where it was "
+                         "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
+    fields = dict(result["fields"])
+    made = measured(
+        result["network"], result["spec_digest"] or result["network"], METRIC_OF[fields["kind"]],
+        float(result["scores"]["score"]), device=device, protocol=_protocol(result, fields),
+        detail={
+            "scores": result["scores"], "best": result["best"], "steps": result["steps"],
+            "seconds": result["seconds"], "run": result["digest"], "curve": curve(run.log),
+        },
+    )  # fmt: skip
+    elsewhere = {"machine": machine, "environment": {"device": device}} if machine else {}
+    then = {name: result[name] for name in ("commit", "dirty")}
+    return made.model_copy(update={"versions": dict(result["versions"]), **then, **elsewhere})
+
+
+def _protocol(result: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    name, _, digest = str(result["data"]["val"]).rpartition(" ")
+    return {
+        "input_hw": list(result["input_hw"]),
+        "data": name,
+        "data_digest": digest,
+        "trained_on": result["data"]["train"],
+        "people": result["people"],
+        "protocol": result["protocol"],
+        "codec": result["codec"],
+        "budget": budget_of(result["recipe"], fields),
+        "recipe": recipe_digest(fields),
+        "seed": fields["seed"],
+    }
+
+
+def budget_of(name: str, fields: Mapping[str, Any]) -> str:
+    """The first word of the recipe's name, or `OWN` where it is not, or no longer, the recipe of that name.
+
+    Args:
+        name: of the recipe.
+        fields: what was trained, as `Recipe.identity`.
+
+    Example:
+        >>> name, fields = "quick/dpn1_32_lite", RECIPES["quick/dpn1_32_lite"].identity()
+        >>> budget_of(name, fields | {"seed": 2}), budget_of(name, fields | {"lr": 1.0})
+        ('quick', 'own')
+    """
+    known = RECIPES.get(name)
+    same = known is not None and recipe_digest(known.identity()) == recipe_digest(fields)
+    return name.partition("/")[0] if same else OWN
+
+
+def recipe_digest(recipe: Recipe | Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits of everything that is trained and how, but for the seed."""
+    fields = dict(recipe.identity() if isinstance(recipe, Recipe) else recipe)
+    del fields["seed"]
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+def curve(log: Path) -> Curve:
+    """Pairs of step and loss, and of step and score, from a run's log; neighbours are averaged down to `POINTS`.
+
+    Args:
+        log: log.csv; without it both are empty.
+    """
+    found = rows(log) if log.is_file() else []
+    return {
+        name: _thinned([(float(row["step"]), float(row[name])) for row in found if row.get(name)])
+        for name in ("loss", "score")
+    }
+
+
+def _thinned(pairs: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Means of equally many neighbours, the last ones perhaps fewer, each at the step of its last."""
+    size = -(-len(pairs) // POINTS) or 1
+    groups = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    return [[group[-1][0], float(f"{sum(value for _, value in group) / len(group):.6g}")] for group in groups]

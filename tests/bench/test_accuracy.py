@@ -1,0 +1,144 @@
+"""Accuracy as a record: everything that it depends on is in the key, and what is there is not measured again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import environment
+from bench.accuracy import Question, measure, network_of, record_of, with_truth
+from bench.accuracy_verbs import accuracy
+from bench.record import Record
+from bench.store import Store
+from dpn import cli, evaluation
+from dpn.metrics.pckh import Truth, write_predictions
+from dpn.network_names import Network, file_digest
+from dpn.protocols import protocol
+from dpn.runtime import Runtime
+from tests.dpn import dotted
+from tests.dpn.dotted import coco_set, mpii_set, write_folder
+
+Capture = pytest.CaptureFixture[str]
+DOTS = "tests.dpn.dotted:coco"
+
+
+def typed(*words: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.run("bench", "", {"accuracy": accuracy, "x": lambda: None}, ["accuracy", *map(str, words)])
+    return int(caught.value.code or 0)
+
+
+def no_evaluation(*_: object, **__: object) -> None:
+    raise AssertionError("it is measured again")
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    write_folder(tmp_path / "dots", 2)
+    return tmp_path / "dots"
+
+
+def records(tmp_path: Path) -> list[Record]:
+    return Store(tmp_path / "records").records
+
+
+def test_an_evaluation_becomes_a_record(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    torch.save(dotted.coco().state_dict(), tmp_path / "weights.pth")
+    words = (DOTS, "--weights", tmp_path / "weights.pth", "--data", folder, "--records")
+    assert typed(*words, tmp_path / "records") == 0
+    said = f"ap 100.0 % of {DOTS} on coco dots, truth boxes, 4 people: record added\n"
+    assert capsys.readouterr().out == said
+    (record,) = records(tmp_path)
+    assert (record.metric, record.unit, record.value, record.machine) == ("ap", "share", 1.0, environment.machine())
+    assert record.protocol.items() >= {
+        "data": "coco dots", "split": "val", "boxes": "truth", "people": 4, "protocol": "dpn coco", "codec": "quarter",
+    }.items()  # fmt: skip
+    assert record.protocol["input_hw"] == [256, 192]
+    assert (record.protocol["flip"], record.protocol["shift"]) == (True, True)
+    assert record.protocol["weights"] == f"sha256:{file_digest(tmp_path / 'weights.pth')}"
+    ten = {"AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"}
+    assert ten <= record.detail["scores"].keys()
+    assert (record.detail["people"], record.spec_digest[:7]) == (4, "module-")
+    assert record.detail["state_digest"] == Network(name=DOTS, net=dotted.coco()).state_digest()
+
+
+def test_what_is_there_is_not_measured_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = (DOTS, "--data", folder, "--input", "128x96", "--records", tmp_path / "records")
+    assert typed(*words) == 0
+    assert typed(*words, "--again") == 0
+    assert [record.key() for record in records(tmp_path)] == [records(tmp_path)[0].key()] * 2
+    capsys.readouterr()
+    monkeypatch.setattr(evaluation, "evaluate", no_evaluation)
+    assert typed(*words) == 0
+    assert "there already; --again measures it again" in capsys.readouterr().out
+    for change in (("--no-flip-test",), ("--codec", "dark"), ("--limit", "1"), ("--protocol", "sbl")):
+        with pytest.raises(AssertionError, match="measured again"):
+            typed(*words, *change)
+
+
+def question(network: Network, **changes: object) -> Question:
+    known = {"network": network, "digest": "d", "data": coco_set(1), "split": "val", "runtime": Runtime(),
+             "protocol": protocol("dpn", "coco"), "input_hw": (128, 96)}  # fmt: skip
+    return Question(**(known | changes))  # type: ignore[arg-type]
+
+
+def test_other_weights_are_another_record() -> None:
+    one, other = (Network(name=DOTS, net=dotted.coco()) for _ in range(2))
+    assert question(one).key() == question(other).key()
+    with torch.no_grad():
+        other.net.weight.fill_(2)  # type: ignore[operator, union-attr]
+    assert question(one).key() != question(other).key()
+    assert question(one).key() != question(one, runtime=Runtime(precision="bf16")).key()
+
+
+def test_a_network_of_the_zoo_is_known_by_its_definition(tmp_path: Path) -> None:
+    from dpn.build import build
+    from dpn.zoo import ZOO
+
+    torch.save(build(ZOO["dpn1_32_lite"]).state_dict(), tmp_path / "weights.pth")
+    _, digest = network_of("dpn1_32_lite", tmp_path / "weights.pth")
+    assert digest == ZOO["dpn1_32_lite"].digest()
+
+
+def test_mpii_is_a_share_too(tmp_path: Path) -> None:
+    asked = question(Network(name="mpii", net=dotted.mpii()), data=mpii_set(), protocol=protocol("dpn", "mpii"),
+                     input_hw=(256, 256))  # fmt: skip
+    record, fresh = measure(asked, Store(tmp_path))
+    assert (record.metric, record.value, fresh) == ("pckh", 1.0, True)
+    assert record.detail["scores"]["pckh@0.5"]["joints"]["right_wrist"] == 100
+    assert measure(asked, Store(tmp_path)) == (record, False)
+
+
+def test_the_truth_of_the_test_set_comes_from_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = mpii_set()
+    (tmp_path / "truth.mat").write_bytes(b"the file's bytes")
+    monkeypatch.setattr(Truth, "from_mat", lambda _: data.truth)
+    given = with_truth(data, tmp_path / "truth.mat")
+    assert given.truth is data.truth
+    assert given.digest != data.digest
+    with pytest.raises(ValueError, match="--truth is for MPII"):
+        with_truth(coco_set(1), tmp_path / "truth.mat")
+    monkeypatch.setattr(Truth, "from_mat", lambda _: mpii_set(1).truth)
+    with pytest.raises(ValueError, match=r"is of 2 people, .* of 4; give that split's file"):
+        with_truth(data, tmp_path / "truth.mat")
+
+
+def test_without_a_truth_there_is_nothing_to_record() -> None:
+    asked = question(Network(name=DOTS, net=dotted.coco()))
+    found = evaluation.evaluate(asked.network, asked.data, asked.protocol, asked.input_hw)
+    with pytest.raises(ValueError, match="nothing to record"):
+        record_of(asked, replace(found, scores=None))
+    assert record_of(asked, found).value == (found.scores or {})["AP"]
+
+
+def test_a_wrong_file_is_one_line(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    write_predictions(tmp_path / "pred.mat", np.zeros((1, 16, 2)))
+    for words in (("--weights", "nowhere.pth"), ("--truth", tmp_path / "pred.mat"), ("--records", __file__)):
+        assert typed(DOTS, "--data", folder, "--records", tmp_path / "records", *words) == 1
+        assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,143 @@
+"""Finished runs become records once, of the budget that their recipe really is, with the curve up to the score."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import environment
+from bench.store import Store
+from bench.trained import POINTS, collect, curve, recipe_digest
+from dpn import cli
+from dpn.training.folder import rows
+from dpn.training.recipes import RECIPES, replace
+from tests.analysis.made_up_runs import VERSIONS, train, write_run
+
+RECIPE = RECIPES["quick/dpn1_32_lite"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_run_is_recorded_once_with_what_it_depends_on(tmp_path: Path) -> None:
+    runs = train(tmp_path / "runs", names=["dpn1_32_lite"], seeds=2)
+    store = Store(tmp_path / "records")
+    assert collect([runs, runs / "quick"], store).added == 2
+    again = collect([runs], Store(tmp_path / "records"))
+    assert (again.added, again.present, again.refused, again.unfinished) == (0, 2, [], 0)
+    first, second = store.records
+    assert (first.metric, first.unit, first.subject) == ("ap", "share", "dpn1_32_lite")
+    assert first.protocol | {"seed": 1} == second.protocol
+    assert first.protocol["budget"] == "quick"
+    assert (first.protocol["data"], first.protocol["data_digest"]) == (
+        "synthetic val, seed 2, 500 images", "0123456789ab"
+    )  # fmt: skip
+    assert first.value == first.detail["scores"]["AP"]
+    assert first.versions == VERSIONS
+    assert (first.commit, first.dirty, first.machine) == ("0123abcd", False, environment.machine())
+
+
+def test_a_seed_is_no_part_of_a_recipe_and_all_else_is() -> None:
+    assert recipe_digest(replace(RECIPE, seed=5)) == recipe_digest(RECIPE)
+    for change in ({"lr": 0.5}, {"epochs": 15}, {"network": "dpn2_32_lite"}, {"data": "synthetic:seed=3,images=3200"}):
+        assert recipe_digest(replace(RECIPE, **change)) != recipe_digest(RECIPE)  # type: ignore[arg-type]
+
+
+def test_a_recipe_that_was_changed_by_hand_is_of_no_budget(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "short", replace(RECIPE, epochs=2, drops=()), 0.1)
+    store = Store(tmp_path / "records")
+    collect([tmp_path], store)
+    assert [record.protocol["budget"] for record in store.records] == ["own"]
+
+
+def test_a_run_that_has_not_ended_is_counted_and_left(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "half").mkdir(parents=True)
+    (tmp_path / "runs" / "half" / "last.pt").write_bytes(b"")
+    found = collect([tmp_path / "runs"], Store(tmp_path / "records"))
+    assert (found.added, found.unfinished) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"device": "cpu"}', '{"device": "cpu", "fields": {"kind": "bird"}}']
+)
+def test_a_result_that_cannot_be_read_is_one_line_and_hides_no_other(text: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "good", RECIPE, 0.3)
+    broken = write_run(tmp_path / "broken", RECIPE, 0.3)
+    (broken / "result.json").write_text(text)
+    found = collect([tmp_path], Store(tmp_path / "records"))
+    (line,) = found.refused
+    assert line.startswith(f"{broken / 'result.json'} is no result of a run of this version")
+    assert line.count("\n") == 0
+    assert found.added == 1
+
+
+def test_the_same_run_with_another_score_is_refused(tmp_path: Path) -> None:
+    for name, score in (("a", 0.3), ("b", 0.4)):
+        write_run(tmp_path / name, RECIPE, score)
+    found = collect([tmp_path], Store(tmp_path / "records"))
+    assert found.added == 1
+    assert "scores 0.4, and a run of this recipe, data and seed is recorded with 0.3" in found.refused[0]
+
+
+def test_a_run_of_a_gpu_is_not_said_to_be_of_this_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "gpu_name", lambda: None)
+    write_run(tmp_path / "runs", RECIPE, 0.3, result={"device": "cuda:0"})
+    store = Store(tmp_path / "records")
+    assert "add --machine" in collect([tmp_path], store).refused[0]
+    assert collect([tmp_path], store, "nvidia-h200").added == 1
+    (record,) = store.records
+    assert (record.machine, record.environment) == ("nvidia-h200", {"device": "cuda"})
+
+
+def test_a_curve_keeps_the_means_of_neighbours(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", RECIPE, 0.3)
+    logged = [float(row["loss"]) for row in rows(run / "log.csv") if row["loss"]]
+    found = curve(run / "log.csv")
+    assert len(logged) == 140
+    assert len(found["loss"]) == 47 <= POINTS
+    assert found["loss"][0] == [30.0, pytest.approx(np.mean(logged[:3]), rel=1e-5)]
+    assert found["loss"][-1] == [1400.0, pytest.approx(np.mean(logged[138:]), rel=1e-5)]
+    assert [step for step, _ in found["score"]] == list(range(100, 1401, 100))
+    assert found["score"][-1][1] == pytest.approx(0.3)
+    assert curve(tmp_path / "nowhere") == {"loss": [], "score": []}
+
+
+def test_the_verb_says_what_came_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from bench.accuracy_verbs import trained
+
+    def typed(*words: object) -> int:
+        with pytest.raises(SystemExit) as caught:
+            cli.run("bench", "", {"trained": trained, "x": lambda: None}, ["trained", *map(str, words)])
+        return int(caught.value.code or 0)
+
+    runs = train(tmp_path / "runs", names=["dpn1_32_lite"], seeds=2)
+    assert typed(runs, "--records", tmp_path / "records") == 0
+    assert capsys.readouterr().out == "2 finished runs: 2 records added, 0 there already, 0 left out\n"
+    (runs / "quick/dpn1_32_lite/seed-0/result.json").write_text("{}")
+    assert typed(runs, "--records", tmp_path / "records") == 1
+    said = capsys.readouterr()
+    assert said.out == "2 finished runs: 0 records added, 1 there already, 1 left out\n"
+    assert said.err.startswith("left out: ")
+    assert typed(tmp_path / "nowhere") == 1
+    assert "no folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_a_real_run_leaves_is_taken(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    options = {
+        "--folder": str(tmp_path / "runs"), "--data": "synthetic:seed=1,images=16", "--epochs": "1",
+        "--val-data": "synthetic:seed=2,images=4", "--batch": "8", "--threads": "1", "--pictures-every": "0",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "dpn", "train", RECIPE.name, "--no-sanity", "--drops", "--json"]
+    command += [word for option in options.items() for word in option]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    store = Store(tmp_path / "records")
+    found = collect([tmp_path / "runs"], store)
+    assert (found.added, found.refused) == (1, [])
+    (record,) = store.records
+    told = json.loads(done.stdout)
+    assert (record.value, record.protocol["budget"]) == (told["scores"]["score"], "own")
+    assert record.detail["curve"]["score"] == [[2.0, pytest.approx(told["scores"]["score"], abs=1e-6)]]
