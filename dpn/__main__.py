@@ -1,4 +1,4 @@
-"""`python -m dpn`: recipes, train, evaluate, predict, score, oracle, data, checkpoint."""
+"""`python -m dpn`: recipes, train, sweep, evaluate, predict, score, oracle, data, checkpoint."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from dpn.evaluate_verbs import evaluate, oracle
 from dpn.predict_verbs import predict
 from dpn.score_verbs import SCORE
 from dpn.sheet_verbs import show
+from dpn.sweep_verbs import sweep
 from dpn.synthetic_verbs import synthetic
 from dpn.train_verbs import recipes, train_named
 from dpn.zoo import ZOO, lookup
@@ -52,6 +53,7 @@ if __name__ == "__main__":
         {
             "recipes": recipes,
             "train": cli.ByName("RECIPE", "Trains a recipe, or goes on with a run that was stopped.", train_named),
+            "sweep": sweep,
             "evaluate": evaluate,
             "predict": predict,
             "score": SCORE,

@@ -1,0 +1,237 @@
+"""What starts the runs of a sweep: submitit, on this machine or on a Slurm cluster. Imports no torch.
+
+Jobs on a cluster outlive their sweep, and a later one finds them; those on this machine do not, see `sweep_jobs`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from dpn.training.sweep_jobs import Options, Run, Training
+
+REMEDY = "sweeps need submitit; install it: pip install 'dpn-workbench[training]', or pip install submitit"
+
+WORKERS_OF_GPU = 4
+"""Of a run on a cluster, for each of its GPUs."""
+
+FOREVER_MIN = 10 * 365 * 24 * 60
+
+
+class Job(Protocol):
+    """A run that was started.
+
+    Attributes:
+        log: the file with its last words.
+    """
+
+    log: Path
+
+    def done(self) -> bool:
+        """Whether its process has ended, however."""
+
+    def reason(self) -> str:
+        """Why it has ended without a result, in one line."""
+
+    def stop(self) -> None:
+        """Asks it to save and stop; needless where the sweep's lock does."""
+
+
+class Executor(Protocol):
+    """What starts jobs."""
+
+    def start(self, run: Run, slot: int) -> Job:
+        """Starts a run, in one of the places that there are for those at the same time."""
+
+    def earlier(self, run: Run) -> Job | None:
+        """The run's job that an earlier sweep started and that is still alive."""
+
+
+@contextmanager
+def _signals_withheld() -> Iterator[None]:
+    """Processes that are started in here never hear of Ctrl-C, nor of SIGTERM before they ask for it.
+
+    A terminal sends Ctrl-C to all processes in front of it. submitit's own process between sweep and job would kill the
+    job a second later, and the job would take it for the second one, which does not wait for anything.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class LocalExecutor:
+    """Jobs on this machine."""
+
+    def __init__(self, gpus: tuple[str, ...]) -> None:
+        """Spreads runs over the GPUs, where there are some.
+
+        Args:
+            gpus: names as in CUDA_VISIBLE_DEVICES.
+        """
+        self._submitit = _submitit()
+        self._gpus = gpus
+
+    def start(self, run: Run, slot: int) -> Job:
+        """Starts a run."""
+        executor = self._submitit.LocalExecutor(run.jobs / "local")
+        executor.update_parameters(timeout_min=FOREVER_MIN)
+        gpu = self._gpus[slot % len(self._gpus)] if self._gpus else ""
+        with _signals_withheld():
+            return LocalJob(executor.submit(Training(run=run, lease=run.claim, gpus=gpu)))
+
+    def earlier(self, run: Run) -> Job | None:  # noqa: ARG002 - the protocol's signature
+        """None: they stop with their sweep."""
+        return None
+
+
+class SlurmExecutor:
+    """Jobs on a cluster."""
+
+    def __init__(self, options: Options) -> None:
+        """Takes partition, time and devices from the options.
+
+        Raises:
+            RuntimeError: there is no Slurm here.
+        """
+        self._submitit, self._options = _submitit(), options
+        if not self._submitit.SlurmExecutor.affinity() > 0:
+            raise RuntimeError("there is no Slurm here (no srun); leave out --executor slurm, or log in to the cluster")
+
+    def start(self, run: Run, slot: int) -> Job:  # noqa: ARG002 - the cluster has places of its own
+        """Puts a run into the queue."""
+        options = self._options
+        executor = self._submitit.SlurmExecutor(run.jobs / "slurm", max_num_timeout=100)
+        executor.update_parameters(
+            job_name=f"{run.recipe.name}-{run.recipe.seed}",
+            time=options.time_min,
+            ntasks_per_node=run.where.devices,
+            cpus_per_task=run.where.workers + 1,
+            **({"gpus_per_node": options.gpus} if options.gpus else {}),
+            **({"partition": options.partition} if options.partition else {}),
+        )
+        return SlurmJob(executor.submit(Training(run=run)))
+
+    def earlier(self, run: Run) -> Job | None:
+        """The newest job, if the cluster still knows it as waiting or running."""
+        asked = max((run.jobs / "slurm").glob("*_submitted.pkl"), key=lambda path: path.stat().st_mtime, default=None)
+        if asked is None:
+            return None
+        job = self._submitit.SlurmJob(asked.parent, asked.name.removesuffix("_submitted.pkl"))
+        return None if job.done(force_check=True) or job.state == "UNKNOWN" else SlurmJob(job)
+
+
+class LocalJob:
+    """A job on this machine."""
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self.log = Path(job.paths.stderr)
+
+    def done(self) -> bool:
+        """See `Job`."""
+        return bool(self._job.done())
+
+    def reason(self) -> str:
+        """See `Job`."""
+        if not self._job.paths.result_pickle.is_file():
+            return "its process ended without a word, as when it is killed or memory is full"
+        return _reason(self._job)
+
+    def stop(self) -> None:
+        """Nothing: it looks for the sweep's lock itself."""
+
+
+class SlurmJob:
+    """A job on a cluster, of whose tasks the first one speaks."""
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self.log = Path(job.task(0).paths.stderr)
+
+    def done(self) -> bool:
+        """See `Job`."""
+        return bool(self._job.done())
+
+    def reason(self) -> str:
+        """See `Job`."""
+        return _reason(self._job.task(0))
+
+    def stop(self) -> None:
+        """Cancels it, and the cluster sends SIGTERM first."""
+        with suppress(OSError):
+            self._job.cancel(check=False)
+
+
+def _reason(job: Any) -> str:
+    try:
+        return str(job.result())
+    except Exception as error:  # submitit's, with a whole log in it
+        return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _submitit() -> Any:
+    try:
+        import submitit
+    except ModuleNotFoundError as error:
+        if error.name != "submitit":
+            raise
+        raise RuntimeError(REMEDY) from error
+    return submitit
+
+
+def settled(options: Options) -> Options:
+    """The options with what this machine decides, where they leave it open: how many at once, and their workers.
+
+    Raises:
+        ValueError: no run could start.
+    """
+    if options.at_once is not None and options.at_once < 1:
+        raise ValueError(f"--at-once is at least 1, not {options.at_once}")
+    if options.executor == "slurm":
+        workers, at_once = WORKERS_OF_GPU if options.gpus else 1, options.at_once or sys.maxsize
+    else:
+        gpus = _gpus(options)
+        at_once = options.at_once or len(gpus) or physical_cores()
+        workers = max(1, physical_cores() // at_once) if gpus else 1
+    return replace(options, at_once=at_once, workers=workers if options.workers is None else options.workers)
+
+
+def executor_of(options: Options) -> tuple[Executor, int]:
+    """What starts the jobs, and how many at once.
+
+    Raises:
+        RuntimeError: submitit or Slurm is missing.
+        ValueError: no run could start.
+    """
+    at_once = settled(options).at_once
+    assert at_once is not None
+    return SlurmExecutor(options) if options.executor == "slurm" else LocalExecutor(_gpus(options)), at_once
+
+
+def _gpus(options: Options) -> tuple[str, ...]:
+    """Those that runs may use, by the names that CUDA_VISIBLE_DEVICES has for them."""
+    if options.accelerator == "cpu":
+        return ()
+    import torch
+
+    count = torch.cuda.device_count()
+    if not count and options.accelerator == "cuda":
+        raise ValueError("no GPU here; leave out --accelerator cuda")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in visible.split(",")] if visible.strip() else [str(n) for n in range(count)]
+    return tuple(names[:count])
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, those with two hardware threads once."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text().strip() if siblings.is_file() else str(cpu))
+    return len(cores)

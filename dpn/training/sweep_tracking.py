@@ -1,0 +1,93 @@
+"""A run of a sweep and what has become of it: its claim, its job, its result. Imports no torch."""
+
+import fcntl
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dpn.training.sweep_executors import Job
+from dpn.training.sweep_jobs import Run, is_locked
+from dpn.training.sweep_progress import Pace, pace_of
+
+State = Literal["waiting", "running", "elsewhere", "finished", "failed", "stopped"]
+"""`elsewhere` is trained by another process, or claimed by another sweep."""
+
+
+@dataclass(kw_only=True)
+class Tracked:
+    """A run and what has become of it.
+
+    Attributes:
+        run: which.
+        state: see `State`.
+        pace: how far it is and how long that took.
+        result: what came out, when it has finished.
+        reason: why there is no result, when it has failed.
+        log: the file with more about it, where there is one.
+        job: while it runs; None for the job of another process.
+        slot: its place among those that run at the same time.
+        trained: whether another process trained in its folder when somebody last looked.
+    """
+
+    run: Run
+    state: State = "waiting"
+    pace: Pace = field(default_factory=Pace)
+    result: dict[str, Any] | None = None
+    reason: str = ""
+    log: Path | None = None
+    job: Job | None = None
+    slot: int = 0
+    trained: bool = False
+    _claim: int | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Of the final weights, from 0 to 1."""
+        return None if self.result is None else float(self.result["scores"]["score"])
+
+    def claim(self) -> bool:
+        """Keeps other sweeps away from the run; false where one has it."""
+        if self._claim is None:
+            self.run.jobs.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.run.claim, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            self._claim = descriptor
+        return True
+
+    def release(self) -> None:
+        """Lets others have the run; a job on this machine saves and stops."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+
+    def stop(self) -> None:
+        """Asks its job, where there is one, to save and stop; only once."""
+        if self.job and self._claim is not None:
+            self.job.stop()
+        self.release()
+
+    def is_trained(self) -> bool:
+        """Whether some process trains in its folder; not to be asked often, since looking needs the lock itself."""
+        self.trained = is_locked(self.run.folder.path / ".lock")
+        return self.trained
+
+    def find_result(self) -> bool:
+        """Whether there is one; that of another recipe is no result but a failure."""
+        result = self.run.folder.result()
+        if result is None:
+            return False
+        self.pace = pace_of(self.run)
+        if result["digest"] == self.run.recipe.digest():
+            self.state, self.result = "finished", result
+            return True
+        self.fail(f"{self.run.folder.path} holds the result of another recipe; move it away, or give another --folder")
+        return True
+
+    def fail(self, reason: str, log: Path | None = None) -> None:
+        """Notes that there will be no result."""
+        self.state, self.reason, self.log = "failed", reason, log
