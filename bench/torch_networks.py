@@ -1,12 +1,9 @@
 """A cell's network as PyTorch runs it: built from a fixed seed, with maps of sensible size. Needs torch."""
 
 import dataclasses
-import os
 import random
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.cell import Cell
 from bench.subject import resolve
+from dpn.silence import silent
 
 SEED = 5
 
@@ -144,32 +142,13 @@ def export(net: nn.Module, image: Tensor, path: Path) -> None:
         RuntimeError: some operator of the network has no counterpart, with the reason in one line.
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _silent():
+        with warnings.catch_warnings(), torch.no_grad(), silent():
             warnings.simplefilter("ignore")  # deprecation, and sizes that become constants, which is what is wanted
             torch.onnx.export(_Flat(net), (image,), str(path), opset_version=OPSET, input_names=["input"], dynamo=False)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
         reason = lines[0].partition(" Please feel free")[0]
         raise RuntimeError(f"{type(error).__name__}: {reason[:200]}") from error
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing reaches standard output, not even from C++.
-
-    An export that fails prints its whole graph there, megabytes of it: a worker's pipe, which nobody reads, would fill
-    and the worker would wait for ever.
-    """
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _fit(module: Any, inputs: tuple[Tensor, ...]) -> None:

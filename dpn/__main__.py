@@ -1,4 +1,4 @@
-"""`python -m dpn`: recipes, train, sweep, evaluate, predict, score, oracle, data, checkpoint."""
+"""`python -m dpn`: recipes, train, sweep, evaluate, predict, export, score, oracle, data, checkpoint."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import tyro
 from dpn import cli
 from dpn.data_verbs import check, info
 from dpn.evaluate_verbs import evaluate, oracle
+from dpn.export_verbs import export
 from dpn.predict_verbs import predict
 from dpn.score_verbs import SCORE
 from dpn.sheet_verbs import show
@@ -56,6 +57,7 @@ if __name__ == "__main__":
             "sweep": sweep,
             "evaluate": evaluate,
             "predict": predict,
+            "export": export,
             "score": SCORE,
             "oracle": oracle,
             "data": cli.Group("Makes, describes, checks and shows data sets.", data),

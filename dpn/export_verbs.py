@@ -1,0 +1,66 @@
+"""The verb `export` of `python -m dpn`. Torch is imported when it runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from dpn.network_names import parse_hw
+
+Name = Annotated[str, tyro.conf.Positional]
+Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+
+
+def export(
+    name: Name, weights: Path | None = None,
+    format: Literal["onnx", "torchscript", "torch-export"] = "onnx",
+    input_: Input = None, output: Path | None = None, batch: Literal["dynamic"] | int = "dynamic",
+    pixels: Literal["uint8", "float"] = "uint8", protocol: str = "dpn", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Writes a network to a file that takes pixels and gives joints, without this project.
+
+    In: images of one person each, red first; out: coordinates (B, K, 2), x and y in pixels of the input, scores (B, K)
+    and heatmaps. Normalisation and decoding (the maximum, and a quarter of a pixel towards its higher neighbour) are
+    inside. There is no averaging with the mirrored image. The file is held against eager PyTorch before it is kept,
+    and says in its metadata what it is.
+
+    Args:
+        name: a name of the zoo, or package.module:factory.
+        weights: a file of weights; a factory may load its own.
+        format: onnx, torchscript or torch-export.
+        input_: height and width of the input; by default the network's own.
+        output: the file; by default the network's name and input in this folder.
+        batch: images at a time, or dynamic for any number.
+        pixels: uint8 for (B, H, W, 3) from 0 to 255, float for (B, 3, H, W) from 0 to 1.
+        protocol: that the network was trained with, which says whether it takes blue first: dpn, hrnet or sbl.
+        as_json: print one object, see `dpn.export.Exported`.
+    """
+    from dpn.data.opening import INPUT_HW
+    from dpn.export import Wanted
+    from dpn.export import export as exported
+    from dpn.export_formats import ENDINGS, INSTALL
+    from dpn.network_names import network
+    from dpn.protocols import protocol as protocol_named
+
+    net = network(name, weights)
+    input_hw = parse_hw(input_) if input_ else net.input_hw or INPUT_HW["coco"]
+    wanted = Wanted(
+        format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels
+    )
+    size = "x".join(map(str, input_hw))
+    path = output or Path(f"{name.partition(':')[2] or name}-{size}{ENDINGS[format]}")
+    found = exported(net, wanted, path)
+    if as_json:
+        print(json.dumps(found.as_dict()))
+        return
+    print(f"{path}: {name} at {size}, {found.size_bytes / 1e6:.1f} MB")
+    if found.checked_with is None:
+        print(f"not run, and so not compared: onnxruntime is not installed; {INSTALL}")
+        return
+    same = "coordinates equal" if not found.moved else (
+        f"{found.moved} of {found.joints} joints elsewhere, where rounding decides between two values of a heatmap"
+    )  # fmt: skip
+    print(f"{found.checked_with} on batches of {' and '.join(map(str, found.batches))}: {same}, heatmaps differ by at "
+          f"most {found.heatmaps_difference:.1e}")  # fmt: skip
