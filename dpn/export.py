@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from dpn.data.samples import to_input
 from dpn.data.synthetic import SyntheticFigures
-from dpn.export_formats import CONTENTS, Format, check_installed, first_line, has, open_file, silent
+from dpn.export_formats import CONTENTS, Format, check_installed, first_line, has, open_file
 from dpn.export_graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
 from dpn.inference import codec_of, inference_mode
 from dpn.network_names import Network
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol
+from dpn.silence import silent
 from dpn.skeletons import COCO_17, COCO_18, MPII_16
 from dpn.whole_files import write_whole
 

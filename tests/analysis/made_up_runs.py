@@ -50,7 +50,8 @@ def write_run(
         "spec_digest": spec.digest(), "input_hw": list(spec.input_hw), "data": DATA, "people": 731,
         "protocol": "dpn coco", "codec": "quarter", "steps": steps, "seconds": 300.5,
         "scores": {"AP": score, "AR": score + 0.02, "score": score, "mean_oks": score + 0.2},
-        "best": {"step": 1300.0, "score": score + 0.001}, "device": "cpu", "versions": VERSIONS, "commit": "0123abcd", "dirty": False,
+        "best": {"step": 1300.0, "score": score + 0.001}, "device": "cpu", "versions": VERSIONS,
+        "commit": "0123abcd", "dirty": False,
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(content | dict(result or {})))
     with (folder / "log.csv").open("w", newline="") as file:
