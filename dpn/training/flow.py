@@ -1,14 +1,14 @@
 """What happens between the steps of a run: logging, validation, saving, stopping."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
 
+from dpn.training.board import Board, board
+from dpn.training.errors import written
 from dpn.training.folder import Log, RunFolder
 from dpn.training.recipes import Recipe
 from dpn.training.state import State, save
@@ -16,7 +16,8 @@ from dpn.training.stopping import Stopped, Stopping
 from dpn.training.task import PoseTask
 
 LOG_EVERY = 10
-"""Steps between two rows of the log."""
+"""Steps between two rows of the log, and between two looks at the loss where a look waits for others: for a GPU, or for
+the other processes, which all look at the mean of theirs."""
 
 
 @dataclass(kw_only=True)
@@ -53,19 +54,31 @@ class Flow(lightning.Callback):
     seconds: float = 0.0
     scores: dict[str, Any] = field(default_factory=dict)
     _began: float = 0.0
+    _log: Log | None = None
+    _board: Board | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Opens the log at the step that the run is at."""
         task = _task(pl_module)
+        self.stopping.listen()
         self._began = self._saved = self._logged = time.monotonic()
-        self._first = self._logged_step = task.step
-        self._log = Log(self.folder.log, task.step) if trainer.is_global_zero else None
-        self._board = board(self.folder.path / "tensorboard", task.step) if trainer.is_global_zero else None
+        self._logged_step = task.step
+        self._log = self._board = None
+        if trainer.is_global_zero:
+            with written(self.folder.path):
+                self._log = Log(self.folder.log, task.step)
+                self._board = board(self.folder.path / "tensorboard", task.step)
         task.rest()
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Closes what shows the curves."""
-        del trainer, pl_module
+        self.on_exception(trainer, pl_module, None)
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException | None
+    ) -> None:
+        """Closes what shows the curves."""
+        del trainer, pl_module, exception
         if self._board:
             self._board.close()
 
@@ -79,40 +92,48 @@ class Flow(lightning.Callback):
             TrainingError: the loss is not finite, or the state cannot be saved.
         """
         del batch, batch_idx
-        task = _task(pl_module)
-        task.ended(outputs["loss"])
+        task, loss = _task(pl_module), outputs["loss"].detach()
+        task.ended()
         if task.step % LOG_EVERY == 0:
-            self._add_row(task, loss=float(trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")))
+            loss = trainer.strategy.reduce(loss, reduce_op="mean")
+            self._add_loss(task, float(loss))
+        if task.step % LOG_EVERY == 0 or (trainer.world_size == 1 and loss.device.type == "cpu"):
+            task.check_loss(float(loss))
+        trained = time.monotonic()
         epoch_ended = task.step % self.per_epoch == 0
         if epoch_ended:
             self._end_epoch(trainer, task)
         stop = self.stopping.now(task.step, trainer.strategy.root_device)
-        due = time.monotonic() - self._saved > self.save_every_s
-        if trainer.is_global_zero and (epoch_ended or stop or due):
+        if epoch_ended or stop or trained - self._saved > self.save_every_s:
             self._save(trainer, task)
         if stop and task.step < self.per_epoch * self.recipe.epochs:
+            task.check_weights()  # alike in all processes, of which the first did not save if they are no numbers
+            trainer.strategy.barrier()  # none ends before the state is saved
             raise Stopped
+        self._logged += time.monotonic() - trained  # neither looking nor saving is training
         task.rest()
 
     def _end_epoch(self, trainer: lightning.Trainer, task: PoseTask) -> None:
         epoch, recipe = task.step // self.per_epoch, self.recipe
         if epoch % recipe.val_every and epoch != recipe.epochs:
             return
-        task.check_loss()
+        task.check_weights()
         self.scores = self.validate()
         if not trainer.is_global_zero:
             return
         score = float(self.scores["score"])
-        self._add_row(task, score=score)
-        self.picture(epoch)
         if self.best is None or score > self.best["score"]:
             self.best = {"step": float(task.step), "score": score}
             save(self.folder.best, self.state(task, {}), resumable=False)
+        self._add_row(task, {"score": score})
+        with written(self.folder.pictures):
+            self.picture(epoch)
 
     def _save(self, trainer: lightning.Trainer, task: PoseTask) -> None:
-        task.check_loss()
-        save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict()))
-        self._saved = time.monotonic()
+        """Saves the state, but none with weights that are no numbers, which the next loss will tell of."""
+        if trainer.is_global_zero and task.has_finite_weights():
+            save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict()))
+            self._saved = time.monotonic()
 
     def state(self, task: PoseTask, optimizer: Mapping[str, Any]) -> State:
         """The state of the run after this step."""
@@ -125,34 +146,27 @@ class Flow(lightning.Callback):
         """Time spent on the run, before it was continued too."""
         return self.seconds + (time.monotonic() - self._began if self._began else 0.0)
 
-    def _add_row(self, task: PoseTask, **values: float) -> None:
-        now, epoch = time.monotonic(), (task.step - 1) // self.per_epoch
-        people = (task.step - self._logged_step) * self.recipe.batch
+    def _add_loss(self, task: PoseTask, loss: float) -> None:
+        """A row with the loss, and with the speed since the last such row."""
+        now, people = time.monotonic(), (task.step - self._logged_step) * self.recipe.batch
+        spent = now - self._logged
+        row = {"loss": loss, "people_per_s": round(people / spent, 2), "waiting_share": round(task.waited_s / spent, 4)}
+        self._logged, self._logged_step, task.waited_s = now, task.step, 0.0
+        self._add_row(task, row)
+        best = f", best {self.best['score']:.3f}" if self.best else ""
+        self.told(task.step, f"loss {loss:.2e}{best}")
+
+    def _add_row(self, task: PoseTask, values: Mapping[str, float]) -> None:
+        epoch = (task.step - 1) // self.per_epoch
         row: dict[str, Any] = {
             "step": task.step, "epoch": epoch, "lr": self.recipe.learning_rate(epoch),
             "seconds": round(self.spent_s(), 3), **values,
         }  # fmt: skip
-        if people:
-            row |= {"people_per_s": round(people / (now - self._logged), 2),
-                    "waiting_share": round(task.waited_s / (now - self._logged), 4)}  # fmt: skip
-        self._logged, self._logged_step, task.waited_s = now, task.step, 0.0
-        if self._log:
-            self._log.add(row)
-        if self._board:
-            for name in ("loss", "lr", "people_per_s", "waiting_share", "score"):
-                if name in row:
-                    self._board.add_scalar(name, row[name], task.step)
-        best = f", best {self.best['score']:.3f}" if self.best else ""
-        self.told(task.step, f"loss {values.get('loss', math.nan):.2e}{best}")
-
-
-def board(path: Path, step: int) -> Any:
-    """What TensorBoard reads, from this step on; None where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(path), purge_step=step)
+        with written(self.folder.log):
+            if self._log:
+                self._log.add(row)
+            if self._board:
+                self._board.add(row)
 
 
 def _task(module: lightning.LightningModule) -> PoseTask:

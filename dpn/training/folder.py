@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpn.training.errors import written
 from dpn.whole_files import write_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
@@ -68,10 +69,13 @@ class RunFolder:
         """The folder, made where it is missing, for this process alone.
 
         Raises:
-            OSError: another process trains in it, or it cannot be written.
+            OSError: another process trains in it.
+            TrainingError: it cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with written(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        _LOCKS.add(descriptor)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,7 +85,21 @@ class RunFolder:
                 ) from error
             yield
         finally:
+            _LOCKS.discard(descriptor)
             os.close(descriptor)
+
+
+_LOCKS: set[int] = set()
+"""Of this process: one that it forks, to make samples, outlives it for a while, and must not keep the folder locked."""
+
+
+def _let_go() -> None:
+    for descriptor in _LOCKS:
+        os.close(descriptor)
+    _LOCKS.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 class Log:

@@ -35,9 +35,20 @@ class Where:
     pictures_every: int = 5
     sanity: bool = True
 
+    def __post_init__(self) -> None:
+        if min(self.devices, self.num_nodes) < 1:
+            raise ValueError(f"--devices {self.devices} and --num-nodes {self.num_nodes} are at least 1")
+        if min(self.workers, self.threads, self.save_every_s, self.pictures_every) < 0:
+            raise ValueError("--workers, --threads, --save-every-s and --pictures-every are not below 0")
+
     def run_folder(self, recipe: Recipe) -> RunFolder:
         """The folder of this recipe's run."""
         return RunFolder(self.folder or Path("runs") / recipe.name / f"seed-{recipe.seed}")
+
+    @property
+    def processes(self) -> int:
+        """In all, on all machines."""
+        return self.devices * self.num_nodes
 
     def device(self) -> str:
         """The kind of device, when `auto` has been decided."""

@@ -54,11 +54,11 @@ def prepare(recipe: Recipe) -> Prepared:
     rules = protocol(recipe.protocol, recipe.kind)
     if not recipe.augment:
         rules = replace(rules, augmentation=NONE)
-    asked = Asked(data=recipe.data, split="train", protocol=recipe.protocol, input_hw=input_hw)
+    asked = Asked(data=recipe.data, split=recipe.split, protocol=recipe.protocol, input_hw=input_hw)
     examples = open_examples(asked)
     data = open_data(replace(asked, data=recipe.val_data or recipe.data, split="val"))
     if recipe.val_people:
-        data = replace(data, people=data.people.take(slice(recipe.val_people)))
+        data = first_people(data, recipe.val_people)
     if data.kind != recipe.kind:
         raise ValueError(f"recipe {recipe.name} is for {recipe.kind} data and {data.name} is {data.kind}; see --data")
     joints = len(data.skeleton.joints)
@@ -66,6 +66,19 @@ def prepare(recipe: Recipe) -> Prepared:
         raise ValueError(f"{spec.name} has {spec.joints} heatmaps and {data.name} {joints} joints; take another recipe")
     codec = _codec(net, rules, input_hw, joints)
     return Prepared(net=net, spec=spec, examples=examples, data=data, protocol=rules, input_hw=input_hw, codec=codec)
+
+
+def first_people(data: DataSet, count: int) -> DataSet:
+    """The data set as if it had, with true boxes, only its first people and the truth about them alone."""
+    if count >= len(data):
+        return data
+    people, truth = data.people.take(slice(count)), data.truth
+    if data.kind == "mpii" and truth is not None:
+        truth = replace(truth, **{name: getattr(truth, name)[:count] for name in ("joints", "missing", "head_sizes")})
+    elif truth is not None:
+        known = {"images": ("id", set(people.image_ids.tolist())), "annotations": ("id", set(people.ids.tolist()))}
+        truth = truth | {part: [one for one in truth[part] if one[key] in ids] for part, (key, ids) in known.items()}
+    return replace(data, name=f"{data.name}, first {count} people", people=people, truth=truth)
 
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:

@@ -2,19 +2,14 @@
 
 import importlib.metadata
 import json
-import logging
+import os
 import platform
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import lightning.pytorch as lightning
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_only
 
 from dpn import checkout
 from dpn.data.opening import LabelledPeople
@@ -23,14 +18,16 @@ from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.inference import Runtime
 from dpn.training import state
 from dpn.training.batch_norm import synchronise
+from dpn.training.errors import TrainingError, written
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
 from dpn.training.options import Where
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
+from dpn.training.processes import check_count, fit, rank
 from dpn.training.recipes import Recipe
 from dpn.training.sanity import check
-from dpn.training.state import State, TrainingError
+from dpn.training.state import State
 from dpn.training.stopping import Stopping
 from dpn.training.stream import Batches, Stream
 from dpn.training.task import PoseTask
@@ -52,6 +49,7 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
         TrainingError: the folder holds another run, the loss is not finite, or the disk is full.
         DataError: the data cannot be used.
         ValueError: the recipe cannot be run here.
+        KeyboardInterrupt: Ctrl-C before the first step, or a second time.
     """
     folder = where.run_folder(recipe)
     result = folder.result()
@@ -59,24 +57,27 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
         if result["digest"] != recipe.digest():
             raise TrainingError(f"{folder.path} holds the result of another recipe; give another --folder")
         return result
+    check_count(where)
     if where.threads:
+        os.environ["OMP_NUM_THREADS"] = str(where.threads)  # else Lightning sets what it likes for several processes
         torch.set_num_threads(where.threads)
     prepared = prepare(recipe)
-    with nullcontext() if _rank() else folder.to_itself():  # the first of several processes has the folder
+    with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         return _trained(recipe, where, folder, prepared, told)
 
 
 def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared, told: Told | None) -> dict[str, Any]:
+    steps = Steps(
+        seed=recipe.seed, count=len(prepared.examples), batch=recipe.batch, epochs=recipe.epochs, world=where.processes
+    )  # fmt: skip
     start = state.read(folder.last) if folder.last.is_file() else None
     digests = {"train": _named(prepared.examples, recipe.data), "val": f"{prepared.data.name} {prepared.data.digest}"}
     if start:
         _check_same(start, recipe, digests, folder)
-    elif where.sanity and not _rank():
+    elif where.sanity and not rank():
         check(prepared, recipe, where.device())
-    count, world = len(prepared.examples), where.devices * where.num_nodes
     if recipe.sync_batch_norm and where.device() == "cpu":
         synchronise(prepared.net)
-    steps = Steps(seed=recipe.seed, count=count, batch=recipe.batch, epochs=recipe.epochs, world=world)
     task = PoseTask(prepared.net, recipe, prepared.codec, steps.per_epoch, start)
     stopping = Stopping()
     flow = Flow(
@@ -90,27 +91,23 @@ def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared
     flow.told(task.step, "")
     if task.step < steps.total:
         stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed)
-        task.batches = lambda rank: Batches(
-            stream, replace(steps, first=task.step, rank=rank), where.workers, pinned=where.device() == "cuda"
+        task.batches = lambda of: Batches(
+            stream, replace(steps, first=task.step, rank=of), where.workers, pinned=where.device() == "cuda"
         )
-        with stopping.watching(), _quiet(), _workers_named(folder):
-            _trainer(recipe, where, flow).fit(task)
+        with stopping.watching():
+            fit(task, recipe, where, flow)
     if not flow.scores:
+        task.to(where.device())
         flow.scores = _validate(task, prepared, recipe, where)
-    return _finish(flow, task, prepared, recipe, steps.total)
-
-
-def _rank() -> int:
-    """Of this process, known before Lightning starts: what starts the processes sets it."""
-    return int(getattr(rank_zero_only, "rank", 0))
+    return _finish(flow, task, prepared, where, steps.total)
 
 
 def _check_same(start: State, recipe: Recipe, digests: dict[str, str], folder: RunFolder) -> None:
     """Raises TrainingError where a run would be continued as another one, naming what differs."""
     now = recipe.identity()
-    differing = [name for name in now if start.recipe.get(name) != now[name]]
+    differing = [name for name in {**start.recipe, **now} if start.recipe.get(name) != now.get(name)]
     if differing:
-        changes = ", ".join(f"{name} {start.recipe.get(name)!r} there and {now[name]!r} here" for name in differing)
+        changes = ", ".join(f"{name} {start.recipe.get(name)!r} there and {now.get(name)!r} here" for name in differing)
         raise TrainingError(f"{folder.path} holds a run with {changes}; give another --folder to start afresh")
     if start.data != digests:
         raise TrainingError(f"{folder.path} holds a run on {start.data}, and the data is now {digests}; "
@@ -142,71 +139,21 @@ def _picture(
         draw(task.validated, prepared, Runtime(device=str(task.device)), folder.pictures / f"epoch-{epoch:03d}.png")
 
 
-def _trainer(recipe: Recipe, where: Where, flow: Flow) -> lightning.Trainer:
-    device, alone = where.device(), where.devices * where.num_nodes == 1
-    backend = "nccl" if device == "cuda" else "gloo"
-    return lightning.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=where.devices,
-        num_nodes=where.num_nodes,
-        strategy="auto" if alone else DDPStrategy(process_group_backend=backend),
-        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-        sync_batchnorm=recipe.sync_batch_norm and device == "cuda",
-        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
-        max_epochs=1,  # one pass through the batches that are left; the epochs of the recipe are counted in steps
-        use_distributed_sampler=False,
-        callbacks=[flow],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=flow.folder.path,
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's advice: its loaders, its logger and its devices are chosen here."""
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.ERROR)  # it also announces its maker's products
-    try:
-        with warnings.catch_warnings():
-            for module in ("lightning", "torch.utils.data"):
-                warnings.filterwarnings("ignore", module=module)
-            yield
-    finally:
-        log.setLevel(level)
-
-
-@contextmanager
-def _workers_named(folder: RunFolder) -> Iterator[None]:
-    """A worker process that dies is an error of the machine, with a remedy; torch's own message has neither."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TrainingError(
-            f"a process that makes samples died, as when memory is full; {folder.path} holds the last state: start "
-            "again to continue, with fewer --workers if it comes back"
-        ) from error
-
-
-def _finish(flow: Flow, task: PoseTask, prepared: Prepared, recipe: Recipe, steps: int) -> dict[str, Any]:
+def _finish(flow: Flow, task: PoseTask, prepared: Prepared, where: Where, steps: int) -> dict[str, Any]:
     """Writes the final weights and then the result, which is what says that the run has ended."""
+    recipe = flow.recipe
     result = {
         "recipe": recipe.name, "digest": recipe.digest(), "fields": recipe.identity(), "network": recipe.network,
         "spec_digest": prepared.spec.digest() if prepared.spec else None, "input_hw": list(prepared.input_hw),
         "data": flow.data, "people": len(prepared.data), "protocol": prepared.protocol.name,
         "codec": prepared.codec.name, "steps": steps, "seconds": round(flow.spent_s(), 1),
-        "scores": flow.scores, "best": flow.best, "device": str(task.device), "versions": flow.versions,
-        "commit": checkout.commit()[0], "dirty": checkout.commit()[1],
+        "scores": flow.scores, "best": flow.best, "device": where.device(), "processes": where.processes,
+        "versions": flow.versions, "commit": checkout.commit()[0], "dirty": checkout.commit()[1],
     }  # fmt: skip
-    if not _rank():
+    if not rank():
         state.save(flow.folder.final, flow.state(task, {}), resumable=False)
-        write_whole(flow.folder.result_file, json.dumps(result, indent=1).encode())
+        with written(flow.folder.result_file):
+            write_whole(flow.folder.result_file, json.dumps(result, indent=1).encode())
     return result
 
 

@@ -1,16 +1,15 @@
 """A minute of doubt before hours of training: the data, one batch learnt by heart, perfect heatmaps scored."""
 
 import copy
-from dataclasses import replace
 
 import torch
 
 from dpn.data.samples import TrainingSamples, to_input
 from dpn.heatmaps import encode, joints_mse
 from dpn.oracle import oracle
-from dpn.training.prepare import Prepared
+from dpn.training.errors import TrainingError
+from dpn.training.prepare import Prepared, first_people
 from dpn.training.recipes import Recipe
-from dpn.training.state import TrainingError
 from dpn.training.task import every_stage
 
 PEOPLE = 8
@@ -44,7 +43,7 @@ def check(prepared: Prepared, recipe: Recipe, device: str) -> None:
             "network learns nothing from its own targets; python -m dpn data show draws them (--no-sanity trains all "
             "the same)"
         )
-    data = replace(prepared.data, people=prepared.data.people.take(slice(ORACLE_PEOPLE)))
+    data = first_people(prepared.data, ORACLE_PEOPLE)
     verdict = oracle(data, prepared.protocol, prepared.input_hw)
     if verdict.n_joints > verdict.n_outside and verdict.mean_error_px > 2 * prepared.codec.stride:
         raise TrainingError(

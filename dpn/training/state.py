@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 
 from dpn.checkpoints import CheckpointError, load_plain
+from dpn.training.errors import TrainingError, written
 from dpn.whole_files import write_whole
 
 FORMAT = 1
 """Goes up when the content changes, so that an older run is not continued as something else."""
-
-
-class TrainingError(ValueError):
-    """Training cannot start or go on; the message says what to do."""
 
 
 @dataclass(kw_only=True)
@@ -68,13 +65,8 @@ def save(path: Path, state: State, *, resumable: bool = True) -> None:
         weights = unwrapped(average) if average else weights
     buffer = io.BytesIO()
     torch.save({"state_dict": dict(weights), **content}, buffer)
-    try:
+    with written(path):
         write_whole(path, buffer.getbuffer())
-    except OSError as error:
-        raise TrainingError(
-            f"{path} cannot be written: {error.strerror or error}; the last good checkpoint is whole, make room or "
-            "name another folder and start again to continue"
-        ) from error
 
 
 def unwrapped(average: Mapping[str, Tensor]) -> dict[str, Tensor]:

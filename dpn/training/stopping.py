@@ -29,12 +29,21 @@ class Stopping:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Signals are wishes in here; a second one is what it is elsewhere."""
-        before = {number: signal.signal(number, self._wish) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.listen()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Takes the signals again, should somebody else have taken them meanwhile.
+
+        Lightning's handler of SIGTERM talks to the other processes, in the middle of whatever they are talking about.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._wish)
 
     def _wish(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's signature
         self.wished = True

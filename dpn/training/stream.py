@@ -25,7 +25,7 @@ class Stream(Dataset[Any]):
         try:
             return self._samples[number]
         except DataError as error:
-            return error.problems
+            return error
 
 
 class Batches:
@@ -52,12 +52,12 @@ class Batches:
             DataError: an image is missing or cannot be decoded.
         """
         for batch in self._loader:
-            if isinstance(batch, tuple):
-                raise DataError(batch)
+            if isinstance(batch, DataError):
+                raise batch
             yield batch
 
 
-def _collate(samples: list[Any]) -> dict[str, Tensor] | tuple[Any, ...]:
-    """The batch, or the problems of its first sample that has some."""
-    broken = next((sample for sample in samples if isinstance(sample, tuple)), None)
+def _collate(samples: list[Any]) -> dict[str, Tensor] | DataError:
+    """The batch, or what is wrong with its first sample that cannot be made."""
+    broken = next((sample for sample in samples if isinstance(sample, DataError)), None)
     return broken or default_collate(samples)

@@ -3,8 +3,9 @@
 The only class here that knows Lightning, and all that Lightning knows of the project.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -13,15 +14,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn as ema
 
+from dpn.checkpoints import compare
 from dpn.data.samples import to_input
 from dpn.heatmaps import Codec, encode, joints_mse
 from dpn.network_output import OutputError, final_heatmaps
+from dpn.training.errors import TrainingError
 from dpn.training.recipes import Recipe
-from dpn.training.state import State, TrainingError
+from dpn.training.state import State
 from dpn.training.stream import Batches
 
-FINITE_EVERY = 20
-"""Steps between two looks at the loss on a GPU, where each look waits for it; on a CPU every step is looked at."""
+REMEDY = (
+    "the last checkpoint is from before that: lower --lr, take --precision fp32, or look at the data with "
+    "python -m dpn data check"
+)
 
 
 class PoseTask(lightning.LightningModule):
@@ -41,9 +46,9 @@ class PoseTask(lightning.LightningModule):
         self.average: AveragedModel | None = None
         if recipe.ema:
             self.average = AveragedModel(net, multi_avg_fn=ema(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+            self.average.requires_grad_(False)  # several processes exchange the gradients of all that has some
         self.step = start.step if start else 0
         self.batches: Callable[[int], Batches] | None = None
-        self.loss: Tensor | None = None
         self.waited_s = 0.0
         self._recipe, self._codec, self._per_epoch = recipe, codec, per_epoch
         self._start = start
@@ -51,7 +56,7 @@ class PoseTask(lightning.LightningModule):
         self._joints = 0
         self._ended = time.perf_counter()
         if start:
-            net.load_state_dict(start.weights)
+            _load(net, start, recipe)
             if self.average is not None and start.average is not None:
                 self.average.load_state_dict(start.average)
 
@@ -97,26 +102,28 @@ class PoseTask(lightning.LightningModule):
         stages = every_stage(outputs, targets.shape[1], (images.shape[2], images.shape[3]))
         return torch.stack([joints_mse(stage.float(), targets, weights) for stage in stages]).sum()
 
-    def ended(self, loss: Tensor) -> None:
-        """Counts a step, averages the weights and looks at the loss.
-
-        Raises:
-            TrainingError: the loss is not a number any more.
-        """
+    def ended(self) -> None:
+        """Counts a step and averages the weights."""
         self.step += 1
-        self.loss = loss.detach()
         if self.average is not None:
             self.average.update_parameters(self.net)
-        if self.loss.device.type == "cpu" or self.step % FINITE_EVERY == 0:
-            self.check_loss()
 
-    def check_loss(self) -> None:
-        """Raises TrainingError where the last loss is not finite; to be called before anything is saved."""
-        if self.loss is not None and not bool(torch.isfinite(self.loss)):
-            raise TrainingError(
-                f"the loss is {float(self.loss)} at step {self.step}; the last checkpoint is from before that: lower "
-                "--lr, take --precision fp32, or look at the data with python -m dpn data check"
-            )
+    def check_loss(self, loss: float) -> None:
+        """Raises TrainingError where the loss of the step that has ended is not finite."""
+        if not math.isfinite(loss):
+            raise TrainingError(f"the loss is {loss} at step {self.step}; {REMEDY}")
+
+    def check_weights(self) -> None:
+        """Raises TrainingError where weights are not finite, which they can be after a loss that is.
+
+        Weights are the same in all processes, and so is what this finds.
+        """
+        if not self.has_finite_weights():
+            raise TrainingError(f"weights are no numbers any more after step {self.step}; {REMEDY}")
+
+    def has_finite_weights(self) -> bool:
+        """Whether all weights are finite; on a GPU this waits for the step to end."""
+        return bool(torch.stack([torch.isfinite(weight).all() for weight in self.net.parameters()]).all())
 
     def state(self, **fields: Any) -> State:
         """The state of the run after this step; `fields` are what the network and the average do not tell."""
@@ -131,16 +138,30 @@ class PoseTask(lightning.LightningModule):
 def every_stage(output: object, joints: int, input_hw: tuple[int, int]) -> list[Tensor]:
     """The heatmaps of each stage that a network returns in training, all of them (B, joints, h, w).
 
+    Of a network that returns something else beside heatmaps of one size, the final ones alone.
+
     Raises:
         OutputError: there are none, or for other joints.
     """
-    stages: Sequence[object] = [output]
-    if isinstance(output, list | tuple) and not hasattr(output, "_fields") and output:
-        stages = output
+    final = final_heatmaps(output, joints, input_hw)
+    if not isinstance(output, list | tuple) or hasattr(output, "_fields"):
+        return [final]
     try:
-        return [final_heatmaps(stage, joints, input_hw) for stage in stages]
+        stages = [final_heatmaps(stage, joints, input_hw) for stage in output]
     except OutputError:
-        return [final_heatmaps(output, joints, input_hw)]
+        return [final]
+    return stages if all(stage.shape == final.shape for stage in stages) else [final]
+
+
+def _load(net: nn.Module, start: State, recipe: Recipe) -> None:
+    """Raises TrainingError where the network is not the one any more whose weights were saved."""
+    comparison = compare(net, start.weights)
+    if not comparison.fits:
+        raise TrainingError(
+            f"the state at step {start.step} does not fit {recipe.network}: {comparison.summary()}; bring back the "
+            "network that the run was begun with, or give another --folder to start afresh"
+        )
+    net.load_state_dict(start.weights)
 
 
 def on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

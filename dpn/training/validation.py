@@ -38,6 +38,8 @@ def validate(
     """
     distributed = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
+    if distributed:
+        _agree_on_buffers(net)
     rows = shard(len(data), rank, world)
     found = predict(net, replace(data, people=data.people.take(rows)), protocol, input_hw, runtime)
     shares: list[Any] = [(rows, found)]
@@ -47,6 +49,15 @@ def validate(
     keypoints = together(len(data), shares)
     scores = scores_of(data, keypoints, protocol, engine="own") or {}
     return scores | {"score": main_score(scores), "mean_oks": mean_oks(data, keypoints)}
+
+
+def _agree_on_buffers(net: nn.Module) -> None:
+    """Gives all processes the first one's statistics of batch norm, as saved files and the next step have them.
+
+    Each process has those of its own share of the last batch, and would otherwise validate another network.
+    """
+    for buffer in net.buffers():
+        dist.broadcast(buffer, 0)
 
 
 def mean_oks(data: DataSet, keypoints: Floats) -> float | None:

@@ -1,0 +1,139 @@
+"""One process or several: who is first, Lightning's trainer, and how an error in one of them ends all."""
+
+import logging
+import os
+import signal
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import lightning.pytorch as lightning
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
+
+from dpn.training.errors import TrainingError
+from dpn.training.flow import Flow
+from dpn.training.folder import RunFolder
+from dpn.training.options import Where
+from dpn.training.recipes import Recipe
+from dpn.training.stopping import Stopped
+from dpn.training.task import PoseTask
+
+CONNECTIONS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe")
+"""Words of torch's errors when another process of a run is not there any more."""
+
+ENDING_S = 20
+"""Given to the other processes of this machine to say what is wrong with them, or to end, before they are killed."""
+
+
+def rank() -> int:
+    """Of this process, known before Lightning starts: what starts the processes sets it."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def check_count(where: Where) -> None:
+    """Raises ValueError where torchrun or Slurm started another number of processes than the options say.
+
+    Each of them would train by itself, all in the same folder.
+    """
+    asked = where.processes
+    if SLURMEnvironment.detect():
+        starter, started = "Slurm", int(os.environ["SLURM_NTASKS"])
+    elif "LOCAL_RANK" in os.environ:
+        starter, started = "torchrun", int(os.environ.get("WORLD_SIZE", asked))
+    else:
+        return
+    if started != asked:
+        raise ValueError(f"{starter} has started {started} processes, and --devices {where.devices} with --num-nodes "
+                         f"{where.num_nodes} makes {asked}; give the numbers that are started")  # fmt: skip
+
+
+def _trainer(recipe: Recipe, where: Where, flow: Flow) -> lightning.Trainer:
+    """Lightning's trainer, which starts processes and moves tensors, and does nothing else by itself."""
+    device, alone = where.device(), where.processes == 1
+    backend = "nccl" if device == "cuda" else "gloo"
+    return lightning.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=where.devices,
+        num_nodes=where.num_nodes,
+        strategy="auto" if alone else DDPStrategy(process_group_backend=backend),
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        sync_batchnorm=recipe.sync_batch_norm and device == "cuda",
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+        max_epochs=1,  # one pass through the batches that are left; the epochs of the recipe are counted in steps
+        use_distributed_sampler=False,
+        callbacks=[flow],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=flow.folder.path,
+    )
+
+
+def fit(task: PoseTask, recipe: Recipe, where: Where, flow: Flow) -> None:
+    """Trains, and leaves no process behind.
+
+    Raises:
+        TrainingError: a process died, of those that make samples or of those that train.
+        KeyboardInterrupt: Ctrl-C came a second time.
+        Exception: whatever else ended the training.
+    """
+    with _quiet():
+        trainer = _trainer(recipe, where, flow)
+        try:
+            trainer.fit(task)
+        except SystemExit as error:  # what Lightning makes of it
+            _end(trainer, at_once=True)
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+        except Exception as error:
+            lost = isinstance(error, RuntimeError) and any(word in str(error) for word in CONNECTIONS)
+            _end(trainer, at_once=not (lost or isinstance(error, Stopped)))
+            _explain(error, flow.folder, lost=lost and where.processes > 1)
+            raise
+        _end(trainer, at_once=False)
+
+
+def _explain(error: Exception, folder: RunFolder, *, lost: bool) -> None:
+    """Raises in the place of torch's messages about dead processes one with a remedy."""
+    again = f"{folder.path} holds the last state: start again to continue"
+    cut_off = isinstance(error, ConnectionError | EOFError)  # it was killed while it was sending
+    if cut_off or "DataLoader worker" in str(error):
+        raise TrainingError(
+            f"a process that makes samples died, as when memory is full; {again}, with fewer --workers if it comes back"
+        ) from error
+    if lost:
+        raise TrainingError(f"another process of this run has ended, and says why if it could; {again}") from error
+
+
+def _end(trainer: lightning.Trainer, *, at_once: bool) -> None:
+    """Waits for the processes that this one has started, and kills those that do not end."""
+    started: list[subprocess.Popen[bytes]] = getattr(trainer.strategy.launcher, "procs", [])
+    for process in started:
+        if not at_once:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING_S)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice: its loaders, its logger and its devices are chosen here."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)  # they also announce their maker's products
+    try:
+        with warnings.catch_warnings():
+            for module in ("lightning", "torch.utils.data"):
+                warnings.filterwarnings("ignore", module=module)
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
