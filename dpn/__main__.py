@@ -1,5 +1,6 @@
 """`python -m dpn`: recipes, train, sweep, evaluate, predict, export, score, oracle, data, checkpoint."""
 
+import signal
 from pathlib import Path
 
 import tyro
@@ -48,19 +49,22 @@ def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> 
 
 if __name__ == "__main__":
     data: dict[str, cli.Verb] = {"synthetic": synthetic, "info": info, "check": check, "show": show}
-    cli.run(
-        "python -m dpn",
-        "Trains, evaluates and applies pose networks.",
-        {
-            "recipes": recipes,
-            "train": cli.ByName("RECIPE", "Trains a recipe, or goes on with a run that was stopped.", train_named),
-            "sweep": sweep,
-            "evaluate": evaluate,
-            "predict": predict,
-            "export": export,
-            "score": SCORE,
-            "oracle": oracle,
-            "data": cli.Group("Makes, describes, checks and shows data sets.", data),
-            "checkpoint": checkpoint,
-        },
-    )
+    try:
+        cli.run(
+            "python -m dpn",
+            "Trains, evaluates and applies pose networks.",
+            {
+                "recipes": recipes,
+                "train": cli.ByName("RECIPE", "Trains a recipe, or goes on with a run that was stopped.", train_named),
+                "sweep": sweep,
+                "evaluate": evaluate,
+                "predict": predict,
+                "export": export,
+                "score": SCORE,
+                "oracle": oracle,
+                "data": cli.Group("Makes, describes, checks and shows data sets.", data),
+                "checkpoint": checkpoint,
+            },
+        )
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is leaving need not be stopped once more

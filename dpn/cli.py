@@ -4,15 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
-EXPECTED = (KeyError, ValueError, OSError, RuntimeError)
-"""Errors that carry their remedy in their message; anything else is a bug and shows its traceback."""
-
-
+EXPECTED = (KeyError, ValueError, OSError, RuntimeError, MemoryError)
+"""Errors that a message and a remedy are known for; anything else is a bug and shows its traceback."""
 Verb = Callable[..., Any]
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option that is there or not, without a --no- to it."""
+
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+"""The option --json of a parameter that has another name, since `json` is a module."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,18 @@ def run(
     try:
         if isinstance(group, ByName) and len(words) > 1 and not words[1].startswith("-"):
             callables[words[0]] = group.verb(words.pop(1))
-        code = tyro.extras.subcommand_cli_from_dict(
-            callables, prog=program, description=description, args=words, use_underscores=False
-        )
+        try:
+            code = tyro.extras.subcommand_cli_from_dict(
+                callables, prog=program, description=description, args=words, use_underscores=False
+            )
+        except SystemExit:  # help has been printed, or the verb has failed
+            _flush()
+            raise
+        _flush()
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, start again to continue", 130)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()
         sys.exit(0)
     except EXPECTED as error:
         if os.environ.get("DPN_TRACEBACK"):
@@ -88,12 +97,40 @@ def run(
 
 
 def message(error: BaseException) -> str:
-    """The error in one line, without the quotation marks that a KeyError puts around its own."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    """The error in one line: a KeyError's without its quotation marks, the system's with what to do about it.
+
+    Example:
+        >>> message(KeyError("no such name")), message(FileNotFoundError(2, "No such file or directory", "a/b"))
+        ('no such name', 'a/b: No such file or directory; give the path of a file that can be read or written')
+    """
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    elif isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        remedy = "give the path of a file that can be read or written" if place else "see where the output goes"
+        text = f"{place}{error.strerror}; {remedy}"
+    elif isinstance(error, MemoryError):
+        text = f"{text or 'there is not enough memory'}; ask for less at a time, or for something smaller"
     return " ".join(text.split()) or type(error).__name__
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
     """Ends the program with one line on standard error."""
+    try:
+        _flush()
+    except OSError:
+        _discard()
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def _flush() -> None:
+    """Sends off what was printed: an error of that would otherwise come when the interpreter ends, in its words."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _discard() -> None:
+    """What could not be printed goes nowhere, or the interpreter would try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

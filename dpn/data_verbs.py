@@ -9,12 +9,10 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from dpn.cli import Flag, Json
 from dpn.data.check import check as check_data
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import Boxes, DataSet
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +102,8 @@ def check(where: Data, fast: Flag = False, workers: int | None = None, as_json: 
         looked = f"{report.decoded:,} decoded" if not fast else "none decoded"
         count = len(report.problems)
         verdict = f"{count:,} problem{'s' * (count != 1)}" if count else "nothing wrong"
-        stopped = "" if report.finished else ", stopped early"
-        print(f"{report.data} {report.split}: {people}{report.images:,} images ({looked}{stopped}): {verdict}")
+        stopped, so_far = ("", "") if report.finished else (", stopped early", " so far")
+        print(f"{report.data} {report.split}: {people}{report.images:,} images ({looked}{stopped}): {verdict}{so_far}")
     if not report.finished:
         return 130
     return int(bool(report.problems))

@@ -112,7 +112,6 @@ def write_png(path: Path, image: Pixels) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, cv2.imencode(".png", image)[1].tobytes())
 
 

@@ -1,19 +1,19 @@
 """The verbs `evaluate` and `oracle` of `python -m dpn`. Torch is imported when one of them runs."""
 
 import json
+import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dpn.cli import fail
+from dpn.cli import Json, fail
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import Boxes, DataSet
 from dpn.network_names import parse_hw
+from dpn.progress import progress
 from dpn.protocols import CodecName, Protocol
 from dpn.runtime import Runtime
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dpn.oracle import Verdict
 
 Name = Annotated[str, tyro.conf.Positional]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 CODECS: tuple[CodecName, ...] = ("quarter", "dark", "udp")
 
 
@@ -104,7 +103,7 @@ def evaluate(
     asked = wanted.asked(net.input_hw)
     data, protocol = wanted.opened(asked)
     try:
-        with _progress("people") as done:
+        with progress("people") as done:
             found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)
     except KeyboardInterrupt:
         if results:
@@ -156,7 +155,7 @@ def oracle(
         print(json.dumps([asdict(verdict) for verdict in verdicts]))
     failed = sum(not verdict.passed for verdict in verdicts)
     if failed:
-        remedy = f"python -m dpn data check {data} says whether it is the data"
+        remedy = f"python -m dpn data check {shlex.quote(data)} says whether it is the data"
         print(f"error: {failed} of {len(verdicts)} scores are not perfect; {remedy}", file=sys.stderr)
     return 1 if failed else 0
 
@@ -206,19 +205,3 @@ def _reason(verdict: "Verdict") -> str:
 
 def _size(input_hw: tuple[int, int]) -> str:
     return "x".join(map(str, input_hw))
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Yields what to call with how many are finished and how many there are; draws on a terminal alone."""
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        yield None
-        return
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda finished, total: bar.update(task, completed=finished, total=total)

@@ -27,71 +27,17 @@ Codecs, by name (`dpn.protocols.CodecName`):
 # ruff: noqa: N803 - the capitals at the end of a name are its axes
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dpn.data.crops import PIXEL_STD
+from dpn.heatmap_codec import Codec as Codec
 from dpn.heatmap_loss import joints_mse as joints_mse
 from dpn.heatmap_newton import dark_step, udp_step
 from dpn.heatmap_peaks import at_least_float32, maxima, quarter_step
-from dpn.protocols import CodecName, Protocol
 
 FlipPairs = Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Codec:
-    """How joints become heatmaps and heatmaps joints.
-
-    Attributes:
-        name: see the module.
-        input_hw: rows and columns of the network's input.
-        stride: input pixels for each heatmap pixel.
-        sigma: of the targets, in heatmap pixels.
-
-    Raises:
-        ValueError: stride or sigma is not positive, or the input is no multiple of the stride.
-
-    Example:
-        >>> Codec(name="quarter", input_hw=(256, 192), sigma=2).heatmap_hw
-        (64, 48)
-    """
-
-    name: CodecName
-    input_hw: tuple[int, int]
-    stride: int = 4
-    sigma: float
-
-    def __post_init__(self) -> None:
-        if self.stride <= 0 or not self.sigma > 0:
-            raise ValueError(f"stride and sigma of a codec are positive, not {self.stride} and {self.sigma}")
-        if any(length <= 0 or length % self.stride for length in self.input_hw):
-            raise ValueError(f"an input of {self.input_hw} is no multiple of the heatmaps' stride of {self.stride}")
-
-    @classmethod
-    def of_protocol(cls, protocol: Protocol, input_hw: tuple[int, int]) -> "Codec":
-        """The protocol's codec for this input, at stride 4."""
-        return cls(name=protocol.codec, input_hw=input_hw, sigma=protocol.sigma_at(input_hw))
-
-    @property
-    def heatmap_hw(self) -> tuple[int, int]:
-        """Rows and columns of the heatmaps."""
-        return self.input_hw[0] // self.stride, self.input_hw[1] // self.stride
-
-    @property
-    def stride_xy(self) -> tuple[float, float]:
-        """Crop pixels from the middle of a heatmap pixel to that of its neighbour.
-
-        Example:
-            >>> Codec(name="udp", input_hw=(256, 192), sigma=2).stride_xy == (191 / 47, 255 / 63)
-            True
-        """
-        if self.name != "udp":
-            return float(self.stride), float(self.stride)
-        (height, width), (rows, columns) = self.input_hw, self.heatmap_hw
-        return (width - 1) / (columns - 1), (height - 1) / (rows - 1)
 
 
 def encode(joints_BK2: Tensor, visible_BK: Tensor, codec: Codec) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,7 +110,7 @@ class Forward:
 def codec_of(heatmaps: Tensor, protocol: Protocol, input_hw: tuple[int, int]) -> Codec:
     """How to decode these heatmaps (B, K, h, w) of an input of that size in pixels."""
     stride = stride_of((heatmaps.shape[2], heatmaps.shape[3]), input_hw)
-    return replace(Codec.of_protocol(protocol, input_hw), stride=stride)
+    return Codec(name=protocol.codec, input_hw=input_hw, stride=stride, sigma=protocol.sigma_at(input_hw))
 
 
 def shifts(protocol: Protocol) -> bool:
@@ -139,6 +138,8 @@ def device_of(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
+        if device.type == "meta":
+            raise NotImplementedError("it holds no numbers")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).splitlines() or [""])[0]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dpn.data.people import Floats
+from dpn.whole_files import make_folder
 
 
 class Kept:
@@ -46,7 +47,7 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
     Raises:
         OSError: the file cannot be written, or another process is writing it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         _lock(descriptor, path)
@@ -61,7 +62,11 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
         end = len(header) + count * row_bytes
         os.ftruncate(descriptor, end)
         rows = np.frombuffer(content[len(header) : end], dtype="<f8").reshape(count, joints, 3)
-        yield Kept(descriptor, rows.astype(np.float64))
+        try:
+            yield Kept(descriptor, rows.astype(np.float64))
+        finally:
+            if os.fstat(descriptor).st_size == len(header):  # nobody was predicted
+                path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 

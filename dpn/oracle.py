@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dpn.data.augment import mirrored_order
 from dpn.data.crops import PIXEL_STD, affine, transform
 from dpn.data.people import DataSet, Floats, People
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
@@ -20,6 +21,7 @@ from dpn.inference import check_aspect, shifts
 from dpn.metrics.coco import results
 from dpn.protocols import CodecName, Protocol
 from dpn.scoring import headline, scores_of
+from dpn.skeletons import Skeleton
 
 BATCH = 64
 """People whose heatmaps are in memory at once: 13 MB at 256x192."""
@@ -155,11 +157,9 @@ def joints_in_crops(people: People, codec: Codec) -> NDArray[np.float64]:
     return joints
 
 
-def mirrored_heatmaps(joints: Tensor, visible: Tensor, pairs: tuple[tuple[int, int], ...], codec: Codec) -> Tensor:
+def _mirrored_heatmaps(joints: Tensor, visible: Tensor, skeleton: Skeleton, codec: Codec) -> Tensor:
     """What a perfect network says about the mirrored crops: joints (B, K, 2) in pixels of the plain ones."""
-    swapped = list(range(joints.shape[1]))
-    for first, second in pairs:
-        swapped[first], swapped[second] = second, first
+    swapped = mirrored_order(skeleton)
     mirrored = joints[:, swapped].clone()
     mirrored[..., 0] = codec.input_hw[1] - 1 - mirrored[..., 0]
     return encode(mirrored, visible[:, swapped], codec)[0]
@@ -167,14 +167,13 @@ def mirrored_heatmaps(joints: Tensor, visible: Tensor, pairs: tuple[tuple[int, i
 
 def _found(people: People, joints: Floats, protocol: Protocol, codec: Codec) -> Iterator[Floats]:
     """Keypoints (n, K, 3) in image pixels, batch by batch."""
-    pairs = people.skeleton.flip_pairs
     for first in range(0, len(people), BATCH):
         rows = slice(first, first + BATCH)
         crops, visible = torch.from_numpy(joints[rows]), torch.from_numpy(people.visible[rows])
         heatmaps = encode(crops, visible, codec)[0]
         if protocol.flip_test:
-            mirrored = mirrored_heatmaps(crops, visible, pairs, codec)
-            heatmaps = flip_average(heatmaps, mirrored, pairs, shift=shifts(protocol))
+            mirrored = _mirrored_heatmaps(crops, visible, people.skeleton, codec)
+            heatmaps = flip_average(heatmaps, mirrored, people.skeleton.flip_pairs, shift=shifts(protocol))
         coordinates, scores = decode(heatmaps, codec)
         centers, scales = (torch.from_numpy(column[rows]) for column in (people.centers, people.scales))
         placed = to_image(coordinates, centers, scales, codec)

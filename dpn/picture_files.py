@@ -1,7 +1,7 @@
 """Images named on a command line: their ids, boxes for them from a file, where drawings go. Imports no torch."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.coco_file import parse, problems_in_detections, read_bytes
-from dpn.data.coco_problems import PERSON
+from dpn.data.coco_problems import PERSON, problems_in_detections
+from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
 
@@ -70,7 +70,15 @@ def read_boxes(path: Path, images: Sequence[Path]) -> Boxes:
     if problems:
         raise DataError(problems)
     people = [row for row in rows if row["category_id"] == PERSON]
-    found = {image: own for image in images if (own := [row for row in people if _is_of(row, image)])}
+    named: dict[str | int, list[Path]] = defaultdict(list)
+    for image in dict.fromkeys(images):
+        named[image.name].append(image)
+        if (number := number_in(image)) is not None:
+            named[number].append(image)
+    found: dict[Path, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in people:
+        for image in named.get(_image_of(row), ()):
+            found[image].append(row)
     if not found:
         raise DataError(
             Problem(
@@ -112,6 +120,7 @@ def output_paths(images: Sequence[Path], folder: Path) -> list[Path]:
     return paths
 
 
-def _is_of(row: Mapping[str, Any], image: Path) -> bool:
+def _image_of(row: Mapping[str, Any]) -> str | int:
+    """The name of a row's image, or else the number at the end of its name."""
     name = row.get("file_name")
-    return Path(name).name == image.name if isinstance(name, str) else row["image_id"] == number_in(image)
+    return Path(name).name if isinstance(name, str) else int(row["image_id"])

@@ -1,5 +1,6 @@
 """Finds and draws people in single images: in given boxes, or in each whole image as if it showed one person."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,6 +167,10 @@ class Drawing:
     joint_score: float = 0.2
     person_score: float = 0.2
 
+    def __post_init__(self) -> None:
+        if math.isnan(self.joint_score + self.person_score):
+            raise ValueError(f"scores to draw above are numbers, not {self.joint_score} and {self.person_score}")
+
     def draw(self, image: Pixels, rows: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> Pixels:
         """A copy of the image with the people of these rows, the best of them uppermost."""
         drawn = image.copy()
@@ -181,7 +186,8 @@ def predict_images(
 ) -> Iterator[Found]:  # fmt: skip
     """Finds and draws people, image after image, and writes them all to predictions.json.
 
-    That file is complete when the iterator ends, is closed or fails, and is written every few seconds until then.
+    That file is complete when the iterator ends, is closed or fails, and is written every few seconds until then. Where
+    no image at all could be used, one that was there before stays.
 
     Args:
         predictor: see `Predictor`.
@@ -195,6 +201,7 @@ def predict_images(
     drawing = drawing or Drawing()
     targets = output_paths(images, drawing.output)
     rows: list[dict[str, Any]] = []
+    seen = 0
     saved_s = time.monotonic()
     try:
         for path, image_id, target in zip(images, image_ids(images), targets, strict=True):
@@ -207,12 +214,14 @@ def predict_images(
             found = [row | {"file_name": path.name} for row in predictor.people_in(image, own, scores, image_id)]
             write_png(target, drawing.draw(image, found, predictor.skeleton))
             rows += found
+            seen += 1
             if time.monotonic() - saved_s > SAVE_EVERY_S:
                 write_results(drawing.output / RESULTS, rows)
                 saved_s = time.monotonic()
             yield Found(path=path, rows=found, drawing=target)
     finally:
-        write_results(drawing.output / RESULTS, rows)
+        if seen:
+            write_results(drawing.output / RESULTS, rows)
 
 
 def _boxes_of(path: Path, image: Pixels, boxes: Boxes | None) -> tuple[Floats, Floats]:

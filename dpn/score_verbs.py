@@ -8,9 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from dpn.cli import Group
-
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+from dpn.cli import Group, Json
 
 
 def coco(annotations: Path, results: Path, as_json: Json = False) -> None:

@@ -3,7 +3,6 @@
 Imports no torch.
 """
 
-import importlib.util
 import os
 import re
 import zipfile
@@ -15,6 +14,7 @@ from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
 from dpn.protocols import Protocol
+from dpn.whole_files import make_folder
 
 SUBMITTED = "person_keypoints_test-dev2017_{}_results"
 """Name of the file for COCO's test server, with the method's."""
@@ -25,17 +25,14 @@ def check_before(data: DataSet, results: Path | None) -> None:
 
     Raises:
         DataError: there is no truth, and no file for the results either.
-        RuntimeError: MPII's pred.mat needs scipy, which is not installed.
         OSError: the results' folder cannot be made, or is not writable.
     """
     if data.truth is None and results is None:
         raise DataError(
             Problem(data.name, "", "has no truth to score against", "give --results FILE to have a file to submit")
         )
-    if data.kind == "mpii" and results is not None and importlib.util.find_spec("scipy") is None:
-        raise RuntimeError(f"writing {results} needs scipy; run: pip install scipy")
     if results is not None:
-        results.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(results.parent)
         if results.is_dir() or not os.access(results.parent, os.W_OK):
             raise OSError(f"{results} cannot be written; give the path of a file in a folder of yours")
 

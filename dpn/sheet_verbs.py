@@ -71,7 +71,7 @@ def show(
         count=drawn.count, seed=drawn.seed, columns=drawn.columns,
     )  # fmt: skip
     write_png(output, page)
-    print(f"{output}: {drawn.count} samples")
+    print(f"{output}: {drawn.count} sample{'s' * (drawn.count != 1)}")
 
 
 def _people(asked: Asked, augment: bool) -> Examples:

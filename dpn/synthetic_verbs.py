@@ -1,5 +1,6 @@
 """The verb `synthetic` of `python -m dpn data`. Imports no torch."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -31,5 +32,7 @@ def synthetic(
     """
     write = write_coco if style == "coco" else write_mpii
     write(output, seed=seed, train=train, val=val, workers=workers)
+    split = "train" if train else "val"
+    look = f"python -m dpn data show {shlex.quote(str(output))} --split {split} --output sheet.png"
     print(f"{output}: {train:,} images to learn from and {val:,} to validate with (JPEG, quality {JPEG_QUALITY}), "
-          f"style {style}, seed {seed}; look at it: python -m dpn data show {output}")  # fmt: skip
+          f"style {style}, seed {seed}; look at it: {look}")  # fmt: skip

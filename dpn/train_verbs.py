@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
+from dpn.cli import Json
+from dpn.progress import progress
 from dpn.training.options import Where
 from dpn.training.recipes import RECIPES, Recipe, find
 
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
 
@@ -57,36 +58,25 @@ def train_named(name: str) -> Callable[..., int]:
             if (error.name or "").split(".")[0] != "lightning":
                 raise
             raise RuntimeError(REMEDY) from error
+        from dpn.training.processes import rank
         from dpn.training.stopping import Stopped
 
-        folder = where.run_folder(recipe)
-        with _progress(recipe.name) as told:
+        folder, speaks = where.run_folder(recipe), not rank()  # the first of several processes
+        with progress(recipe.name, shown=speaks) as told:
             try:
                 result = run(recipe, where, told)
             except Stopped:
-                print(f"stopped and saved in {folder.path}; the same command goes on", file=sys.stderr)
-                return 130
-        if as_json:
-            print(json.dumps(result))
-        else:
-            print(f"{recipe.name}: score {result['scores']['score']:.4f} after {result['steps']} steps, "
-                  f"best {result['best']['score']:.4f}; {folder.path}")  # fmt: skip
+                if speaks:
+                    print(f"stopped and saved in {folder.path}; the same command goes on", file=sys.stderr)
+                return 130 if speaks else 0
+        if speaks:
+            print(json.dumps(result) if as_json else _said(result, folder.path))
         return 0
 
     return train
 
 
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int, str], None] | None]:
-    """A bar on a terminal with the time that is left; nothing where there is none, or no rich."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich import progress
-    from rich.console import Console
-
-    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn(),
-               progress.TimeElapsedColumn(), progress.TimeRemainingColumn())  # fmt: skip
-    with progress.Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(title, total=None)
-        yield lambda done, total, text: shown.update(task, completed=done, total=total, description=f"{title} {text}")
+def _said(result: dict[str, Any], folder: Path) -> str:
+    """The result in one line."""
+    return (f"{result['recipe']}: score {result['scores']['score']:.4f} after {result['steps']} steps, best "
+            f"{result['best']['score']:.4f}; {folder}")  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from dpn.data import coco, coco_folder
-from dpn.data.coco_file import parse, problems_in, problems_in_detections, read_bytes
-from dpn.data.coco_problems import BORDER_PX, PERSON, is_name
+from dpn.data.coco_problems import BORDER_PX, PERSON, is_name, problems_in, problems_in_detections
 from dpn.data.images import open_images
+from dpn.data.json_files import parse, read_bytes
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import DataSet, Images
 from dpn.data.problems import DataError, Problem
-from dpn.data.workers import in_order
+from dpn.data.workers import check_workers, in_order
 
 Size = tuple[int, int]
 Found = TypeVar("Found")
@@ -74,6 +74,8 @@ def check(asked: Asked, *, decode: bool = True, workers: int | None = None) -> R
     Raises:
         ValueError: the question makes no sense, such as an unknown option of synthetic figures.
     """
+    check_workers(workers)
+    asked.check()
     problems: list[Problem] = []
     is_folder_of_coco = asked.kind == "coco" and not synthetic_options(asked.data)
     listed = _tried(problems, lambda: _coco(asked, problems) if is_folder_of_coco else _opened(asked, problems))

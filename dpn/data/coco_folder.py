@@ -60,8 +60,11 @@ def find_split(root: Path, split: str, annotations: Path | None = None) -> Split
     Raises:
         DataError: there are none, with the places where they were looked for.
     """
+    if root.is_file():
+        raise DataError(Problem(str(root), "", "is a file", "give a folder; an archive of tar must be unpacked"))
     if not root.is_dir():
-        raise DataError(Problem(str(root), "", "there is no such folder", "give the one with COCO's files"))
+        remedy = "give one in the layout of COCO or MPII, or synthetic"
+        raise DataError(Problem(str(root), "", "there is no such folder", remedy))
     name = SPLITS.get(split, split)
     official = annotations or _official_annotations(root, name)
     return Split(root=root, name=name, annotations=official or _flat_annotations(root, name), is_flat=official is None)
@@ -85,8 +88,11 @@ def _flat_annotations(root: Path, split: str) -> Path:
     """The only file there that holds an object: detections are lists."""
     beside = [] if (root / "annotations").is_dir() else sorted(root.glob("*.json"))
     objects = [path for path in beside if _first_byte(path) == b"{"]
-    if len(objects) == 1:
+    if len(objects) == 1 and (split in SPLITS.values() or split[-4:].isdecimal()):
         return objects[0]
+    if len(objects) == 1:
+        message = f"has no split {split!r}, nor any other: {objects[0].name} is all of it"
+        raise DataError(Problem(str(root), "", message, "leave --split out, or ask for one of train, val and test-dev"))
     if objects:
         names = ", ".join(path.name for path in objects)
         raise DataError(Problem(str(root), "", f"has several annotation files: {names}", "choose by --annotations"))

@@ -25,6 +25,9 @@ LEAST_WIDTH_PX = 180
 GAP_PX = 8
 CAPTION_PX = 34
 HEADER_PX = 34
+MOST_PX = 2**27
+"""Of all tiles together: 2,730 of 256x192. Viewers of pictures give up not far beyond."""
+
 GLOW = 0.8
 """How far a target's peak covers the image."""
 
@@ -68,13 +71,15 @@ def sheet(
         (H, W, 3), blue, green, red.
 
     Raises:
-        ValueError: there is nobody to show, or no tile was asked for.
+        ValueError: there is nobody to show, or no tile was asked for, or too many.
         DataError: an image is missing or cannot be decoded.
     """
     if not len(examples) or count < 1 or columns < 1:
         raise ValueError(
             f"{len(examples)} people on {count} tiles in {columns} columns; a sheet needs at least 1 of each"
         )
+    if count * input_hw[0] * input_hw[1] > MOST_PX:
+        raise ValueError(f"{count} tiles of {input_hw[0]}x{input_hw[1]} are more than a picture holds; ask for fewer")
     tiles = _tiles(examples, protocol, input_hw, count, seed)
     page = _in_rows([_drawn(tile, examples, protocol, input_hw) for tile in tiles], min(columns, count))
     size = f"{input_hw[0]}x{input_hw[1]}"

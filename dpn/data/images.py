@@ -144,7 +144,8 @@ def read_image(path: Path) -> Pixels:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(Problem(str(path), "", "there is no such image", AGAIN)) from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise DataError(Problem(str(path), "", f"cannot be read ({error})", "make it readable")) from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(Problem(str(path), "", f"cannot be read ({reason})", "make it readable")) from None
     return decode(data, str(path))
 
 

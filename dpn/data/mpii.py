@@ -1,7 +1,6 @@
 """MPII Human Pose as SimpleBaseline and HRNet distribute it: people with a centre and a scale. Imports no torch."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dpn.data.images import open_images
+from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import DataSet, People
 from dpn.data.problems import DataError, Problem
 from dpn.protocols import Protocol
@@ -94,26 +94,16 @@ def read_mpii(path: Path, *, joints: bool = True) -> list[dict[str, Any]]:
     Raises:
         DataError: there is no such file, or it is not what it should be; with all that is wrong.
     """
-    return _checked(_bytes_of(path), path, joints)
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(Problem(str(path), "", f"cannot be read ({reason})", "check the path")) from error
+    return _checked(read_bytes(path), path, joints)
 
 
 def _checked(data: bytes, path: Path, joints: bool) -> list[dict[str, Any]]:
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DataError(Problem(str(path), "", f"is not valid JSON ({error})", _REMEDY)) from error
+    content = parse(data, str(path))
     problems = list(problems_in(content, str(path), joints=joints))
     if problems:
         raise DataError(problems)
-    return list(content)
+    assert isinstance(content, list)
+    return content
 
 
 def people_of(entries: Sequence[Mapping[str, Any]], *, aspect: float = 1.0, padding: float = 1.25) -> People:
@@ -204,7 +194,7 @@ def open_mpii(root: Path, split: str, *, input_hw: tuple[int, int], protocol: Pr
         DataError: something is missing or not as it should be.
     """
     path = find_annotations(root, split)
-    data = _bytes_of(path)
+    data = read_bytes(path)
     entries = _checked(data, path, joints=split != "test")
     truth, more = _truth(path, entries)
     return DataSet(
@@ -229,7 +219,7 @@ def _truth(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple["Truth | N
         return Truth.from_annotations(entries), b""
     truth = Truth.from_mat(beside)
     _check_same_people(beside, truth, Truth.from_annotations(entries), path)
-    return truth, _bytes_of(beside)
+    return truth, read_bytes(beside)
 
 
 def _check_same_people(file: Path, truth: "Truth", annotated: "Truth", path: Path) -> None:

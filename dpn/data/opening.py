@@ -70,6 +70,11 @@ class Asked:
         """What was asked for, or the publications'."""
         return self.input_hw or INPUT_HW[self.kind]
 
+    def check(self) -> None:
+        """Raises ValueError where a file of detections would be passed over: true boxes make results look better."""
+        if self.detections is not None and self.boxes != "detections":
+            raise ValueError(f"{self.detections} has no use with true boxes; ask for --boxes detections")
+
     @property
     def given(self) -> Given:
         """Files that lie elsewhere."""
@@ -107,8 +112,10 @@ def open_data(asked: Asked) -> DataSet:
     Raises:
         DataError: a file is missing, or with everything that is wrong with one.
         KeyError: there is no such protocol.
+        ValueError: the question makes no sense, see `Asked.check`.
     """
     protocol, input_hw = asked.known_protocol, asked.known_input_hw
+    asked.check()
     if synthetic_options(asked.data):
         return _synthetic(asked)
     if asked.kind == "mpii":

@@ -35,7 +35,7 @@ class DataError(ValueError):
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         more = len(self.problems) - 1
-        rest = f" (and {more} more: python -m dpn data check lists them)" if more else ""
+        rest = f" (and {more} more; of a data set, python -m dpn data check lists all)" if more else ""
         super().__init__(f"{self.problems[0]}{rest}")
 
     def __reduce__(self) -> tuple[type["DataError"], tuple[tuple[Problem, ...]]]:

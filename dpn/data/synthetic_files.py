@@ -9,11 +9,10 @@ finished: a write that was killed goes on behind it. Annotation files come last.
 however many processes they are written and however often the write was killed.
 """
 
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dpn.data.people import Pixels
 from dpn.data.problems import DataError, Problem
@@ -36,7 +36,8 @@ from dpn.data.synthetic_annotations import (
 )
 from dpn.data.synthetic_detections import detections
 from dpn.data.synthetic_set import Style, first_of
-from dpn.data.workers import in_order
+from dpn.data.workers import check_workers, in_order
+from dpn.metrics.mat_format import written
 
 JPEG_QUALITY = 95
 
@@ -61,6 +62,7 @@ def write_coco(folder: Path, *, seed: int = 0, train: int = 0, val: int = 0, wor
         DataError: the folder holds something else, or there cannot be so many images.
         OSError: there is no room, or no permission.
     """
+    check_workers(workers)
     work = _begin(folder, "coco", seed, {"train": train, "val": val})
     for split, count in (("train", train), ("val", val)):
         path = folder / "annotations" / f"person_keypoints_{split}2017.json"
@@ -81,8 +83,8 @@ def write_mpii(folder: Path, *, seed: int = 0, train: int = 0, val: int = 0, wor
     Raises:
         DataError: the folder holds something else, or there cannot be so many images.
         OSError: there is no room, or no permission.
-        RuntimeError: scipy is not installed, which writes gt_valid.mat.
     """
+    check_workers(workers)
     work = _begin(folder, "mpii", seed, {"train": train, "val": val})
     for split, count in (("train", train), ("valid", val)):
         path = folder / "annot" / f"{split}.json"
@@ -221,19 +223,10 @@ def _listed(name: str, rows: Iterator[str]) -> Iterator[bytes]:
 
 def _ground_truth(entries: list[dict[str, Any]], heads: list[list[float]], seed: int) -> bytes:
     """gt_valid.mat: people in the order of valid.json, everything counted from 1."""
-    try:
-        from scipy.io import savemat
-    except ImportError as error:
-        raise RuntimeError("gt_valid.mat is written with scipy; run: pip install scipy") from error
-    file = io.BytesIO()
-    names = np.empty((1, len(mpii_joint_names())), dtype=object)
-    names[0] = mpii_joint_names()
-    content = {
-        "dataset_joints": names,
+    content: dict[str, NDArray[Any] | Sequence[str]] = {
+        "dataset_joints": mpii_joint_names(),
         "jnt_missing": 1.0 - np.array([entry["joints_vis"] for entry in entries], dtype=np.float64).T,
         "pos_gt_src": np.array([entry["joints"] for entry in entries], dtype=np.float64).transpose(1, 2, 0),
         "headboxes_src": np.array(heads, dtype=np.float64).reshape(-1, 2, 2).transpose(1, 2, 0) + 1,
     }
-    savemat(file, content)
-    text = f"MATLAB 5.0 MAT-file, synthetic figures of dpn, generator version {GENERATOR_VERSION}, seed {seed}"
-    return text.ljust(116).encode() + file.getvalue()[116:]  # scipy's own text names the time
+    return written(content, f"synthetic figures of dpn, generator version {GENERATOR_VERSION}, seed {seed}")

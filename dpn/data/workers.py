@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +12,8 @@ from functools import partial
 from typing import TypeVar
 
 import cv2
+
+from dpn.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,16 +42,26 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: st
         items: all that there is to do.
         title: for the progress bar, which appears on a terminal if it takes longer than 2 s.
         workers: processes; 0 works in this one, None chooses.
+
+    Raises:
+        ValueError: fewer than no processes.
     """
+    check_workers(workers)
     if workers is None:
         workers = cores() if len(items) > FEW else 0
     if multiprocessing.parent_process() is not None:  # a worker of somebody's, which may not start any
         _refuse_to_start_again()
         workers = 0
-    with _progress(len(items), title) as advance:
-        for result in _spread(work, items, workers) if workers > 1 else map(work, items):
+    with progress(title, after_s=QUIET_S) as told:
+        for done, result in enumerate(_spread(work, items, workers) if workers > 1 else map(work, items), 1):
             yield result
-            advance()
+            told(done, len(items))
+
+
+def check_workers(workers: int | None) -> None:
+    """Raises ValueError for fewer processes than none; for those who want to know before they begin."""
+    if workers is not None and workers < 0:
+        raise ValueError(f"{workers} processes cannot work; give --workers 0 to work in this one, or more")
 
 
 def _refuse_to_start_again() -> None:
@@ -68,7 +79,9 @@ def _spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start) as pool:
         try:
-            for results in pool.map(partial(_chunk, work), _chunks(items)):
+            with _unstopped():  # all processes start in here
+                found = pool.map(partial(_chunk, work), _chunks(items))
+            for results in found:
                 yield from results
                 done += len(results)
         except BrokenProcessPool:
@@ -87,6 +100,19 @@ def _chunk(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result
     return [work(item) for item in items]
 
 
+@contextmanager
+def _unstopped() -> Iterator[None]:
+    """Ctrl-C waits, and processes that are started in here never hear of it, not even while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start() -> None:
     """In each new process: one thread, Ctrl-C is the parent's affair, and an end when the parent ends, even by kill."""
     cv2.setNumThreads(1)
@@ -99,28 +125,3 @@ def _start() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-
-
-@contextmanager
-def _progress(total: int, title: str) -> Iterator[Callable[[], None]]:
-    """Yields what to call after each step."""
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        yield lambda: None
-        return
-    console = Console(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task(title, total=total)
-    began = time.monotonic()
-
-    def advance() -> None:
-        bar.advance(task)
-        if not bar.live.is_started and time.monotonic() - began > QUIET_S:
-            bar.start()
-
-    try:
-        yield advance
-    finally:
-        bar.stop()

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.coco_file import parse, read_bytes
 from dpn.data.coco_problems import PERSON
 from dpn.data.json_columns import Rows, finite_numbers, number_lists, rows_of, where, whole_numbers
+from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
 from dpn.skeletons import COCO_17
@@ -31,7 +31,6 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         OSError: the file cannot be written.
     """
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, f"[\n{lines}\n]\n".encode())
 
 

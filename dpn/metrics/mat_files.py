@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.json_files import read_bytes
 from dpn.data.problems import DataError, Problem
 from dpn.metrics.mat_format import FormatError, Value, read_variables, written
 from dpn.whole_files import write_whole
@@ -29,11 +30,7 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, Value]:
     Raises:
         DataError: there is no such file, it is cut short or damaged, or it is of another version.
     """
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise problem(path, "", f"cannot be read ({reason})", "check the path") from error
+    content = read_bytes(path)
     if _HDF5 in (content[:8], content[512:520]):
         remedy = "in MATLAB load it and save it with '-v7'; the distributed files are of that version"
         raise problem(path, "", "is a .mat file of version 7.3, which is HDF5", remedy)
@@ -95,6 +92,5 @@ def check_finite(path: Path, name: str, values: Floats, needed: NDArray[np.bool_
 
 
 def write_mat(path: Path, variables: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
-    """Writes a MATLAB file whole or not at all; see `dpn.metrics.mat_format.written`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a MATLAB file whole or not at all, its folder too; see `dpn.metrics.mat_format.written`."""
     write_whole(path, written(variables))

@@ -62,6 +62,10 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
         ([DOTS, "--device", "abacus"], "no device 'abacus' here"),
         ([DOTS, "--batch", "0"], "a batch is at least 1"),
         ([DOTS, "--limit", "0"], "at least one image is needed"),
+        ([DOTS, "--device", "meta"], "no device 'meta' here"),
+        ([DOTS, "--input", "4x4", "--codec", "udp"], "udp needs heatmaps of 2 x 2 pixels"),
+        ([DOTS, "--detections", "boxes.json"], "ask for --boxes detections"),  # they would have been passed over
+        ([DOTS, "--split", "nosuch"], "has no split 'nosuch'"),
     ],
 )
 def test_an_error_of_evaluate_is_one_line(words: list[str], message: str, folder: Path, capsys: Capture) -> None:
@@ -131,6 +135,7 @@ def test_predict_goes_on_after_a_bad_image(folder: Path, weights: Path, tmp_path
         (["dpn1_32", "x.jpg"], "knows nothing without weights"),
         ([DOTS, "x.jpg", "--boxes", "nowhere.json"], "nowhere.json: there is no such file"),
         ([DOTS, "predictions/x.png"], "would take the place of that image"),
+        ([DOTS, "x.jpg", "--joint-score", "nan"], "scores to draw above are numbers"),
     ],
 )
 def test_an_error_of_predict_is_one_line(words: list[str], message: str, capsys: Capture) -> None:
@@ -138,6 +143,14 @@ def test_an_error_of_predict_is_one_line(words: list[str], message: str, capsys:
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_results_file_that_cannot_be_written_is_found_out_first(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert typed("evaluate", DOTS, "--data", folder, "--results", tmp_path / "file" / "r.json") == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'file'}: Not a directory; ")
 
 
 # Names of networks
@@ -162,5 +175,6 @@ def test_a_network_of_the_zoo_with_weights(tmp_path: Path) -> None:
 
 def test_input_sizes() -> None:
     assert parse_hw("384x288") == (384, 288)
-    with pytest.raises(NetworkError, match="such as 256x192"):
-        parse_hw("0x3")
+    for text in ("0x3", "256", "-4x4", "7x", "10000x192", "٢٥٦x192", "256x192\n"):
+        with pytest.raises(NetworkError, match="such as 256x192"):
+            parse_hw(text)

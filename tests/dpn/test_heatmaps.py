@@ -202,10 +202,11 @@ def test_without_a_positive_value_the_position_is_the_origin(name: str) -> None:
     codec = Codec(name=name, input_hw=(256, 192), sigma=2)  # type: ignore[arg-type]
     below = map_with({(10, 20): 0.5}) - 1
     broken = map_with({(10, 20): torch.nan})
-    coordinates, scores = decode(torch.cat((below, torch.zeros_like(below), broken), dim=1), codec)
-    assert coordinates.tolist() == [[[0, 0]] * 3]
-    assert scores[0, :2].tolist() == [-0.5, 0]
-    assert scores[0, 2].isnan()
+    up_to_zero = map_with({(10, 20): 1.0}) - 1
+    coordinates, scores = decode(torch.cat((below, torch.zeros_like(below), up_to_zero, broken), dim=1), codec)
+    assert coordinates.tolist() == [[[0, 0]] * 4]
+    assert scores[0, :3].tolist() == [-0.5, 0, 0]
+    assert scores[0, 3].isnan()
 
 
 def test_scores_are_maxima_as_they_are() -> None:
@@ -494,3 +495,10 @@ def test_codecs_of_protocols(name: str) -> None:
 def test_impossible_codecs_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"multiple of the heatmaps' stride|are positive"):
         replace(QUARTER, **change)  # type: ignore[arg-type]
+
+
+def test_a_side_of_one_pixel_has_no_distance_for_udp() -> None:
+    with pytest.raises(ValueError, match="udp needs heatmaps of 2 x 2 pixels at least"):
+        Codec(name="udp", input_hw=(256, 4), sigma=2)
+    assert Codec(name="udp", input_hw=(8, 8), sigma=2).stride_xy == (7, 7)
+    assert Codec(name="quarter", input_hw=(4, 4), sigma=2).heatmap_hw == (1, 1)

@@ -14,7 +14,7 @@ from dpn.build import build
 from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError
-from dpn.inference import OutputError, Runtime, final_heatmaps, predict
+from dpn.inference import OutputError, Runtime, codec_of, final_heatmaps, predict
 from dpn.network_output import stride_of
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import COCO_17
@@ -252,6 +252,12 @@ def test_what_is_no_heatmap_is_one_line(output: Any, message: str) -> None:
 def test_strides() -> None:
     assert stride_of((96, 72), (384, 288)) == 4
     assert stride_of((32, 24), (64, 48)) == 2
+
+
+def test_the_heatmaps_own_stride_decides_and_not_that_of_four() -> None:
+    """An input of 66x50 is no multiple of 4, and need not be for heatmaps of half its size."""
+    codec = codec_of(torch.zeros(1, 17, 33, 25), PLAIN, (66, 50))
+    assert (codec.stride, codec.heatmap_hw, codec.sigma) == (2, (33, 25), PLAIN.sigma_at((66, 50)))
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_a_bad_image_is_one_line_and_the_others_go_on(tmp_path: Path) -> None:
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["000000000002.png", "predictions.json"]
 
 
+def test_results_of_before_stay_where_no_image_can_be_used(tmp_path: Path) -> None:
+    write_folder(tmp_path, 2)
+    found_in(tmp_path / "out", sorted(tmp_path.glob("*.png")))
+    before = (tmp_path / "out" / "predictions.json").read_bytes()
+    assert [one.error is None for one in found_in(tmp_path / "out", [Path("nowhere.jpg")])] == [False]
+    assert (tmp_path / "out" / "predictions.json").read_bytes() == before
+    found_in(tmp_path / "other", [Path("nowhere.jpg")])
+    assert not (tmp_path / "other").exists()
+
+
 def test_what_was_found_is_written_when_it_stops(tmp_path: Path) -> None:
     write_folder(tmp_path, 2)
     for _ in predict_images(predictor(), sorted(tmp_path.glob("*.png")), None, Drawing(output=tmp_path / "out")):

@@ -204,6 +204,14 @@ def test_types_of_the_data_set_stay(skeleton: Skeleton) -> None:
     assert change.scale.dtype == one.scale.dtype
 
 
+@pytest.mark.parametrize("skeleton", [COCO_17, MPII_16])
+def test_mirroring_exchanges_left_and_right_by_their_names(skeleton: Skeleton) -> None:
+    """Section 4.4: the joint that is called left afterwards is the one that was called right, and middle ones stay."""
+    exchanged = {"left": "right", "right": "left"}
+    expected = ["_".join(exchanged.get(word, word) for word in name.split("_")) for name in skeleton.joints]
+    assert [skeleton.joints[joint] for joint in mirrored_order(skeleton)] == expected
+
+
 def misses(change: Callable[[Example], Change], color: str, codec: str) -> NDArray[np.float64]:
     """In the crop, at each joint, how far the colours are from where that joint was in the image: (..., 2).
 

@@ -206,7 +206,12 @@ def test_a_check_that_is_stopped_reports_what_it_found(
     report = check(Asked(data=str(root)))
     assert (report.finished, report.decoded, len(report.problems)) == (False, 1, 1)
     assert run("check", str(root)) == 130
-    assert "(1 decoded, stopped early): 1 problem" in capsys.readouterr().out
+    assert "(1 decoded, stopped early): 1 problem so far" in capsys.readouterr().out
+
+
+def test_fewer_processes_than_none_are_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", str(root), "--workers", "-2") == 1
+    assert capsys.readouterr().err.startswith("error: -2 processes cannot work")
 
 
 def run(*words: str) -> int:
@@ -250,4 +255,4 @@ def test_a_bad_set_is_one_line_of_error(root: Path, capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "annotations[0].bbox: is null" in error
-    assert "(and 1 more: python -m dpn data check lists them)" in error
+    assert "(and 1 more; of a data set, python -m dpn data check lists all)" in error

@@ -124,7 +124,7 @@ def test_all_problems_are_raised_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_coco(put(tmp_path / "x.json", value))
     assert {problem.field for problem in caught.value.problems} == {WRONG[name][1] for name in changes}
-    assert "(and 5 more: " in str(caught.value)
+    assert "(and 5 more; " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

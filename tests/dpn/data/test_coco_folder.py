@@ -148,6 +148,14 @@ def test_what_is_missing_is_named_with_where_it_was_looked_for(tmp_path: Path) -
         opened(root)
 
 
+def test_a_flat_folder_is_all_splits_but_none_that_is_misspelt(tmp_path: Path) -> None:
+    flat(write_official(tmp_path))
+    for split in ("val", "train", "val2017", "train2014"):
+        assert len(opened(tmp_path, split)) == 3
+    with pytest.raises(DataError, match=r"has no split 'vall', nor any other: people\.json is all of it"):
+        opened(tmp_path, "vall")
+
+
 def test_a_choice_between_files_is_left_to_the_user(tmp_path: Path) -> None:
     flat(write_official(tmp_path))
     put(tmp_path / "other.json", content())

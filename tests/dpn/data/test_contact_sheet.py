@@ -160,6 +160,11 @@ def test_an_empty_sheet_is_refused(people: int, count: int) -> None:
         sheet(Few(*[person()] * people), PLAIN, INPUT_HW, count=count)
 
 
+def test_a_sheet_that_no_picture_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"1000000000 tiles of 64x48 are more than a picture holds; ask for fewer"):
+        sheet(Few(person()), PLAIN, (64, 48), count=10**9)
+
+
 def test_the_verb_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "sheets" / "sheet.png"
     show(Learnt(data="synthetic:images=3"), output, Sheet(input="64x48", count=4, columns=2))

@@ -165,9 +165,9 @@ def test_what_is_no_list_of_people_is_an_error(tmp_path: Path, text: str) -> Non
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"valid\.json: cannot be read"):
+    with pytest.raises(DataError, match=r"valid\.json: there is no such file"):
         read_mpii(tmp_path / "valid.json")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder; give the path of the file in it"):
         read_mpii(tmp_path)
 
 

@@ -106,8 +106,18 @@ def test_given_files_are_refused_where_they_have_no_meaning(tmp_path: Path) -> N
         open_data(Asked(data="synthetic:images=1", images=tmp_path))
 
 
+@pytest.mark.parametrize("data", ["synthetic:images=1", "."])
+def test_detections_without_detected_boxes_are_refused_and_not_passed_over(data: str) -> None:
+    """Section 6: results on true boxes are some two AP better than those that publications give on detected ones."""
+    with pytest.raises(ValueError, match=r"boxes\.json has no use with true boxes; ask for --boxes detections"):
+        open_data(Asked(data=data, detections=Path("boxes.json")))
+
+
 def test_folders_that_are_not_there_or_hold_nothing_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone: there is no such folder"):
         open_data(Asked(data=str(tmp_path / "gone")))
+    (tmp_path / "val2017.zip").write_bytes(b"")
+    with pytest.raises(DataError, match=r"val2017\.zip: is a file; give a folder"):
+        open_data(Asked(data=str(tmp_path / "val2017.zip")))
     with pytest.raises(DataError, match="no single annotation file; give the right folder"):
         open_data(Asked(data=str(tmp_path)))

@@ -10,7 +10,8 @@ PROBLEMS = tuple(Problem("a.json", f"annotations[{n}].bbox", "is\n negative", "m
 def test_the_message_is_one_line_and_counts_the_rest() -> None:
     error = DataError(PROBLEMS)
     assert str(error) == (
-        "a.json: annotations[0].bbox: is negative; mend it (and 2 more: python -m dpn data check lists them)"
+        "a.json: annotations[0].bbox: is negative; mend it "
+        "(and 2 more; of a data set, python -m dpn data check lists all)"
     )
     assert str(DataError(PROBLEMS[0])) == str(PROBLEMS[0])
     assert str(Problem("a.json", "", "is missing", "fetch it")) == "a.json: is missing; fetch it"

@@ -115,7 +115,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path, coco: Path) -> None:
 
 
 def test_another_write_of_mpii_has_the_same_bytes(tmp_path: Path, mpii: Path) -> None:
-    """Though scipy puts the time into the files that it writes."""
+    """MATLAB's own files hold the time at which they were written."""
     write_mpii(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
     assert digests(tmp_path) == digests(mpii)
 

@@ -1,0 +1,50 @@
+"""Work in processes: the same results in the same order, and Ctrl-C ends all of it in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from math import factorial
+from pathlib import Path
+
+import pytest
+
+from dpn.data.workers import CHUNK, in_order
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("workers", [None, 0, 2])
+def test_results_come_in_order_whoever_works(workers: int | None) -> None:
+    numbers = range(2 * CHUNK + 3, 0, -1)
+    assert list(in_order(factorial, numbers, title="", workers=workers)) == [factorial(number) for number in numbers]
+
+
+def test_fewer_processes_than_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="-1 processes cannot work; give --workers 0"):
+        next(in_order(factorial, [1], title="", workers=-1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_ctrl_c_while_processes_start_is_one_line(tmp_path: Path) -> None:
+    """A terminal sends it to all processes: those that are still importing must not say so, nor an impatient second."""
+    words = ["data", "synthetic", str(tmp_path / "x"), "--train", "3000", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dpn", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    begun, until = tmp_path / "x" / ".unfinished" / "train.jsonl", time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)  # into the imports of the two
+    for _ in range(4):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.02)
+    out, error = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert error == "error: stopped; what was finished is kept, start again to continue\n"
+    names = [path.name for path in (tmp_path / "x").iterdir()]
+    assert "synthetic.json" in names
+    assert "annotations" not in names

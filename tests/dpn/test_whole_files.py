@@ -1,0 +1,45 @@
+"""A file is whole or not there, and an error names it, not the one beside it in which it was written."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dpn.whole_files import write_whole
+
+
+def test_it_is_written_with_its_folder_and_in_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file.json"
+    write_whole(path, b"one")
+    write_whole(path, memoryview(b"two"))
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_whatever_stops_it_leaves_what_was_there(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.json"
+    write_whole(path, b"before")
+
+    def fail(_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(type(error)) as caught:
+        write_whole(path, b"after")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"before"
+    if isinstance(caught.value, OSError):
+        assert (caught.value.errno, caught.value.filename) == (28, str(path))
+
+
+def test_an_error_names_the_file_or_what_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for path, culprit in ((tmp_path / "file" / "x.png", "file/x.png"), (tmp_path / "folder", "folder")):
+        with pytest.raises(OSError, match="director") as caught:
+            write_whole(path, b"")
+        assert caught.value.filename == str(tmp_path / culprit)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
