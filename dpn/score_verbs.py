@@ -4,9 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from dpn.cli import Group, Json
 

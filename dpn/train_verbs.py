@@ -13,7 +13,6 @@ from dpn.progress import progress
 from dpn.training.options import Where
 from dpn.training.recipes import RECIPES, Recipe, find
 
-
 REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
 
 
