@@ -101,7 +101,7 @@ def parse_hw(text: str) -> tuple[int, int]:
     Raises:
         NetworkError: the text has another form, or OpenCV could not crop to that size.
     """
-    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text, re.ASCII)
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text, re.ASCII)
     if match is None:
         raise NetworkError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most, not {text!r}")
     return int(match[1]), int(match[2])

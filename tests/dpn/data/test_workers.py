@@ -27,12 +27,17 @@ def test_fewer_processes_than_none_are_refused() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def _listen() -> None:
+    """To Ctrl-C, also where this test runs in the background and ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_while_processes_start_is_one_line(tmp_path: Path) -> None:
     """A terminal sends it to all processes: those that are still importing must not say so, nor an impatient second."""
     words = ["data", "synthetic", str(tmp_path / "x"), "--train", "3000", "--workers", "2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "dpn", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_listen,
     )  # fmt: skip
     begun, until = tmp_path / "x" / ".unfinished" / "train.jsonl", time.monotonic() + 60
     while not begun.exists() and time.monotonic() < until:
