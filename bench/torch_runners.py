@@ -165,7 +165,7 @@ def set_products(precision: str) -> None:
     products = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = products
     cudnn: Any = torch.backends.cudnn  # replaced by an object when it is imported, which annotations do not know
-    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = products  # torch.export refuses a mixture
+    cudnn.conv.fp32_precision = products
     torch.backends.cudnn.benchmark = True
 
 

@@ -74,8 +74,7 @@ def _torch_as_it_was():
     yield
     torch.set_num_threads(threads)
     torch.set_grad_enabled(grad)
-    torch.backends.cuda.matmul.fp32_precision = products
-    torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.rnn.fp32_precision = cudnn
+    torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = products, cudnn
     torch.backends.cudnn.benchmark = benchmark
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,16 @@ from dpn.zoo import ZOO
 
 HW = (64, 48)
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _torch_as_it_starts() -> Iterator[None]:
+    """Tests of timing set how precisely cuDNN multiplies, by an interface after which torch.export refuses to ask."""
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "tf32"
+    yield
+    cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
 class Tiny(nn.Module):
