@@ -20,6 +20,8 @@ class Where:
         workers: processes that make samples, for each device.
         threads: of torch in each process; 0 leaves them as they are. On a CPU they decide rounding, so a run is
             continued with the number that it was begun with.
+        keep_gb: memory, in 10^9 bytes, in which each process may keep samples that are the same in every epoch, which
+            they are without augmentation; they are kept where all of them fit.
         save_every_s: seconds between two saved states within an epoch.
         pictures_every: epochs between two pictures of predictions; 0 for none.
         sanity: look at the data, overfit one batch and send perfect heatmaps through the scoring first.
@@ -31,6 +33,7 @@ class Where:
     num_nodes: int = 1
     workers: int = 1
     threads: int = 0
+    keep_gb: float = 4.0
     save_every_s: float = 60.0
     pictures_every: int = 5
     sanity: bool = True
@@ -38,8 +41,8 @@ class Where:
     def __post_init__(self) -> None:
         if min(self.devices, self.num_nodes) < 1:
             raise ValueError(f"--devices {self.devices} and --num-nodes {self.num_nodes} are at least 1")
-        if min(self.workers, self.threads, self.save_every_s, self.pictures_every) < 0:
-            raise ValueError("--workers, --threads, --save-every-s and --pictures-every are not below 0")
+        if min(self.workers, self.threads, self.keep_gb, self.save_every_s, self.pictures_every) < 0:
+            raise ValueError("--workers, --threads, --keep-gb, --save-every-s and --pictures-every are not below 0")
 
     def run_folder(self, recipe: Recipe) -> RunFolder:
         """The folder of this recipe's run."""

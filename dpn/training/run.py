@@ -90,7 +90,8 @@ def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared
     )  # fmt: skip
     flow.told(task.step, "")
     if task.step < steps.total:
-        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed)
+        room = int(where.keep_gb * 1e9)
+        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, room)
         task.batches = lambda of: Batches(
             stream, replace(steps, first=task.step, rank=of), where.workers, pinned=where.device() == "cuda"
         )

@@ -1,31 +1,60 @@
-"""Batches of augmented samples for one process, from any step of a run to its end."""
+"""Batches of samples for one process, from any step of a run to its end."""
 
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from dpn.data.augment import NONE
 from dpn.data.people import Examples
 from dpn.data.problems import DataError
 from dpn.data.samples import TrainingSamples, worker_init
 from dpn.protocols import Protocol
+from dpn.training.kept import Kept, size_of
 from dpn.training.order import Drawn, Steps
 
 
 class Stream(Dataset[Any]):
-    """Samples by epoch and number, so that worker processes need not be told when an epoch begins."""
+    """Samples by epoch and number, so that worker processes need not be told when an epoch begins.
 
-    def __init__(self, examples: Examples, protocol: Protocol, input_hw: tuple[int, int], seed: int) -> None:
+    Without augmentation a sample is the same in every epoch, and is made once where all fit into `room` bytes.
+    """
+
+    def __init__(
+        self, examples: Examples, protocol: Protocol, input_hw: tuple[int, int], seed: int, room: int = 0
+    ) -> None:  # fmt: skip
         self._samples = TrainingSamples(examples, protocol, input_hw, seed)
+        self._room = room if protocol.augmentation == NONE else 0
+        self._kept: Kept | None = None
+
+    def share(self) -> None:
+        """Makes room for samples, for this process and those that it forks after that.
+
+        Raises:
+            DataError: the first sample cannot be made.
+        """
+        if self._room and self._kept is None:
+            like, count = self._samples[0], len(self._samples)
+            if size_of(like, count) <= self._room:
+                self._kept = Kept(like, count)
 
     def __getitem__(self, drawn: Drawn) -> Any:
         """The sample, or what is wrong with it: an error loses its type on the way from a worker process."""
         epoch, number = drawn
+        known = self._kept.get(number) if self._kept else None
+        if known:
+            return known
         self._samples.set_epoch(epoch)
         try:
-            return self._samples[number]
+            sample = self._samples[number]
         except DataError as error:
             return error
+        if self._kept:
+            self._kept.put(number, sample)
+        return sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory, and makes its own samples
 
 
 class Batches:
@@ -37,6 +66,7 @@ class Batches:
 
     def __init__(self, stream: Stream, steps: Steps, workers: int, *, pinned: bool) -> None:
         self.steps = steps
+        self._stream = stream
         self._loader: DataLoader[Any] = DataLoader(
             stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=worker_init,
             pin_memory=pinned, prefetch_factor=4 if workers else None,
@@ -51,6 +81,7 @@ class Batches:
         Raises:
             DataError: an image is missing or cannot be decoded.
         """
+        self._stream.share()
         for batch in self._loader:
             if isinstance(batch, DataError):
                 raise batch

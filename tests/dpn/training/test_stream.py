@@ -1,0 +1,83 @@
+"""Batches of a run, with and without memory for samples that are the same in every epoch."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from dpn.data.augment import NONE
+from dpn.data.opening import Asked, open_examples
+from dpn.data.people import Example, Examples
+from dpn.data.problems import DataError, Problem
+from dpn.protocols import Protocol, protocol
+from dpn.skeletons import Skeleton
+from dpn.training.order import Steps
+from dpn.training.stream import Batches, Stream
+
+HW = (64, 48)
+PEOPLE = 12
+EPOCHS = 3
+ONE_SAMPLE = 64 * 48 * 3 + 17 * (2 + 1) * 8 + 2 * (2 * 4) + 8
+STILL = replace(protocol("dpn", "coco"), augmentation=NONE)
+MOVING = protocol("dpn", "coco")
+
+
+class Counting:
+    """People of whom it is known how often each was asked for."""
+
+    def __init__(self, broken: int = -1) -> None:
+        asked = Asked(data=f"synthetic:seed=1,images={PEOPLE}", split="train", protocol="dpn", input_hw=HW)
+        self._examples: Examples = open_examples(asked)
+        self.asked: list[int] = []
+        self.broken = broken
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self._examples.skeleton
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def example(self, index: int) -> Example:
+        self.asked.append(index)
+        if index == self.broken:
+            raise DataError(Problem("picture", "", "it cannot be read", "fetch it again"))
+        return self._examples.example(index)
+
+
+def batches(stream: Stream, workers: int = 0) -> Iterator[dict[str, torch.Tensor]]:
+    steps = Steps(seed=0, count=PEOPLE, batch=4, epochs=EPOCHS)
+    return iter(Batches(stream, steps, workers, pinned=False))
+
+
+def assert_alike(one: Any, other: Any) -> None:
+    one, other = list(one), list(other)
+    assert len(one) == len(other) == EPOCHS * PEOPLE // 4
+    for here, there in zip(one, other, strict=True):
+        assert here.keys() == there.keys()
+        assert all(here[name].dtype == there[name].dtype and torch.equal(here[name], there[name]) for name in here)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kept_samples_are_those_that_would_be_made_again(workers: int) -> None:
+    kept = Stream(Counting(), STILL, HW, seed=0, room=10**9)
+    assert_alike(batches(kept, workers), batches(Stream(Counting(), STILL, HW, seed=0)))
+
+
+@pytest.mark.parametrize(
+    ("rules", "room", "times"),
+    [(STILL, 10**9, 1), (STILL, 0, EPOCHS), (STILL, PEOPLE * ONE_SAMPLE // 2, EPOCHS), (MOVING, 10**9, EPOCHS)],
+)
+def test_a_sample_is_made_once_only_where_it_stays_and_fits(rules: Protocol, room: int, times: int) -> None:
+    examples = Counting()
+    list(batches(Stream(examples, rules, HW, seed=0, room=room)))
+    to_see_its_size = 1 if room and rules is STILL else 0
+    assert len(examples.asked) == times * PEOPLE + to_see_its_size
+
+
+def test_what_cannot_be_made_is_not_kept() -> None:
+    examples = Counting(broken=5)
+    with pytest.raises(DataError, match="cannot be read"):
+        list(batches(Stream(examples, STILL, HW, seed=0, room=10**9)))
