@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -73,13 +75,13 @@ def _refuse_to_start_again() -> None:
 def _spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
     """In processes that are started afresh: OpenCV's and torch's threads do not survive a fork.
 
-    Where they cannot be started (a script that runs without `if __name__ == "__main__"`), this process goes on alone.
+    Where they cannot be started, or die, this process goes on alone.
     """
     done = 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start) as pool:
         try:
-            with _unstopped():  # all processes start in here
+            with _unstopped(), _without_script():  # all processes start in here
                 found = pool.map(partial(_chunk, work), _chunks(items))
             for results in found:
                 yield from results
@@ -98,6 +100,20 @@ def _chunks(items: Sequence[Item]) -> list[Sequence[Item]]:
 
 def _chunk(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     return [work(item) for item in items]
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Processes that are started in here do not run the user's script again, guarded by a check of `__name__` or not.
+
+    They import what they work with by its module's name, and need nothing of the script.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager

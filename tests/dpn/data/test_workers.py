@@ -26,12 +26,27 @@ def test_fewer_processes_than_none_are_refused() -> None:
         next(in_order(factorial, [1], title="", workers=-1))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    """Processes that are spawned import the script that started them, and would start processes in their turn."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\nfrom math import factorial\nfrom dpn.data.workers import in_order\n"
+        "print('begun')\nprint(sum(in_order(factorial, range(40), title='', workers=2)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"begun\n{sum(map(factorial, range(40)))}\n"
+
+
 def _listen() -> None:
     """To Ctrl-C, also where this test runs in the background and ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
 def test_ctrl_c_while_processes_start_is_one_line(tmp_path: Path) -> None:
     """A terminal sends it to all processes: those that are still importing must not say so, nor an impatient second."""
     words = ["data", "synthetic", str(tmp_path / "x"), "--train", "3000", "--workers", "2"]
