@@ -68,6 +68,9 @@ def compare(
         gate = Gate(counts=not no_gate_counts, time=gate_time)
         with records_of(base) as old, records_of(head) as new:
             report = compare_records(_opened(old), _opened(new), effect=effect, across_machines=across_machines)
+        if not any(entry.base and entry.head for entry in report.compared):
+            raise ValueError(f"{base} and {head} have no quantity in common, so that nothing is compared; "
+                             "measure the same networks for both")  # fmt: skip
         report = replace(report, duels=read_duels(duels) if duels else ())
         failures = gate.failures(report)
         _write(rendered(report, failures, format_), out)

@@ -15,6 +15,9 @@ from bench.statistics import CONFIDENCE, Interval
 
 Outcome = Literal["holds", "does not hold", "undecided"]
 
+LEAST = 3
+"""Seeds below which nothing is decided: two runs that happen to differ alike have an interval as narrow as you like."""
+
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
     """Student's t interval of the mean; None of fewer than two values, which say nothing of their spread.
@@ -64,8 +67,8 @@ class Ordering:
 
     @property
     def outcome(self) -> Outcome:
-        """Holds: ahead in every seed, and the interval lies above 0. Does not hold: the reverse. Else undecided."""
-        if self.interval is None:
+        """Holds: ahead in every seed, at least `LEAST`, and the interval above 0. Does not hold: the reverse."""
+        if self.interval is None or len(self.differences) < LEAST:
             return "undecided"
         if self.interval.low > 0 and self.agreeing == len(self.differences):
             return "holds"

@@ -277,6 +277,16 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert all(line.startswith("error: ") for line in errors)
 
 
+def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A gate that compared nothing would be green for ever."""
+    refused = timing_record("a", [[1.0]], metric="refusal", detail={"reason": "none"})
+    only_refused = folder_of(tmp_path / "refused", refused)
+    other = folder_of(tmp_path / "other", count_record("b", "macs", 5))
+    for one, two in ((only_refused, only_refused), (base, only_refused), (base, other)):
+        assert compare_verb(one, two) == 2
+        assert "have no quantity in common" in capsys.readouterr().err
+
+
 def test_a_line_that_is_no_record_does_not_hide_the_others(base: str, capsys: pytest.CaptureFixture[str]) -> None:
     with (Path(base) / "exact" / "macs.jsonl").open("a") as file:
         file.write("{")

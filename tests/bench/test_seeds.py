@@ -46,6 +46,8 @@ def test_the_sign_test_is_the_binomial_one(signs: tuple[int, ...]) -> None:
         ([2.0, 0.1, 4.0], "undecided"),  # ahead in every seed, but the interval reaches below zero
         ([-0.1, *[2.0, 2.1, 1.9] * 9], "undecided"),  # the interval is above zero, but one seed is behind
         ([0.0, 0.0, 0.0], "undecided"),
+        ([2.0, 2.0001], "undecided"),  # far from zero, but of two seeds
+        ([-2.0, -2.0001], "undecided"),
     ],
 )
 def test_verdicts(differences: list[float], outcome: str) -> None:
