@@ -1,6 +1,5 @@
 """Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from bench.provenance import measured
 from bench.record import METRICS, Record, key_of
 from bench.store import Store
 from bench.subject import Subject
+from dpn.network_names import file_digest
+from dpn.released import file_of
 
 METRIC = "effective_field"
 
@@ -77,7 +78,7 @@ def measure_effective(
     from bench.measuring import bar
 
     if trained is not None:
-        digest = hashlib.sha256(trained.read_bytes()).hexdigest()[:12]
+        digest = file_digest(file_of(subjects[0].name, trained))
         protocol = replace(protocol, weights=f"sha256:{digest}", images=protocol.images * protocol.seeds, seeds=1)
     wanted = [s for s in subjects if again or store.newest(key(s, protocol)) is None]
     with bar() as shown:

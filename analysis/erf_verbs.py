@@ -14,6 +14,7 @@ from analysis.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
 from bench import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
+from dpn.released import file_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +33,8 @@ class Asked:
         unit: row and column of the unit, such as 32,24; by default the middle of its map.
         images: how many; of a folder at most so many.
         source: noise, synthetic (figures drawn by a program), or a folder of images.
-        weights: a file of trained weights; without it weights are random.
+        weights: a file of trained weights, or released for those that come with this project; without, weights are
+            random.
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
             left alone), given (as the network builds itself); by default calibrated, and given for your own network.
         seeds: of the initialisations and of the random signs, separated by commas.
@@ -131,11 +133,11 @@ def _estimated(
 
 
 def load_trained(subject: Subject, weights: Path) -> "nn.Module":
-    """The network with the weights of a file."""
+    """The network with the weights of a file, or with those that come with this project."""
     from dpn.checkpoints import load
 
     net = subject.factory()
-    load(net, weights)
+    load(net, file_of(subject.name, weights))
     return net
 
 

@@ -19,6 +19,7 @@ from analysis import (
     figure_latency,
     figure_layers,
     figure_orders,
+    figure_people,
     figure_roofline,
     figure_tapestry,
     figure_training,
@@ -152,6 +153,17 @@ FIGURES: dict[str, Drawing] = {
             data=figure_training.data,
             draw=figure_training.draw,
             alt=figure_training.alt,
+            optional=True,
+        ),
+        Drawing(
+            id="figure-people",
+            title="What a trained network sees",
+            caption="The first people of a set that was neither trained nor validated on, as the network's input has "
+            "them, with the joints that the network finds: those whose heatmap exceeds 0.2, left in blue, right in "
+            "orange. Below, the similarity of all joints to the true ones (OKS). None is chosen.",
+            data=figure_people.data,
+            draw=figure_people.draw,
+            alt=figure_people.alt,
             optional=True,
         ),
         Drawing(

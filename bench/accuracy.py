@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 METRIC_OF = {"coco": "ap", "mpii": "pckh"}
 """The metric that a kind of data is scored by."""
 
+EXAMPLES = 12
+"""Of so many people a record keeps the predictions, to look at."""
+
 Told = Callable[[int, int], None]
 """Is told how many people are finished, and of how many."""
 
@@ -37,6 +40,7 @@ class Question:
         network: with its weights.
         digest: identifies its definition.
         data: everyone to be predicted.
+        source: what was opened, as it was asked for: a folder, or synthetic data with options.
         split: as it was asked for.
         protocol: how they are predicted.
         input_hw: height and width of the input in pixels.
@@ -46,6 +50,7 @@ class Question:
     network: "Network"
     digest: str
     data: "DataSet"
+    source: str
     split: str
     protocol: "Protocol"
     input_hw: tuple[int, int]
@@ -134,8 +139,31 @@ def record_of(question: Question, found: "Evaluation") -> Record:
     return measured(
         found.network, question.digest, question.metric, value, device=question.device, protocol=question.of_record(),
         detail={"scores": scores, "people": found.n_people, "state_digest": found.state_digest,
-                "wall_s": round(found.wall_s, 1)},
+                "wall_s": round(found.wall_s, 1), **examples(question)},
     )  # fmt: skip
+
+
+def examples(question: Question) -> dict[str, Any]:
+    """What the network sees in the first people, where anybody can draw them again: in synthetic ones, in true boxes.
+
+    Returns:
+        Of `examples`: data, which has these people first; input_hw; keypoints (N, K, 3), x and y in pixels of the image
+        and score. Else nothing.
+    """
+    from dpn.data.opening import synthetic_options
+    from dpn.inference import predict
+
+    options = synthetic_options(question.source)
+    if not options or question.data.boxes != "truth":
+        return {}
+    word, seed, images = question.source.partition(":")[0], options["seed"], min(options["images"], EXAMPLES)
+    few = replace(question.data, people=question.data.people.take(slice(EXAMPLES)))
+    keypoints = predict(question.network.net, few, question.protocol, question.input_hw, question.runtime)
+    drawn = {
+        "data": f"{word}:seed={seed},images={images}", "split": question.split,
+        "input_hw": list(question.input_hw), "keypoints": keypoints.round(3).tolist(),
+    }  # fmt: skip
+    return {"examples": drawn}
 
 
 def share(scores: Mapping[str, Any]) -> float | None:

@@ -11,9 +11,9 @@ from bench.measuring import bar, open_store
 from bench.record import Record
 from bench.store import RECORDS
 from bench.trained import Collected, collect
-from dpn.cli import fail
-from dpn.evaluate_verbs import Wanted
+from dpn.cli import fail, note
 from dpn.runtime import Runtime
+from dpn.verbs.evaluate import Wanted
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Name = tyro.conf.Positional[str]
@@ -31,7 +31,7 @@ def accuracy(
     Args:
         name: a name of the zoo, or package.module:factory.
         wanted: which data, and how. The paper's Tables II to VI need --data COCO --boxes detections.
-        weights: a file of weights; a factory may load its own.
+        weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         runtime: how the network runs.
         truth: MPII's test set has its truth in a file of its own: annolist_dataset_v12.mat.
         results: write the results there, as the data's own scoring reads them.
@@ -40,11 +40,12 @@ def accuracy(
     """
     store = open_store(records, write=True)
     network, digest = measuring.network_of(name, weights)
+    note(network.note)
     asked = wanted.asked(network.input_hw)
     data, protocol = wanted.opened(asked)
     question = measuring.Question(
-        network=network, digest=digest, data=measuring.with_truth(data, truth) if truth else data, split=wanted.split,
-        protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
+        network=network, digest=digest, data=measuring.with_truth(data, truth) if truth else data,
+        source=wanted.data, split=wanted.split, protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
     )  # fmt: skip
     try:
         with bar() as shown:

@@ -115,6 +115,12 @@ def message(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def note(text: str) -> None:
+    """Says on standard error what a user should know; nothing where there is nothing."""
+    if text:
+        print(f"note: {text}", file=sys.stderr)
+
+
 def fail(text: str, code: int = 1) -> NoReturn:
     """Ends the program with one line on standard error."""
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpn import zoo
+from dpn.released import released
 from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Network:
         input_hw: height and width of its own input in pixels; None for anybody's factory.
         spec: its definition, for a network of the zoo.
         weights_sha256: of the file of weights, its first 12 hexadecimal digits; None without such a file.
+        note: what its user should know of the weights; empty where the user chose them.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Network:
     input_hw: tuple[int, int] | None = None
     spec: ModelSpec | None = None
     weights_sha256: str | None = None
+    note: str = ""
 
     def state_digest(self) -> str:
         """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names."""
@@ -54,14 +57,17 @@ def network(name: str, weights: Path | None = None) -> Network:
 
     Args:
         name: a name of the zoo, or `package.module:factory`.
-        weights: a file that `dpn.checkpoints.load` takes; a factory may have loaded its own.
+        weights: a file that `dpn.checkpoints.load` takes, or `RELEASED`; a factory may have loaded its own. Without
+            any, a network of the zoo has those that come with this project.
 
     Raises:
-        KeyError: no such network in the zoo; names the nearest.
+        KeyError: no such network in the zoo, with the nearest; or none of its weights come with this project.
         NetworkError: the factory cannot be imported or called, or a network of the zoo is left without weights.
         CheckpointError: the file cannot be used, or is not this network's.
     """
     spec = None if ":" in name else zoo.lookup(name)
+    own = released(name, weights)
+    weights = own.path if own else weights
     if spec and weights is None:
         raise NetworkError(f"{name} knows nothing without weights; give a file with --weights FILE")
     if weights is not None and not weights.is_file():
@@ -82,6 +88,7 @@ def network(name: str, weights: Path | None = None) -> Network:
         input_hw=spec.input_hw if spec else None,
         spec=spec,
         weights_sha256=None if weights is None else file_digest(weights),
+        note=own.words if own else "",
     )
 
 

@@ -14,6 +14,7 @@ from dpn.data.crops import box_to_center_scale
 from dpn.data.images import read_image
 from dpn.data.opening import INPUT_HW
 from dpn.data.people import DataSet, Floats, Images, People, Pixels
+from dpn.data.picture_files import Boxes, image_ids, output_paths
 from dpn.data.problems import DataError, Problem
 from dpn.drawing import draw_person, write_png
 from dpn.inference import Forward, predict
@@ -21,7 +22,6 @@ from dpn.metrics.coco import results, write_results
 from dpn.metrics.oks import rescore
 from dpn.network_names import Network
 from dpn.network_output import OutputError
-from dpn.picture_files import Boxes, image_ids, output_paths
 from dpn.protocols import Protocol, protocol
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
@@ -192,7 +192,7 @@ def predict_images(
     Args:
         predictor: see `Predictor`.
         images: their paths.
-        boxes: see `dpn.picture_files.read_boxes`; None for one box around each whole image.
+        boxes: see `dpn.data.picture_files.read_boxes`; None for one box around each whole image.
         drawing: see `Drawing`.
 
     Raises:

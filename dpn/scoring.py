@@ -10,9 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
+from dpn.metrics.oks import labelled_oks
 from dpn.protocols import Protocol
 from dpn.whole_files import make_folder
 
@@ -58,6 +61,31 @@ def scores_of(
         score = coco.score if engine == "pycocotools" else average_precision.score
         return asdict(score(data.truth, coco.results(data.people, keypoints, protocol)))
     return pckh.score(data.truth, keypoints).as_dict()
+
+
+def similarities(data: DataSet, keypoints: Floats) -> Floats | None:
+    """How near each person's keypoints are to the true ones, where it is known whose they are: in true boxes of COCO.
+
+    Args:
+        data: N people with their truth.
+        keypoints: (N, K, 2 or more) in the order of `data.people`.
+
+    Returns:
+        (N,) OKS from 0 to 1, not a number of people without a labelled joint. None for MPII, which has no areas, and
+        for detected boxes.
+    """
+    if data.kind != "coco" or data.boxes != "truth":
+        return None
+    people = data.people
+    areas = {annotation["id"]: annotation["area"] for annotation in data.truth["annotations"]}
+    labelled = people.visible > 0
+    known = labelled.any(1)
+    found = np.full(len(people), np.nan)
+    found[known] = labelled_oks(
+        keypoints[known], people.joints[known], labelled[known],
+        np.array([areas[number] for number in people.ids[known].tolist()]), data.skeleton.oks_sigmas,
+    )  # fmt: skip
+    return found
 
 
 def headline(scores: dict[str, Any]) -> tuple[str, float | None]:

@@ -12,13 +12,13 @@ MAY_IMPORT = {"dpn": {"dpn"}, "bench": {"dpn", "bench"}, "analysis": {"dpn", "be
 OURS = set(MAY_IMPORT)
 
 TORCH_FREE = (
-    "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.part_affinity", "dpn.protocols", "dpn.network_names",
-    "dpn.scoring", "dpn.evaluation", "dpn.drawing", "dpn.data.opening", "dpn.data.check", "dpn.data.contact_sheet",
-    "dpn.data.synthetic_files", "dpn.metrics.coco", "dpn.metrics.pckh", "dpn.training.recipes", "dpn.training.order",
-    "dpn.training.folder", "dpn.training.options", "dpn.__main__", "bench.record", "bench.store",
-    "bench.reported", "bench.conventions",
-    "bench.suite", "bench.subject", "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep",
-    "bench.worker", "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
+    "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.networks.part_affinity", "dpn.protocols",
+    "dpn.network_names", "dpn.released", "dpn.scoring", "dpn.evaluation", "dpn.drawing", "dpn.data.opening",
+    "dpn.data.check", "dpn.data.contact_sheet", "dpn.data.synthetic_files", "dpn.metrics.coco", "dpn.metrics.pckh",
+    "dpn.training.recipes", "dpn.training.order", "dpn.training.folder", "dpn.training.options", "dpn.__main__",
+    "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
+    "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
+    "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
     "analysis.claims.audit", "analysis.explore_fields", "analysis.explorer_page", "analysis.field_verbs",
     "analysis.erf_verbs", "analysis.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
     "analysis.__main__",

@@ -30,9 +30,14 @@ QUIET_S = 2.0
 """Seconds before a progress bar appears."""
 
 
+def processors() -> set[int]:
+    """Numbers of the processors that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many processors this process may use."""
+    return len(processors())
 
 
 def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: str, workers: int | None = None

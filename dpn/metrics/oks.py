@@ -51,6 +51,30 @@ def oks(keypoints: Floats, others: Floats, areas: Floats, other_areas: Floats, s
     return total / len(sigmas)
 
 
+def labelled_oks(
+    keypoints: Floats, truth: Floats, labelled: NDArray[np.bool_], areas: Floats, sigmas: Sequence[float]
+) -> Floats:  # fmt: skip
+    """How near people's joints are to the true ones, as COCO's evaluation has it: over labelled joints alone.
+
+    Args:
+        keypoints: (N, K, 2) in image pixels; further columns are not read.
+        truth: (N, K, 2), likewise, of the same people.
+        labelled: (N, K), at least one of each person.
+        areas: (N,) the true segments' areas in square pixels.
+        sigmas: K of them, as for `oks`.
+
+    Returns:
+        (N,) float64, from 0 to 1.
+    """
+    ours, theirs = _xy(keypoints, sigmas), _xy(truth, sigmas)
+    size = _floats(areas) + np.spacing(1)
+    total = np.zeros(len(size))
+    for joint, sigma in enumerate(sigmas):
+        dx, dy = ours[0, joint] - theirs[0, joint], ours[1, joint] - theirs[1, joint]
+        total += np.where(labelled[:, joint], _likeness(dx, dy, size, sigma), 0.0)
+    return np.asarray(total / labelled.sum(1))
+
+
 def rescore(box_scores: Floats, joint_scores: Floats, threshold: float = 0.2) -> Floats:
     """A person's score: the box's, times the mean of those joints' that exceed the threshold; 0 if none does.
 

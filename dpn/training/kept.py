@@ -25,6 +25,10 @@ class Kept:
         row = self._rows[number]
         return {name: torch.from_numpy(np.asarray(row[name])) for name in self._names} if row["filled"] else None
 
+    def missing(self) -> int:
+        """How many samples nobody has put yet."""
+        return int((~self._rows["filled"]).sum())
+
     def put(self, number: int, sample: Mapping[str, Tensor]) -> None:
         """Keeps a sample; whoever sees that it is filled sees all of it."""
         row = self._rows[number]

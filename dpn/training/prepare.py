@@ -9,6 +9,7 @@ from dpn.build import build
 from dpn.data.augment import NONE
 from dpn.data.opening import INPUT_HW, Asked, open_data, open_examples
 from dpn.data.people import DataSet, Examples
+from dpn.data.subset import first_people
 from dpn.heatmaps import Codec
 from dpn.inference import codec_of, inference_mode
 from dpn.network_names import imported
@@ -66,19 +67,6 @@ def prepare(recipe: Recipe) -> Prepared:
         raise ValueError(f"{spec.name} has {spec.joints} heatmaps and {data.name} {joints} joints; take another recipe")
     codec = _codec(net, rules, input_hw, joints)
     return Prepared(net=net, spec=spec, examples=examples, data=data, protocol=rules, input_hw=input_hw, codec=codec)
-
-
-def first_people(data: DataSet, count: int) -> DataSet:
-    """The data set as if it had, with true boxes, only its first people and the truth about them alone."""
-    if count >= len(data):
-        return data
-    people, truth = data.people.take(slice(count)), data.truth
-    if data.kind == "mpii" and truth is not None:
-        truth = replace(truth, **{name: getattr(truth, name)[:count] for name in ("joints", "missing", "head_sizes")})
-    elif truth is not None:
-        known = {"images": ("id", set(people.image_ids.tolist())), "annotations": ("id", set(people.ids.tolist()))}
-        truth = truth | {part: [one for one in truth[part] if one[key] in ids] for part, (key, ids) in known.items()}
-    return replace(data, name=f"{data.name}, first {count} people", people=people, truth=truth)
 
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 import lightning.pytorch as lightning
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers import subprocess_script
 from lightning.pytorch.utilities import rank_zero_only
 
 from dpn.training.errors import TrainingError
@@ -26,6 +28,9 @@ CONNECTIONS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken 
 
 ENDING_S = 20
 """Given to the other processes of this machine to say what is wrong with them, or to end, before they are killed."""
+
+
+LOST = "another process of this run has ended, and says why if it could; {}"
 
 
 def rank() -> int:
@@ -82,7 +87,7 @@ def fit(task: PoseTask, recipe: Recipe, where: Where, flow: Flow) -> None:
         KeyboardInterrupt: Ctrl-C came a second time.
         Exception: whatever else ended the training.
     """
-    with _quiet():
+    with _quiet(), _observed(flow.folder):
         trainer = _trainer(recipe, where, flow)
         try:
             trainer.fit(task)
@@ -101,14 +106,55 @@ def fit(task: PoseTask, recipe: Recipe, where: Where, flow: Flow) -> None:
 
 def _explain(error: Exception, folder: RunFolder, *, lost: bool) -> None:
     """Raises in the place of torch's messages about dead processes one with a remedy."""
-    again = f"{folder.path} holds the last state: start again to continue"
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        raise TrainingError(
+            f"the network cannot be compiled: {str(error).splitlines()[0]}; install a C++ compiler such as g++, or "
+            "train with --no-compile"
+        ) from error
+    again = _again(folder)
     cut_off = isinstance(error, ConnectionError | EOFError)  # it was killed while it was sending
     if cut_off or "DataLoader worker" in str(error):
         raise TrainingError(
             f"a process that makes samples died, as when memory is full; {again}, with fewer --workers if it comes back"
         ) from error
     if lost:
-        raise TrainingError(f"another process of this run has ended, and says why if it could; {again}") from error
+        raise TrainingError(LOST.format(again)) from error
+
+
+def _again(folder: RunFolder) -> str:
+    return f"{folder.path} holds the last state: start again to continue"
+
+
+@contextmanager
+def _observed(folder: RunFolder) -> Iterator[None]:
+    """Puts in the place of Lightning's observer, which kills all processes without a word, one that waits and tells.
+
+    A process that ended is mostly noticed by the exchange of gradients, whose error is explained; but some exchanges
+    wait for ever.
+    """
+    over = threading.Event()
+
+    def observe(processes: list[subprocess.Popen[bytes]]) -> None:
+        while not over.wait(1.0):
+            if any(process.poll() for process in processes):
+                if not over.wait(2 * ENDING_S):
+                    for process in processes:
+                        process.kill()
+                    os.write(2, f"error: {LOST.format(_again(folder))}\n".encode())
+                    os._exit(1)
+                return
+
+    def start(child_processes: list[subprocess.Popen[bytes]]) -> None:
+        threading.Thread(target=observe, args=(child_processes,), daemon=True).start()
+
+    names, observer = vars(subprocess_script), "_launch_process_observer"
+    before = names[observer]
+    names[observer] = start
+    try:
+        yield
+    finally:
+        over.set()
+        names[observer] = before
 
 
 def _end(trainer: lightning.Trainer, *, at_once: bool) -> None:

@@ -21,6 +21,7 @@ from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
+from dpn.training.memory import keep_freed
 from dpn.training.options import Where
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
@@ -61,6 +62,8 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
     if where.threads:
         os.environ["OMP_NUM_THREADS"] = str(where.threads)  # else Lightning sets what it likes for several processes
         torch.set_num_threads(where.threads)
+    if where.device() == "cpu":
+        keep_freed()
     prepared = prepare(recipe)
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         return _trained(recipe, where, folder, prepared, told)

@@ -5,12 +5,13 @@ import copy
 import torch
 
 from dpn.data.samples import TrainingSamples, to_input
-from dpn.heatmaps import encode, joints_mse
+from dpn.data.subset import first_people
+from dpn.heatmaps import encode
 from dpn.oracle import oracle
 from dpn.training.errors import TrainingError
-from dpn.training.prepare import Prepared, first_people
+from dpn.training.prepare import Prepared
 from dpn.training.recipes import Recipe
-from dpn.training.task import every_stage
+from dpn.training.task import stages_loss
 
 PEOPLE = 8
 """That are looked at, and learnt by heart."""
@@ -62,8 +63,7 @@ def _overfit(
     targets, weights = encode(joints, visible, prepared.codec)
     losses = []
     for _ in range(OVERFIT_STEPS + 1):
-        stages = every_stage(net(images), targets.shape[1], (images.shape[2], images.shape[3]))
-        loss = torch.stack([joints_mse(stage, targets, weights) for stage in stages]).sum()
+        loss = stages_loss(net(images), targets, weights, (images.shape[2], images.shape[3]))
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()

@@ -1,5 +1,7 @@
 """Batches of samples for one process, from any step of a run to its end."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +14,9 @@ from dpn.data.samples import TrainingSamples, worker_init
 from dpn.protocols import Protocol
 from dpn.training.kept import Kept, size_of
 from dpn.training.order import Drawn, Steps
+
+NEEDED = ("crop", "joints", "visible")
+"""Of a sample in training. Each tensor more costs a talk with the worker process that made it."""
 
 
 class Stream(Dataset[Any]):
@@ -37,6 +42,10 @@ class Stream(Dataset[Any]):
             like, count = self._samples[0], len(self._samples)
             if size_of(like, count) <= self._room:
                 self._kept = Kept(like, count)
+
+    def missing(self) -> int | None:
+        """How many samples are yet to be made; None where they are made anew in every epoch."""
+        return self._kept.missing() if self._kept else None
 
     def __getitem__(self, drawn: Drawn) -> Any:
         """The sample, or what is wrong with it: an error loses its type on the way from a worker process."""
@@ -66,29 +75,40 @@ class Batches:
 
     def __init__(self, stream: Stream, steps: Steps, workers: int, *, pinned: bool) -> None:
         self.steps = steps
-        self._stream = stream
-        self._loader: DataLoader[Any] = DataLoader(
-            stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=worker_init,
-            pin_memory=pinned, prefetch_factor=4 if workers else None,
-        )  # fmt: skip
+        self._stream, self._workers, self._pinned = stream, workers, pinned
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __iter__(self) -> Any:
-        """Batches as `dpn.data.samples.tensors` has samples, stacked.
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """Batches of what is `NEEDED` of samples, as `dpn.data.samples.tensors` has it, stacked.
+
+        Once samples are kept, this process puts them together by itself: it has that done sooner than it has taken a
+        batch from another process.
 
         Raises:
             DataError: an image is missing or cannot be decoded.
         """
         self._stream.share()
-        for batch in self._loader:
-            if isinstance(batch, DataError):
-                raise batch
-            yield batch
+        left = self.steps
+        while len(left):
+            missing = self._stream.missing()
+            made_here = missing is not None and missing < left.batch  # an epoch leaves out less than a batch
+            until = left.epochs if made_here or missing is None else left.first // left.per_epoch + 1
+            for batch in self._loader(replace(left, epochs=until), 0 if made_here else self._workers):
+                if isinstance(batch, DataError):
+                    raise batch
+                yield batch
+            left = replace(left, first=until * left.per_epoch)
+
+    def _loader(self, steps: Steps, workers: int) -> DataLoader[Any]:
+        return DataLoader(
+            self._stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=worker_init,
+            pin_memory=self._pinned, prefetch_factor=4 if workers else None,
+        )  # fmt: skip
 
 
 def _collate(samples: list[Any]) -> dict[str, Tensor] | DataError:
     """The batch, or what is wrong with its first sample that cannot be made."""
     broken = next((sample for sample in samples if isinstance(sample, DataError)), None)
-    return broken or default_collate(samples)
+    return broken or default_collate([{name: sample[name] for name in NEEDED} for sample in samples])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from dpn.data.workers import processors
 from dpn.training.sweep_jobs import Options, Run, Training
 
 REMEDY = "sweeps need submitit; install it: pip install 'dpn-workbench[training]', or pip install submitit"
@@ -231,7 +232,7 @@ def _gpus(options: Options) -> tuple[str, ...]:
 def physical_cores() -> int:
     """Cores that this process may use, those with two hardware threads once."""
     cores = set()
-    for cpu in os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1):
+    for cpu in processors():
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         cores.add(siblings.read_text().strip() if siblings.is_file() else str(cpu))
     return len(cores)

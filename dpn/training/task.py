@@ -1,7 +1,4 @@
-"""What one training step does: targets, forward pass, loss; the position in the run decides all else.
-
-The only class here that knows Lightning, and all that Lightning knows of the project.
-"""
+"""What one training step does: targets, forward pass, loss; the position in the run decides all else."""
 
 import math
 import time
@@ -53,7 +50,6 @@ class PoseTask(lightning.LightningModule):
         self._recipe, self._codec, self._per_epoch = recipe, codec, per_epoch
         self._start = start
         self._compiled = torch.compile(net) if recipe.compile else None
-        self._joints = 0
         self._ended = time.perf_counter()
         if start:
             _load(net, start, recipe)
@@ -94,13 +90,10 @@ class PoseTask(lightning.LightningModule):
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of a batch; of every stage's heatmaps, for a network that has several."""
-        images = to_input(batch["crop"])
-        if self._recipe.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = to_input(batch["crop"], channels_last=self._recipe.channels_last)
         targets, weights = encode(batch["joints"], batch["visible"], self._codec)
         outputs = (self._compiled or self.net)(images)
-        stages = every_stage(outputs, targets.shape[1], (images.shape[2], images.shape[3]))
-        return torch.stack([joints_mse(stage.float(), targets, weights) for stage in stages]).sum()
+        return stages_loss(outputs, targets, weights, (images.shape[2], images.shape[3]))
 
     def ended(self) -> None:
         """Counts a step and averages the weights."""
@@ -133,6 +126,19 @@ class PoseTask(lightning.LightningModule):
     def rest(self) -> None:
         """The time since the last step was spent on something else than waiting for data."""
         self._ended = time.perf_counter()
+
+
+def stages_loss(output: object, targets: Tensor, weights: Tensor, input_hw: tuple[int, int]) -> Tensor:
+    """The loss of all stages of a network together, a scalar.
+
+    Args:
+        output: what the network returns in training, see `every_stage`.
+        targets: (B, joints, h, w).
+        weights: (B, joints).
+        input_hw: of the images that went in, in pixels.
+    """
+    stages = every_stage(output, targets.shape[1], input_hw)
+    return torch.stack([joints_mse(stage.float(), targets, weights) for stage in stages]).sum()
 
 
 def every_stage(output: object, joints: int, input_hw: tuple[int, int]) -> list[Tensor]:

@@ -1,6 +1,5 @@
 """How good a network is in the middle of its training: everyone once, whatever the number of processes."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import nn
 from dpn.data.people import DataSet, Floats
 from dpn.inference import Runtime, predict
 from dpn.protocols import Protocol
-from dpn.scoring import scores_of
+from dpn.scoring import headline, scores_of, similarities
 from dpn.training.order import shard
 
 
@@ -34,7 +33,8 @@ def validate(
     machines that train without it.
 
     Returns:
-        The numbers by name; "score" is the one that counts: AP for COCO, the mean PCKh@0.5 for MPII, from 0 to 1.
+        The numbers by name; "score" is the one that counts: AP for COCO, the mean PCKh@0.5 for MPII, from 0 to 1; 0
+        where nobody could be scored.
     """
     distributed = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
@@ -48,7 +48,9 @@ def validate(
         dist.all_gather_object(shares, (rows, found))
     keypoints = together(len(data), shares)
     scores = scores_of(data, keypoints, protocol, engine="own") or {}
-    return scores | {"score": main_score(scores), "mean_oks": mean_oks(data, keypoints)}
+    name, number = headline(scores)
+    score = float(number or 0.0) / (1 if name == "AP" else 100)
+    return scores | {"score": score, "mean_oks": mean_oks(data, keypoints)}
 
 
 def _agree_on_buffers(net: nn.Module) -> None:
@@ -66,26 +68,8 @@ def mean_oks(data: DataSet, keypoints: Floats) -> float | None:
     It needs true boxes, by which it is known whose keypoints these are, and it moves long before average precision
     does. None for MPII, which has no areas, and for detected boxes.
     """
-    if data.kind != "coco" or data.boxes != "truth":
-        return None
-    areas = {annotation["id"]: annotation["area"] for annotation in data.truth["annotations"]}
-    people = data.people
-    area = np.array([areas[number] for number in people.ids.tolist()]) + np.spacing(1)
-    variances = (2 * np.array(data.skeleton.oks_sigmas)) ** 2
-    squared = np.square(keypoints[..., :2] - people.joints).sum(2)
-    similar = np.exp(-squared / (2 * variances * area[:, None]))
-    labelled = people.visible.sum(1)
-    return float(((similar * people.visible).sum(1)[labelled > 0] / labelled[labelled > 0]).mean())
-
-
-def main_score(scores: Mapping[str, Any]) -> float:
-    """The number that a network is chosen by, from 0 to 1; 0 where nobody could be scored.
-
-    Example:
-        >>> main_score({"AP": 0.699, "AR": 0.75})
-        0.699
-    """
-    return float(scores["AP"] or 0.0) if "AP" in scores else float(scores["pckh@0.5"]["mean"]) / 100
+    similar = similarities(data, keypoints)
+    return None if similar is None else float(np.nanmean(similar))
 
 
 def together(count: int, shares: list[tuple[Any, Floats]]) -> Floats:

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from bench import environment
-from bench.accuracy import Question, measure, network_of, record_of, with_truth
+from bench.accuracy import EXAMPLES, Question, examples, measure, network_of, record_of, with_truth
 from bench.accuracy_verbs import accuracy
 from bench.record import Record
 from bench.store import Store
 from dpn import cli, evaluation
+from dpn.data.opening import Asked, open_data
+from dpn.inference import predict
 from dpn.metrics.pckh import Truth, write_predictions
 from dpn.network_names import Network, file_digest
 from dpn.protocols import protocol
@@ -81,8 +83,8 @@ def test_what_is_there_is_not_measured_again(
 
 
 def question(network: Network, **changes: object) -> Question:
-    known = {"network": network, "digest": "d", "data": coco_set(1), "split": "val", "runtime": Runtime(),
-             "protocol": protocol("dpn", "coco"), "input_hw": (128, 96)}  # fmt: skip
+    known = {"network": network, "digest": "d", "data": coco_set(1), "source": "folder", "split": "val",
+             "runtime": Runtime(), "protocol": protocol("dpn", "coco"), "input_hw": (128, 96)}  # fmt: skip
     return Question(**(known | changes))  # type: ignore[arg-type]
 
 
@@ -127,6 +129,20 @@ def test_the_truth_of_the_test_set_comes_from_a_file_of_its_own(
     monkeypatch.setattr(Truth, "from_mat", lambda _: mpii_set(1).truth)
     with pytest.raises(ValueError, match=r"is of 2 people, .* of 4; give that split's file"):
         with_truth(data, tmp_path / "truth.mat")
+
+
+def test_of_synthetic_people_the_first_are_kept_to_look_at() -> None:
+    source = "synthetic:seed=3,images=20"
+    hw = (64, 48)
+    data = open_data(Asked(data=source, input_hw=hw))
+    asked = question(Network(name=DOTS, net=dotted.coco()), data=data, source=source, input_hw=hw)
+    shown = examples(asked)["examples"]
+    again = open_data(Asked(data=shown["data"], split=shown["split"], input_hw=hw))
+    keypoints = predict(asked.network.net, data, asked.protocol, hw)[:EXAMPLES]
+    assert np.array(shown["keypoints"]).shape == (EXAMPLES, 17, 3)
+    assert np.allclose(shown["keypoints"], keypoints, atol=1e-3)
+    assert np.array_equal(again.people.joints[:EXAMPLES], data.people.joints[:EXAMPLES])
+    assert examples(question(asked.network)) == {}
 
 
 def test_without_a_truth_there_is_nothing_to_record() -> None:

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dpn import __main__ as command
 from dpn import cli
 from dpn.build import build
 from dpn.checkpoints import CheckpointError, check, compare, load, load_backbone, read_state_dict
 from dpn.identify import identify
 from dpn.spec import CPNSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, MaskRCNNSpec, ModelSpec, SimpleBaselineSpec, replace
+from dpn.verbs import checkpoint as command
 from dpn.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[2]

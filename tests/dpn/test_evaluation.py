@@ -13,6 +13,7 @@ import torch
 from dpn import scoring
 from dpn.data.people import DataSet
 from dpn.data.problems import DataError
+from dpn.data.subset import first_images, first_people
 from dpn.evaluation import Evaluation, evaluate
 from dpn.inference import OutputError
 from dpn.kept_predictions import kept
@@ -21,7 +22,6 @@ from dpn.network_names import Network
 from dpn.protocols import protocol
 from dpn.runtime import Runtime
 from dpn.scoring import headline
-from dpn.subset import first_images
 from tests.dpn import dotted
 from tests.dpn.dotted import coco_set, mpii_set
 
@@ -247,6 +247,16 @@ def test_the_first_images_are_scored_alone() -> None:
     assert len(first_images(data, 99)) == 6
     with pytest.raises(ValueError, match="at least one image is needed, not 0"):
         first_images(data, 0)
+
+
+@pytest.mark.parametrize("data", [coco_set(3), mpii_set(3)], ids=["coco", "mpii"])
+def test_the_first_people_are_scored_alone(data: DataSet) -> None:
+    """The third is one of two in an image; who stands beside is not missed."""
+    first = first_people(data, 3)
+    assert (first.name, len(first)) == (f"{data.name}, first 3 people", 3)
+    assert first.digest not in (data.digest, first_people(data, 2).digest)
+    assert len(first.truth["annotations"] if data.kind == "coco" else first.truth) == 3
+    assert first_people(data, len(data)) is data
 
 
 def test_images_without_boxes_count_among_the_first() -> None:

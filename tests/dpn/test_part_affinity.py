@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dpn.part_affinity import (
+from dpn.networks.part_affinity import (
     PUBLISHED,
     Limbs,
     Peaks,

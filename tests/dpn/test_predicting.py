@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from torch import nn
 
+from dpn.data.picture_files import output_paths, read_boxes
 from dpn.data.problems import DataError
 from dpn.drawing import COLORS_BGR
 from dpn.inference import OutputError
 from dpn.metrics.coco import read_results
 from dpn.network_names import Network
-from dpn.picture_files import output_paths, read_boxes
 from dpn.predicting import Drawing, Found, Predictor, predict_images
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, MPII_16

@@ -16,8 +16,8 @@ from dpn.data.check import check
 from dpn.data.coco import OFFICIAL_DETECTIONS, OFFICIAL_PEOPLE
 from dpn.data.images import read_image
 from dpn.data.opening import Asked
-from dpn.data_verbs import check as check_verb
-from dpn.data_verbs import info as info_verb
+from dpn.verbs.data import check as check_verb
+from dpn.verbs.data import info as info_verb
 from tests.dpn.data.made_coco_folder import content, detections, file_name, put, write_images, write_official, zipped
 from tests.dpn.samples import COCO, MPII, needs_samples
 

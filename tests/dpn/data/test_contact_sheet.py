@@ -16,8 +16,8 @@ from dpn.data.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, sheet
 from dpn.data.people import Example, Examples, Pixels
 from dpn.drawing import COLORS_BGR
 from dpn.protocols import Protocol, protocol
-from dpn.sheet_verbs import Learnt, Sheet, show
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
+from dpn.verbs.sheet import Learnt, Sheet, show
 from tests.dpn.data.made_people import noise_image, person
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -182,7 +182,7 @@ def test_the_verb_refuses_what_it_cannot_write(tmp_path: Path) -> None:
 
 
 def test_cropping_and_the_verb_need_no_torch() -> None:
-    modules = ["dpn.data.crops", "dpn.data.augment", "dpn.data.contact_sheet", "dpn.sheet_verbs"]
+    modules = ["dpn.data.crops", "dpn.data.augment", "dpn.data.contact_sheet", "dpn.verbs.sheet"]
     code = f"import sys, json, {', '.join(modules)}; print(json.dumps('torch' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert json.loads(done.stdout) is False

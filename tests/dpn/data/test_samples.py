@@ -206,6 +206,13 @@ def test_inputs_are_torchvisions_bit_for_bit() -> None:
     assert torch.equal(found, expected_input())
 
 
+def test_inputs_are_the_same_in_both_memory_formats() -> None:
+    crops = torch.randint(0, 256, (2, 8, 6, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found = to_input(crops, channels_last=True)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, to_input(crops))
+
+
 def test_padding_becomes_less_than_any_colour() -> None:
     """Section 3: zeros outside the image, normalised like everything else."""
     found = to_input(torch.zeros(1, 1, 1, 3, dtype=torch.uint8)).flatten()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpn.metrics import oks as module
-from dpn.metrics.oks import nms, nms_by_image, oks, rescore, soft_nms
+from dpn.metrics.oks import labelled_oks, nms, nms_by_image, oks, rescore, soft_nms
 from dpn.skeletons import COCO_17
 
 SIGMAS = COCO_17.oks_sigmas
@@ -64,6 +64,20 @@ def test_similarity_is_the_formula() -> None:
     assert found == pytest.approx(np.array(expected), abs=1e-14)
     assert found.shape == (5, 7)
     assert np.ptp(found) > 0.05
+
+
+def test_similarity_of_labelled_joints_is_cocos_formula() -> None:
+    rng = np.random.default_rng(0)
+    found, truth = rng.uniform(0, 100, (2, 5, 17, 2))
+    truth[:3] = found[:3] + rng.normal(0, 2, (3, 17, 2))
+    labelled, areas = rng.uniform(size=(5, 17)) < 0.6, rng.uniform(100, 5000, 5)
+    squared = np.square(found - truth).sum(2)
+    variances = (2 * np.array(COCO_17.oks_sigmas)) ** 2
+    similar = np.exp(-squared / (2 * variances * (areas[:, None] + np.spacing(1))))
+    expected = [similar[person][labelled[person]].mean() for person in range(5)]
+    assert np.allclose(
+        labelled_oks(found, truth, labelled, areas, COCO_17.oks_sigmas), expected, rtol=0, atol=1e-12
+    )  # fmt: skip
 
 
 def test_a_score_beside_x_and_y_plays_no_part() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from dpn import cli
-from dpn.sweep_verbs import swept
 from dpn.training.recipes import Recipe
 from dpn.training.sweep_jobs import Options, Run
+from dpn.verbs.sweep import swept
 
 OPTIONS = Options(accelerator="cpu", pictures_every=0, sanity=False, workers=0, gpus=0)
 

@@ -2,71 +2,21 @@
 
 import csv
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
-SHORT = {
-    "--network": "tiny_network:build", "--data": "synthetic:seed=1,images=48",
-    "--val-data": "synthetic:seed=2,images=6", "--epochs": "4", "--drops": "2", "--batch": "8", "--threads": "1",
-    "--save-every-s": "0.2", "--pictures-every": "2",
-}  # fmt: skip
-STEPS = 24
-
-
-def command(folder: Path, *extra: str, **changes: str) -> list[str]:
-    options = SHORT | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-    return [sys.executable, "-m", "dpn", "train", "quick/dpn1_32_lite", "--folder", str(folder), "--no-sanity",
-            *(word for option in options.items() for word in option), *extra]  # fmt: skip
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+from tests.dpn.training.runs import STEPS, assert_same, command, finished, started, wait_for, weights
 
 
 def run(folder: Path, *extra: str, **changes: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(folder, *extra, **changes), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
-    )
-
-
-@contextmanager
-def started(folder: Path, **changes: str) -> Iterator["subprocess.Popen[str]"]:
-    """A run in a session of its own, of which nothing is left at the end."""
-    process = subprocess.Popen(
-        command(folder, **changes), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    content = torch.load(folder / "final.pt", weights_only=True)
-    assert content["step"] == STEPS
-    return dict(content["state_dict"])
-
-
-def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    differing = [name for name in one if not torch.equal(one[name], other[name])]
-    assert differing == []
+    return finished(command(folder, *extra, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +26,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == STEPS
     return folder
-
-
-def wait_for(process: "subprocess.Popen[str]", path: Path) -> None:
-    end = time.monotonic() + 120
-    while not path.is_file() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.02)
 
 
 def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
@@ -108,7 +52,7 @@ def test_a_finished_run_is_not_repeated(undisturbed: Path) -> None:
 
 def killed_and_continued(folder: Path, moment: random.Random) -> None:
     """Kills a run once, at a random moment after its first state, and lets it end."""
-    with started(folder) as process:
+    with started(command(folder)) as process:
         wait_for(process, folder / "last.pt")
         time.sleep(moment.uniform(0.0, 1.5))
     done = run(folder)
@@ -126,7 +70,7 @@ def test_ten_kills_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
     moment = random.Random(1)
     for number in range(10):
         folder = tmp_path / str(number)
-        with started(folder) as process:
+        with started(command(folder)) as process:
             if number % 3:
                 wait_for(process, folder / "last.pt")
             time.sleep(moment.uniform(0.0, 6.0 if number % 3 == 0 else 1.5))
@@ -140,7 +84,7 @@ def test_ten_kills_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_saves_and_goes_on(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "run"
-    with started(folder, save_every_s="1000") as process:
+    with started(command(folder, save_every_s="1000")) as process:
         wait_for(process, folder / "log.csv")
         process.send_signal(number)
         _, said = process.communicate(timeout=120)
@@ -181,7 +125,7 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_worker_that_dies_ends_in_one_line(tmp_path: Path) -> None:
-    with started(tmp_path / "run", epochs="400", drops="300") as process:
+    with started(command(tmp_path / "run", epochs="400", drops="300", keep_gb="0")) as process:
         wait_for(process, tmp_path / "run" / "last.pt")
         (worker,) = psutil.Process(process.pid).children()
         worker.kill()
@@ -193,7 +137,7 @@ def test_a_worker_that_dies_ends_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    with started(tmp_path / "run", epochs="400", drops="300") as first:
+    with started(command(tmp_path / "run", epochs="400", drops="300")) as first:
         wait_for(first, tmp_path / "run" / "log.csv")
         second = run(tmp_path / "run", epochs="400", drops="300")
     assert second.returncode == 1

@@ -47,6 +47,15 @@ class Counting:
         return self._examples.example(index)
 
 
+class Fourteen(Counting):
+    """Two people more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        asked = Asked(data=f"synthetic:seed=1,images={PEOPLE + 2}", split="train", protocol="dpn", input_hw=HW)
+        self._examples = open_examples(asked)
+
+
 def batches(stream: Stream, workers: int = 0) -> Iterator[dict[str, torch.Tensor]]:
     steps = Steps(seed=0, count=PEOPLE, batch=4, epochs=EPOCHS)
     return iter(Batches(stream, steps, workers, pinned=False))
@@ -81,3 +90,22 @@ def test_what_cannot_be_made_is_not_kept() -> None:
     examples = Counting(broken=5)
     with pytest.raises(DataError, match="cannot be read"):
         list(batches(Stream(examples, STILL, HW, seed=0, room=10**9)))
+
+
+def test_kept_samples_are_put_together_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[int]()
+    real = Batches._loader
+
+    def loader(self: Batches, steps: Steps, workers: int) -> Any:
+        asked.append(workers)
+        return real(self, steps, workers)
+
+    monkeypatch.setattr(Batches, "_loader", loader)
+    begun = Steps(seed=0, count=PEOPLE + 2, batch=4, epochs=EPOCHS, first=2)  # two people are left out of each epoch
+    rooms = [
+        list(Batches(Stream(Fourteen(), STILL, HW, seed=0, room=room), begun, 1, pinned=False)) for room in (10**9, 0)
+    ]
+    assert asked == [1, 1, 0, 1]  # the epoch that was begun, the next one, all others; then without room
+    assert len(rooms[0]) == len(rooms[1]) == len(begun)
+    for here, there in zip(*rooms, strict=True):
+        assert all(torch.equal(here[name], there[name]) for name in there)

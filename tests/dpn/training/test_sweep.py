@@ -27,10 +27,7 @@ from dpn.training.sweep_executors import executor_of, physical_cores, settled
 from dpn.training.sweep_jobs import Options, Run, Training, is_locked
 from dpn.training.sweep_progress import Pace, left_s, pace_of
 from dpn.training.sweep_tables import TABLES, Table, recipes_of, recipes_of_all
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
-
+from tests.dpn.training.runs import HERE, finished, started
 
 # Tables.
 
@@ -332,29 +329,8 @@ def command(folder: Path, *options: str) -> list[str]:
     return [sys.executable, str(HERE / "sweep_program.py"), "--folder", str(folder), *options]
 
 
-def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"} | more
-
-
 def swept(folder: Path, *options: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(folder, *options), cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=500
-    )
-
-
-@contextmanager
-def started(folder: Path, *options: str, **more: str) -> Iterator["subprocess.Popen[str]"]:
-    """A sweep in a session of its own, of which nothing is left at the end."""
-    process = subprocess.Popen(
-        command(folder, *options), cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    return finished(command(folder, *options), seconds=500, **more)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 200) -> None:
@@ -433,7 +409,7 @@ def test_ctrl_c_stops_all_runs_and_all_have_saved(
     tmp_path: Path, undisturbed: Path, number: signal.Signals
 ) -> None:  # fmt: skip
     """A terminal sends it to every process there is."""
-    with started(tmp_path, *LONG) as process:
+    with started(command(tmp_path, *LONG)) as process:
         wait_until(lambda: all((folder / "log.csv").is_file() for folder in folders(tmp_path)))
         os.killpg(process.pid, number)
         _, said = process.communicate(timeout=200)
@@ -453,7 +429,7 @@ def test_ctrl_c_stops_all_runs_and_all_have_saved(
 def test_a_killed_sweep_leaves_no_trainer_and_is_continued(tmp_path: Path, undisturbed: Path) -> None:
     """Its runs save and stop alone; a sweep that begins meanwhile never puts a second trainer beside one."""
     for _ in range(2):
-        with started(tmp_path, *LONG) as process:
+        with started(command(tmp_path, *LONG)) as process:
             wait_until(lambda: len(training(tmp_path)) == 2)
             time.sleep(2.0)
             process.kill()
@@ -469,7 +445,7 @@ def test_a_killed_sweep_leaves_no_trainer_and_is_continued(tmp_path: Path, undis
 
 @pytest.mark.slow
 def test_two_sweeps_share_runs_between_them(tmp_path: Path, undisturbed: Path) -> None:
-    with started(tmp_path, *LONG, "--at-once", "1") as first:
+    with started(command(tmp_path, *LONG, "--at-once", "1")) as first:
         second = swept(tmp_path, *LONG, "--at-once", "1")
         first.communicate(timeout=200)
         assert (first.returncode, second.returncode) == (0, 0)
@@ -526,7 +502,7 @@ def test_jobs_on_a_cluster_outlive_their_sweep_and_are_found_again(
 ) -> None:  # fmt: skip
     root = tmp_path / "runs"
     options = (*LONG, "--executor", "slurm")
-    with started(root, *options, **slurm) as process:
+    with started(command(root, *options), **slurm) as process:
         wait_until(lambda: len(training(root)) == 2)
         process.kill()
         process.wait()
@@ -543,7 +519,7 @@ def test_jobs_on_a_cluster_are_cancelled_with_their_sweep(
 ) -> None:  # fmt: skip
     root = tmp_path / "runs"
     options = (*LONG, "--executor", "slurm")
-    with started(root, *options, **slurm) as process:
+    with started(command(root, *options), **slurm) as process:
         wait_until(lambda: all((folder / "log.csv").is_file() for folder in folders(root)))
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=200)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dpn import cli, evaluation
-from dpn.evaluate_verbs import evaluate, oracle
 from dpn.network_names import Network, NetworkError, file_digest, network, parse_hw
-from dpn.predict_verbs import predict
+from dpn.verbs.evaluate import evaluate, oracle
+from dpn.verbs.predict import predict
 from tests.dpn import dotted
 from tests.dpn.dotted import write_folder
 

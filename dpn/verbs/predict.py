@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from dpn.cli import note
 from dpn.network_names import parse_hw
 from dpn.runtime import Runtime
 
@@ -24,7 +25,7 @@ def predict(
     Args:
         name: a name of the zoo, or package.module:factory.
         images: image files.
-        weights: a file of weights; a factory may load its own.
+        weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         boxes: people's boxes in COCO's form for detections; without it each image is taken to show one person.
         output: folder for what is written.
         protocol: dpn, hrnet or sbl.
@@ -35,13 +36,15 @@ def predict(
     """
     if not images:
         raise ValueError("name at least one image")
+    from dpn.data.picture_files import read_boxes
     from dpn.network_names import network
-    from dpn.picture_files import read_boxes
     from dpn.predicting import Drawing, Predictor, predict_images
 
     drawing = Drawing(output=output, joint_score=joint_score, person_score=person_score)
     known = read_boxes(boxes, images) if boxes else None
-    predictor = Predictor.of(network(name, weights), protocol, parse_hw(input_) if input_ else None, runtime)
+    net = network(name, weights)
+    note(net.note)
+    predictor = Predictor.of(net, protocol, parse_hw(input_) if input_ else None, runtime)
     failed = 0
     for found in predict_images(predictor, images, known, drawing):
         if found.error:

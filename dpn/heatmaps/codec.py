@@ -1,4 +1,4 @@
-"""Which heatmaps there are: how large, how far apart their pixels, of which of the three codecs. Imports no torch.
+"""Which heatmaps there are: how large, how far apart their pixels, of which of the three codecs.
 
 The codecs are described in `dpn.heatmaps`, which encodes and decodes them.
 """

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from dpn.export_graph import OUTPUTS, Deployed
+from dpn.export.graph import OUTPUTS, Deployed
 
 Format = Literal["onnx", "torchscript", "torch-export"]
 
@@ -85,7 +85,7 @@ def open_file(path: Path, format: Format) -> tuple[Call, str]:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What stands in a file that `dpn.export.export` wrote: network, digests, joints, input and outputs.
+    """What stands in a file that `dpn.export.network.export` wrote: network, digests, joints, input and outputs.
 
     Raises:
         ValueError: it is no such file.

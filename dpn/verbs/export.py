@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import tyro
 
+from dpn.cli import Json, note
 from dpn.network_names import parse_hw
 
 Name = Annotated[str, tyro.conf.Positional]
 Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 
 def export(
@@ -28,23 +28,24 @@ def export(
 
     Args:
         name: a name of the zoo, or package.module:factory.
-        weights: a file of weights; a factory may load its own.
+        weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         format: onnx, torchscript or torch-export.
         input_: height and width of the input; by default the network's own.
         output: the file; by default the network's name and input in this folder.
         batch: images at a time, or dynamic for any number.
         pixels: uint8 for (B, H, W, 3) from 0 to 255, float for (B, 3, H, W) from 0 to 1.
         protocol: that the network was trained with, which says whether it takes blue first: dpn, hrnet or sbl.
-        as_json: print one object, see `dpn.export.Exported`.
+        as_json: print one object, see `dpn.export.network.Exported`.
     """
     from dpn.data.opening import INPUT_HW
-    from dpn.export import Wanted
-    from dpn.export import export as exported
-    from dpn.export_formats import ENDINGS, INSTALL
+    from dpn.export.formats import ENDINGS, INSTALL
+    from dpn.export.network import Wanted
+    from dpn.export.network import export as exported
     from dpn.network_names import network
     from dpn.protocols import protocol as protocol_named
 
     net = network(name, weights)
+    note(net.note)
     input_hw = parse_hw(input_) if input_ else net.input_hw or INPUT_HW["coco"]
     wanted = Wanted(
         format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from dpn.data.crops import affine, box_to_center_scale, transform
-from dpn.heatmap_newton import dark_step, udp_step
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
+from dpn.heatmaps.newton import dark_step, udp_step
 from dpn.skeletons import COCO_17
-from tests.dpn.heatmap_formulas import DARK, DEVICES, QUARTER, UDP, Floats, decoded, smooth_maps, stride_of, target
+from tests.dpn.heatmaps.formulas import DARK, DEVICES, QUARTER, UDP, Floats, decoded, smooth_maps, stride_of, target
 
 SIZES: list[tuple[tuple[int, int], float]] = [((256, 192), 2), ((384, 288), 3)]
 CODECS = [replace(codec, input_hw=hw, sigma=sigma) for codec in (DARK, UDP) for hw, sigma in SIZES]

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,22 @@ from dpn.training.options import Where
 from dpn.training.recipes import RECIPES, Recipe, find
 
 REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedRecipe(Recipe):
+    """A recipe as it was typed."""
+
+    def __post_init__(self) -> None:
+        """Checks nothing: tyro would show what is wrong in a box, and the verb says it in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedWhere(Where):
+    """On what, as it was typed."""
+
+    def __post_init__(self) -> None:
+        """See `AskedRecipe`."""
 
 
 def recipes(as_json: Json = False) -> None:
@@ -37,11 +54,11 @@ def train_named(name: str) -> Callable[..., int]:
     Raises:
         KeyError: no such recipe.
     """
-    base = find(name)
+    base = AskedRecipe(**vars(find(name)))
 
     def train(
-        recipe: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = base,
-        where: Annotated[Where, tyro.conf.OmitArgPrefixes] = Where(),  # noqa: B008 - frozen
+        recipe: Annotated[AskedRecipe, tyro.conf.OmitArgPrefixes] = base,
+        where: Annotated[AskedWhere, tyro.conf.OmitArgPrefixes] = AskedWhere(),
         as_json: Json = False,
     ) -> int:
         """Trains a recipe, or goes on with a run that was stopped; the same command does both.
@@ -51,6 +68,7 @@ def train_named(name: str) -> Callable[..., int]:
             where: on what.
             as_json: print the result as one object.
         """
+        what, on = Recipe(**vars(recipe)), Where(**vars(where))  # says what cannot be
         try:
             from dpn.training.run import train as run
         except ModuleNotFoundError as error:
@@ -60,10 +78,10 @@ def train_named(name: str) -> Callable[..., int]:
         from dpn.training.processes import rank
         from dpn.training.stopping import Stopped
 
-        folder, speaks = where.run_folder(recipe), not rank()  # the first of several processes
-        with progress(recipe.name, shown=speaks) as told:
+        folder, speaks = on.run_folder(what), not rank()  # the first of several processes
+        with progress(what.name, shown=speaks) as told:
             try:
-                result = run(recipe, where, told)
+                result = run(what, on, told)
             except Stopped:
                 if speaks:
                     print(f"stopped and saved in {folder.path}; the same command goes on", file=sys.stderr)

@@ -10,7 +10,7 @@ import pytest
 
 from dpn import cli
 from dpn.metrics.coco import NAMES, score
-from dpn.score_verbs import SCORE
+from dpn.verbs.score import SCORE
 from tests.dpn.metrics.made_coco import content, plain, rows_of
 from tests.dpn.mpii_files import truth_variables, write
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dpn.data.crops import MEAN, STD
-from dpn.heatmap_peaks import quarter_step
 from dpn.heatmaps import Codec
+from dpn.heatmaps.peaks import quarter_step
 from dpn.network_output import final_heatmaps
 
 Pixels = Literal["uint8", "float"]

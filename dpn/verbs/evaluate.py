@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dpn.cli import Json, fail
+from dpn.cli import Json, fail, note
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import Boxes, DataSet
 from dpn.network_names import parse_hw
@@ -69,7 +69,7 @@ class Wanted:
 
     def opened(self, asked: Asked) -> tuple[DataSet, Protocol]:
         """The data set, and the protocol with what was chosen otherwise."""
-        from dpn.subset import first_images
+        from dpn.data.subset import first_images
 
         protocol = replace(asked.known_protocol, flip_test=self.flip_test)
         if self.codec:
@@ -90,7 +90,7 @@ def evaluate(
     Args:
         name: a name of the zoo, or package.module:factory.
         wanted: which data, and how.
-        weights: a file of weights; a factory may load its own.
+        weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         runtime: how the network runs.
         results: write the results there, as the data's own scoring reads them; of COCO's test-dev also an archive for
             its server.
@@ -100,6 +100,7 @@ def evaluate(
     from dpn.network_names import network
 
     net = network(name, weights)
+    note(net.note)
     asked = wanted.asked(net.input_hw)
     data, protocol = wanted.opened(asked)
     try:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dpn.heatmap_peaks import at_least_float32, maxima
+from dpn.heatmaps.peaks import at_least_float32, maxima
 
 
 def joints_mse(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

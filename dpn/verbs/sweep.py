@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import fail
+from dpn.cli import Json, fail
 from dpn.training.sweep import Sweep
 from dpn.training.sweep_executors import executor_of, settled
 from dpn.training.sweep_jobs import Options, Run, is_locked
@@ -18,7 +18,6 @@ from dpn.training.sweep_tables import Budget, Table, recipes_of_all
 from dpn.training.sweep_tracking import Tracked
 
 Tables = Annotated[tuple[Table, ...], tyro.conf.Positional]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 List = Annotated[bool, tyro.conf.arg(name="list"), tyro.conf.FlagCreatePairsOff]
 
 SAY_EVERY_S = 300.0

@@ -10,9 +10,9 @@ from dpn.data.augment import NONE
 from dpn.data.contact_sheet import sheet
 from dpn.data.opening import Asked, open_data, open_examples
 from dpn.data.people import Examples
-from dpn.data_verbs import Where
 from dpn.drawing import write_png
 from dpn.network_names import parse_hw
+from dpn.verbs.data import Where
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from dpn.data.samples import to_input
 from dpn.data.synthetic import SyntheticFigures
-from dpn.export_formats import CONTENTS, Format, check_installed, first_line, has, open_file
-from dpn.export_graph import Deployed, Pixels
+from dpn.export.formats import CONTENTS, Format, check_installed, first_line, has, open_file
+from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
 from dpn.inference import codec_of, inference_mode
 from dpn.network_names import Network
@@ -97,7 +97,7 @@ class Exported:
 
 
 def export(network: Network, wanted: Wanted, path: Path) -> Exported:
-    """Writes a network to a file that takes images and gives joints, see `dpn.export_graph`.
+    """Writes a network to a file that takes images and gives joints, see `dpn.export.graph`.
 
     The file is written beside its place, read back, run on images and compared with eager PyTorch, and only then put
     into its place.

@@ -15,22 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dpn import export_formats
 from dpn.build import build
 from dpn.data.samples import to_input
-from dpn.export import Batch, ExportError, Wanted, compare, export, images
-from dpn.export_formats import ENDINGS, INSTALL, Format, open_file, read_metadata
-from dpn.export_graph import Deployed, Pixels
-from dpn.export_verbs import export as export_verb
+from dpn.export import formats
+from dpn.export.formats import ENDINGS, INSTALL, Format, open_file, read_metadata
+from dpn.export.graph import Deployed, Pixels
+from dpn.export.network import Batch, ExportError, Wanted, compare, export, images
 from dpn.heatmaps import Codec, decode
 from dpn.network_names import Network, NetworkError, file_digest, network
 from dpn.network_output import OutputError
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17
+from dpn.verbs.export import export as export_verb
 from dpn.zoo import ZOO
 
 HW = (64, 48)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -179,7 +179,7 @@ def test_the_network_is_left_as_it_was(tmp_path: Path) -> None:
 
 def falsified(change: Callable[[tuple[Tensor, Tensor, Tensor]], tuple[Tensor, ...]]) -> Any:
     """Makes a file that computes something else than what it is asked for."""
-    content = export_formats.CONTENTS["torchscript"]
+    content = formats.CONTENTS["torchscript"]
 
     class Falsified(nn.Module):
         def __init__(self, graph: nn.Module) -> None:
@@ -206,7 +206,7 @@ def test_a_file_that_computes_something_else_is_not_kept(
 ) -> None:
     path = tmp_path / "tiny"
     path.write_text("an older file")
-    monkeypatch.setitem(export_formats.CONTENTS, "torchscript", falsified(change))
+    monkeypatch.setitem(formats.CONTENTS, "torchscript", falsified(change))
     with pytest.raises(ExportError, match=said):
         export(tiny(), wanted(), path)
     assert path.read_text() == "an older file"
@@ -346,5 +346,5 @@ def test_the_verb_says_how_the_file_compares(
 
 
 def test_the_verb_is_listed_without_torch() -> None:
-    code = "import dpn.export_verbs, dpn.sweep_verbs, sys; sys.exit('torch' in sys.modules)"
+    code = "import dpn.verbs.export, dpn.verbs.sweep, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

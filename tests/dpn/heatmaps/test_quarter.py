@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dpn.data.crops import affine, box_to_center_scale, transform
-from dpn.heatmap_loss import accuracy
 from dpn.heatmaps import Codec, decode, encode, flip_average, flip_back, joints_mse, to_image
+from dpn.heatmaps.loss import accuracy
 from dpn.protocols import PROTOCOLS, protocol
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
-from tests.dpn.heatmap_formulas import DEVICES, QUARTER, decoded, smooth_maps, target
+from tests.dpn.heatmaps.formulas import DEVICES, QUARTER, decoded, smooth_maps, target
 from tests.dpn.samples import COCO, needs_samples
 
 PAIRS = COCO_17.flip_pairs

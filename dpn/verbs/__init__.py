@@ -1,0 +1,1 @@
+"""The verbs of `python -m dpn`, one file for each word or group of words; none imports torch before it must."""
