@@ -14,6 +14,7 @@ from analysis.erf_expected import expected_field
 from analysis.erf_records import HALF, METRIC
 from analysis.evidence import Evidence
 from analysis.path_matrices import entropy_bits
+from analysis.trained_runs import stand_in
 from bench.record import Record
 from dpn.spec import DPNSpec
 
@@ -24,7 +25,7 @@ COLUMNS: Mapping[str, str] = {
 """Networks of one module, and what their schedules are called."""
 
 PATHS, SHORTCUTS, RANDOM = "paths, no shortcuts", "with shortcuts", "gradients, random weights"
-TRAINED = "gradients, trained weights"
+TRAINED, LIGHT = "gradients, trained weights", "gradients, trained behind the light stem"
 ZERO = "#8a8a8a"
 """Colour of what contributes exactly nothing."""
 
@@ -37,9 +38,9 @@ def data(evidence: Evidence) -> pd.DataFrame:
 
     Columns: field (`PATHS`: exact, the share of the paths without shortcuts; `SHORTCUTS`: exact expectation where each
     block's branch adds the variance that the image brought, so that the i-th has 1/i of what is there; `RANDOM` and
-    `TRAINED`: the mean squared gradient), subject, schedule, y, x, share (of the field's mass), note (what is written
-    below the map), measured_from (in the first row of a field, for all of it). What has no record has one row without
-    a number.
+    `TRAINED`: the mean squared gradient; `LIGHT`: likewise, of the trained network that stands in at the quick budget),
+    subject, schedule, y, x, share (of the field's mass), note (what is written below the map), measured_from (in the
+    first row of a field, for all of it). What has no record has one row without a number, or none where it is trained.
     """
     frames = []
     for subject, schedule in COLUMNS.items():
@@ -52,7 +53,9 @@ def data(evidence: Evidence) -> pd.DataFrame:
             field = expected_field(spec.dilations, hw, unit, ratios=ratios)
             inputs = 2 ** float(entropy_bits(field.ravel())) / field.size
             frames.append(_positions(name, subject, schedule, field, f"{100 * inputs:.0f} %", ""))
-        for name, record in ((RANDOM, _record(evidence, subject, True)), (TRAINED, _record(evidence, subject, False))):
+        light = stand_in(evidence, "quick", subject) or ""
+        for name, of, random in ((RANDOM, subject, True), (TRAINED, subject, False), (LIGHT, light, False)):
+            record = _record(evidence, of, random)
             if record is not None:
                 field = np.array(record.detail["map"])
                 frames.append(_positions(name, subject, schedule, field, _half(record), record.provenance()))

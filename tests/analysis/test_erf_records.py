@@ -68,6 +68,19 @@ def test_a_field_of_trained_weights_gets_a_row_of_its_own(records: Path, tmp_pat
     assert data[(data.field == figure_erf.RANDOM)].share.isna().all()
 
 
+def test_a_light_network_stands_in_where_it_is_trained(records: Path, tmp_path: Path) -> None:
+    (record,) = Store(records).records
+    digest = ZOO["dpn1_32_d8_lite"].digest()
+    there = {"subject": "dpn1_32_d8_lite", "spec_digest": digest}
+    Store(tmp_path).append(record.model_copy(update=there))  # of random weights
+    assert figure_erf.LIGHT not in set(figure_erf.data(Evidence(records_root=tmp_path)).field)
+    trained = {"protocol": {**record.protocol, "weights": "sha256:0123"}}
+    Store(tmp_path).append(record.model_copy(update=there | trained))
+    data = figure_erf.data(Evidence(records_root=tmp_path))
+    assert set(data[data.field == figure_erf.LIGHT].subject) == {"dpn1_32_d8"}
+    assert figure_erf.TRAINED not in set(data.field)
+
+
 def test_trained_weights_are_known_by_their_file(tmp_path: Path) -> None:
     subject, store = resolve("dpn1_32_d8"), Store(tmp_path / "records")
     torch.manual_seed(3)
