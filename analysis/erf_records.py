@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from analysis.erf_estimate import Estimate
 from bench import environment
@@ -31,7 +33,7 @@ class Protocol:
         of: the map of the central unit.
         to: the map that the field is in.
         recipe: of the estimator.
-        weights: how they were drawn, or the digest of the file that they are from.
+        weights: how they were drawn, such as "random, he", or the digest of the file that they are from.
         source: of the images.
         images: for each initialisation.
         seeds: initialisations, numbered from 0; each is one independent draw.
@@ -40,7 +42,7 @@ class Protocol:
     of: str = "dpm.1"
     to: str = "conv2"
     recipe: str = "squared"
-    weights: str = "random, calibrated"
+    weights: Annotated[str, tyro.conf.arg(name="initial")] = "random, calibrated"
     source: str = "noise"
     images: int = 4
     seeds: int = 16
