@@ -43,7 +43,7 @@ def started(words: Sequence[str], **more: str) -> Iterator["subprocess.Popen[str
     """A program in a session of its own, of which nothing is left at the end."""
     process = subprocess.Popen(
         words, cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_listen,
     )  # fmt: skip
     try:
         yield process
@@ -51,6 +51,11 @@ def started(words: Sequence[str], **more: str) -> Iterator["subprocess.Popen[str
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def _listen() -> None:
+    """To Ctrl-C, also where the tests run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(process: "subprocess.Popen[str]", path: Path) -> None:
