@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.evidence import Evidence
 from bench.record import Record
-from dpn.data.crops import affine, crop, transform
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import DataSet, Floats, Pixels
-from dpn.drawing import draw_person
+from dpn.drawing import drawn_crop
 from dpn.scoring import similarities
 
 METRIC = "ap"
@@ -100,11 +99,7 @@ def draw(data: pd.DataFrame) -> Figure:
 def _picture(people: DataSet, number: int, keypoints: Floats, hw: tuple[int, int]) -> Pixels:
     """(H, W, 3) a person's crop with the joints drawn in, at the figure's size."""
     height, width = hw
-    example = people.example(number)
-    matrix = affine(example.center, example.scale, 0.0, (width, height))
-    picture = crop(example.image, matrix, (width, height))
-    placed = np.column_stack((transform(keypoints[:, :2], matrix), keypoints[:, 2]))
-    draw_person(picture, placed, people.skeleton)
+    picture = drawn_crop(people.example(number), keypoints, people.skeleton, hw)
     small: Pixels = cv2.resize(picture, (HEIGHT_PX * width // height, HEIGHT_PX), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return small
 

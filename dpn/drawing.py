@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.data.people import Floats, Pixels
+from dpn.data.crops import affine, crop, transform
+from dpn.data.people import Example, Floats, Pixels
 from dpn.skeletons import Skeleton
 from dpn.whole_files import write_whole
 
@@ -104,6 +105,25 @@ def draw_person(image: Pixels, keypoints: Floats, skeleton: Skeleton, *, thresho
     for joint in np.flatnonzero(shown):
         _dot(image, points[joint], _OUTLINE, pen.dot_px + 1)
         _dot(image, points[joint], COLORS_BGR[side(names[joint])], pen.dot_px)
+
+
+def drawn_crop(example: Example, keypoints: Floats, skeleton: Skeleton, input_hw: tuple[int, int]) -> Pixels:
+    """One person as the network's input has them, with joints drawn in.
+
+    Args:
+        example: the person.
+        keypoints: (K, 3): x and y in pixels of the image, and score.
+        skeleton: of K joints.
+        input_hw: height and width of the input in pixels.
+
+    Returns:
+        (H, W, 3) uint8, blue, green, red.
+    """
+    height, width = input_hw
+    matrix = affine(example.center, example.scale, 0.0, (width, height))
+    picture = crop(example.image, matrix, (width, height))
+    draw_person(picture, np.column_stack((transform(keypoints[:, :2], matrix), keypoints[:, 2])), skeleton)
+    return picture
 
 
 def write_png(path: Path, image: Pixels) -> None:

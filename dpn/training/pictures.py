@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from dpn.data.crops import affine, crop, transform
-from dpn.drawing import draw_person, write_png
+from dpn.drawing import drawn_crop, write_png
 from dpn.inference import Runtime, predict
 from dpn.training.prepare import Prepared
 
@@ -26,17 +25,12 @@ def draw(net: nn.Module, prepared: Prepared, runtime: Runtime, path: Path) -> No
     """
     step = max(1, len(prepared.data) // PEOPLE)
     rows = np.arange(0, len(prepared.data), step)[:PEOPLE]
-    height, width = prepared.input_hw
     people = prepared.data.people.take(rows)
     few = replace(prepared.data, people=people)
     found = predict(net, few, prepared.protocol, prepared.input_hw, runtime)
     cells = []
     for number, keypoints in enumerate(found):
-        example = few.example(number)
-        matrix = affine(example.center, example.scale, 0.0, (width, height))
-        cell = crop(example.image, matrix, (width, height))
-        placed = np.column_stack((transform(keypoints[:, :2], matrix), keypoints[:, 2]))
-        draw_person(cell, placed, few.skeleton)
+        cell = drawn_crop(few.example(number), keypoints, few.skeleton, prepared.input_hw)
         cells.append(np.pad(cell, ((2, 2), (2, 2), (0, 0)), constant_values=255))
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % COLUMNS)

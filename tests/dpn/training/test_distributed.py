@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,9 +14,7 @@ from torch import nn
 
 from dpn.training.batch_norm import SyncedBatchNorm2d, synchronise
 from dpn.training.validation import together
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
+from tests.dpn.training.runs import finished
 
 
 def trained(folder: Path, devices: int) -> None:
@@ -28,11 +24,9 @@ def trained(folder: Path, devices: int) -> None:
         "--batch": "8", "--precision": "fp32", "--threads": "1", "--accelerator": "cpu", "--devices": str(devices),
         "--pictures-every": "0",
     }  # fmt: skip
-    done = subprocess.run(
+    done = finished(
         [sys.executable, "-m", "dpn", "train", "quick/dpn1_32_lite", "--folder", str(folder), "--sync-batch-norm",
-         "--no-sanity", *(word for option in options.items() for word in option)],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=300, check=False,
+         "--no-sanity", *(word for option in options.items() for word in option)]
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
