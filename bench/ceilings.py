@@ -9,58 +9,18 @@ process (`measure`), and `best` picks among what they reached.
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from bench import workloads
+from bench.workloads import Candidate, Library
+
 Kind = Literal["arithmetic", "copy"]
-Library = Literal["torch", "numpy", "onnxruntime", "openvino"]
 
 BLOCK_S = 0.1
 """Seconds that one block of calls lasts: long against the clock, short against a neighbour's pauses."""
 
 WARMUP_S = 0.2
 """Seconds of calls before the first block: a processor raises its clock, a library packs its weights."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """Something that may reach a ceiling.
-
-    Attributes:
-        library: which runs it.
-        operation: "matmul", "convolution" (3x3, stride 1, padding 1), "copy" or "add".
-        size: rows of the square matrices; or channels, height and width of the convolution's input and output.
-        channels_last: the convolution's maps and weights lie in memory with their channels together.
-        batch: images of a convolution.
-    """
-
-    library: Library
-    operation: Literal["matmul", "convolution", "copy", "add"]
-    size: tuple[int, ...] = ()
-    channels_last: bool = False
-    batch: int = 1
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds of one call; 0 for a copy.
-
-        Example:
-            >>> Candidate(library="torch", operation="convolution", size=(64, 8, 6)).macs
-            1769472
-        """
-        if self.operation == "matmul":
-            return self.size[0] ** 3
-        if self.operation == "convolution":
-            channels, height, width = self.size
-            return self.batch * 9 * channels**2 * height * width
-        return 0
-
-    def __str__(self) -> str:
-        size = "x".join(map(str, self.size))
-        batch = f"batch {self.batch}" if self.batch > 1 else ""
-        return " ".join(
-            filter(None, (self.library, self.operation, size, batch, "channels_last" if self.channels_last else ""))
-        )
 
 
 def candidates(kind: Kind, *, device: str, precision: str = "fp32") -> list[str]:
@@ -112,8 +72,6 @@ def measure(
     Raises:
         ValueError: no such candidate for this device and precision.
     """
-    from bench import workloads
-
     offered = _copies(device) if kind == "copy" else _arithmetic(device, precision)
     chosen = {str(each): each for each in offered}.get(candidate)
     if chosen is None:

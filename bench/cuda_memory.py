@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench import gpu, runners
+from bench import gpu, opening
 from bench.cell import Cell
 from bench.memory import CALLS, WARM_CALLS, tensor_bytes
 
@@ -37,7 +37,7 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     torch.cuda.synchronize()  # makes the context, so that it counts before the network
     index = torch.cuda.current_device()
     before = _process_bytes(index)
-    runner = runners.open_runner(cell, folder)
+    runner = opening.open_runner(cell, folder)
     for _ in range(WARM_CALLS):
         runner.call()
     runner.synchronise()

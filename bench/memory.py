@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from bench import alike, page_counters, runners
+from bench import alike, opening, page_counters
 from bench.cell import Cell
 
 WARM_CALLS = 2
@@ -46,7 +46,7 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
         folder: with what `bench.artifacts.prepare` wrote for it.
 
     Returns:
-        value: bytes, `peak_bytes - before_bytes`; on CUDA the peak that the allocator reserved on the device.
+        value: bytes, `peak_bytes - before_bytes`.
         before_bytes: resident before the network was built, library code left out.
         peak_bytes: the same at the peak of a call; the median of `peaks`.
         peaks: one for each measured call; what the kernel's peak lagged behind before the call is added to it.
@@ -58,14 +58,10 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
     Raises:
         RuntimeError: the system does not tell a process its memory.
     """
-    if cell.device == "cuda":
-        from bench import cuda_memory
-
-        return cuda_memory.measure(cell, folder)
     settings = settle()
     before = private_bytes()
     with alike.one_core() if cell.backend in ALLOCATING_THREADS else nullcontext():
-        runner = runners.open_runner(cell, folder)
+        runner = opening.open_runner(cell, folder)
         for _ in range(WARM_CALLS):
             runner.call()
     peaks, reset = _peaks_of_calls(runner)

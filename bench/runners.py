@@ -1,4 +1,4 @@
-"""One network in one back end, ready to be called: `open_runner`, and the check of what it gives. Imports no torch.
+"""What a network in a back end can do, and the check of what it gives; `bench.opening` opens one. Imports no torch.
 
 Runs in a worker process. The input lies where the back end reads it before the first call, so that a call is a forward
 pass and nothing else.
@@ -50,29 +50,6 @@ class Runner(ABC):
     @abstractmethod
     def outputs(self) -> Arrays:
         """What a forward pass gives: its tensors in the order of the network's answer, as fp32."""
-
-
-def open_runner(cell: Cell, folder: Path) -> Runner:
-    """The network of a cell in its back end.
-
-    Args:
-        cell: what to run.
-        folder: with what `bench.artifacts.prepare` wrote for it.
-
-    Raises:
-        RuntimeError: the back end cannot run this network, with the reason in one line.
-    """
-    kind: Any
-    if cell.backend in ("onnxruntime", "openvino"):
-        from bench import onnx_runners
-
-        kind = onnx_runners.RUNNERS[cell.backend]
-    else:
-        from bench import torch_runners
-
-        kind = torch_runners.RUNNERS[cell.backend]
-    runner: Runner = kind(cell, folder)
-    return runner
 
 
 def check(runner: Runner, cell: Cell, folder: Path) -> dict[str, float]:

@@ -39,10 +39,10 @@ class Worker:
 
     def open(self, cell: dict[str, Any], folder: str, check: bool = True) -> dict[str, Any]:
         """Builds the network in its back end, compares its outputs with the reference, sets calls a sample."""
-        from bench import runners, timing
+        from bench import opening, runners, timing
 
         opened = to_cell(cell)
-        self.runner = runners.open_runner(opened, Path(folder))
+        self.runner = opening.open_runner(opened, Path(folder))
         outputs = runners.check(self.runner, opened, Path(folder)) if check else None
         seconds = timing.sample(self.runner, 1)
         self.calls = timing.calls_for(self.runner) if seconds < timing.TARGET_S else 1
@@ -91,6 +91,10 @@ class Worker:
 
     def memory(self, cell: dict[str, Any], folder: str) -> dict[str, Any]:
         """Peak memory of building and running a network in this process."""
+        if cell["device"] == "cuda":
+            from bench import cuda_memory
+
+            return cuda_memory.measure(to_cell(cell), Path(folder))
         from bench import memory
 
         return memory.measure(to_cell(cell), Path(folder))

@@ -6,15 +6,58 @@ Runs in a worker process; every library is imported where it is used.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
 from bench import telemetry
-from bench.ceilings import Candidate
 
 LEAST_COPY_BYTES = 256 * 2**20
 """Every copied array holds at least this much, and at least four times the last level cache (STREAM's rule)."""
+
+
+Library = Literal["torch", "numpy", "onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Something that may reach a ceiling.
+
+    Attributes:
+        library: which runs it.
+        operation: "matmul", "convolution" (3x3, stride 1, padding 1), "copy" or "add".
+        size: rows of the square matrices; or channels, height and width of the convolution's input and output.
+        channels_last: the convolution's maps and weights lie in memory with their channels together.
+        batch: images of a convolution.
+    """
+
+    library: Library
+    operation: Literal["matmul", "convolution", "copy", "add"]
+    size: tuple[int, ...] = ()
+    channels_last: bool = False
+    batch: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one call; 0 for a copy.
+
+        Example:
+            >>> Candidate(library="torch", operation="convolution", size=(64, 8, 6)).macs
+            1769472
+        """
+        if self.operation == "matmul":
+            return self.size[0] ** 3
+        if self.operation == "convolution":
+            channels, height, width = self.size
+            return self.batch * 9 * channels**2 * height * width
+        return 0
+
+    def __str__(self) -> str:
+        size = "x".join(map(str, self.size))
+        batch = f"batch {self.batch}" if self.batch > 1 else ""
+        return " ".join(
+            filter(None, (self.library, self.operation, size, batch, "channels_last" if self.channels_last else ""))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

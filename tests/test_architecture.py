@@ -1,8 +1,10 @@
-"""The layers point one way, records reach the report without torch, and packages come from this checkout."""
+"""The layers point one way and in no circle, records reach the report without torch, packages are this checkout's."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Set
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,43 @@ def test_an_upward_import_is_found() -> None:
     assert upward("dpn", "def f():\n    from bench.store import Store\n") == {"bench"}
     assert upward("bench", "import analysis.tables as t") == {"analysis"}
     assert upward("analysis", "import bench, dpn") == set()
+
+
+def imported(source: str, known: Set[str]) -> set[str]:
+    """Modules among the known that the source imports, at whatever depth, except for annotations alone."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
+        waiting.extend(ast.iter_child_nodes(node))
+    return found & known
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Lazy imports count too: a circle that is only not seen while the program starts is a circle."""
+    files = {path.relative_to(ROOT).with_suffix(""): path for name in OURS for path in (ROOT / name).rglob("*.py")}
+    sources = {".".join(place.parts): path.read_text() for place, path in files.items()}
+    assert len(sources) > 300
+    list(TopologicalSorter({name: imported(text, set(sources)) for name, text in sources.items()}).static_order())
+
+
+def test_a_circle_of_lazy_imports_is_found() -> None:
+    sources = {
+        "bench.a": "def f():\n    from bench import b\n",
+        "bench.b": "import bench.c",
+        "bench.c": "from bench.a import f",
+        "bench.d": "if TYPE_CHECKING:\n    from bench.d import g\n",
+    }
+    graph = {name: imported(text, set(sources)) for name, text in sources.items()}
+    assert graph["bench.d"] == set()
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def torch_after(*modules: str) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from dpn.data.images import open_images
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import DataSet, People
 from dpn.data.problems import DataError, Problem
+from dpn.metrics.pckh_truth import Truth
 from dpn.protocols import Protocol
 from dpn.skeletons import MPII_16
-
-if TYPE_CHECKING:
-    from dpn.metrics.pckh import Truth
 
 OFFICIAL_PEOPLE = {"train": 22_246, "valid": 2_958, "trainval": 29_116, "test": 7_247}
 """People in each official file; trainval is more than the sum: it adds other people of the validation images."""
@@ -208,10 +206,8 @@ def open_mpii(root: Path, split: str, *, input_hw: tuple[int, int], protocol: Pr
     )
 
 
-def _truth(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple["Truth | None", bytes]:
+def _truth(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[Truth | None, bytes]:
     """What to score against, and the bytes of the file that it came from beside the annotations."""
-    from dpn.metrics.pckh import Truth
-
     if not all("joints" in entry for entry in entries):
         return None, b""
     beside = path.with_name(f"gt_{path.stem}.mat")
@@ -222,7 +218,7 @@ def _truth(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple["Truth | N
     return truth, read_bytes(beside)
 
 
-def _check_same_people(file: Path, truth: "Truth", annotated: "Truth", path: Path) -> None:
+def _check_same_people(file: Path, truth: Truth, annotated: Truth, path: Path) -> None:
     if len(truth) != len(annotated):
         message = f"has {len(truth)} people, {path.name} has {len(annotated)}"
         raise DataError(Problem(str(file), "pos_gt_src", message, "put files of the same set side by side"))

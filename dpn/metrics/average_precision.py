@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dpn.data.coco_problems import PERSON
 from dpn.data.people import Floats
-from dpn.metrics.coco import Scores, as_scores, refuse_other_images
+from dpn.metrics.coco_scores import Scores, as_scores, refuse_other_images
 from dpn.skeletons import COCO_17
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

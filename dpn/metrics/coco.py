@@ -2,10 +2,9 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,9 @@ from dpn.data.coco_file import read_coco
 from dpn.data.coco_problems import PERSON
 from dpn.data.crops import PIXEL_STD
 from dpn.data.people import Floats, People
+from dpn.metrics import average_precision
 from dpn.metrics.coco_results import read_results, write_results
+from dpn.metrics.coco_scores import NAMES, Engine, Scores, as_scores, refuse_other_images
 from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
 from dpn.protocols import Protocol
 
@@ -23,49 +24,8 @@ __all__ = [
     "score_files", "write_results",
 ]  # fmt: skip
 
-NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-"""COCO's ten numbers for keypoints, in its order."""
-
 FIELDS = ("image_id", "category_id", "keypoints", "score")
 """Of a row of results: what is scored."""
-
-Engine = Literal["pycocotools", "own"]
-"""What scored: pycocotools, or `dpn.metrics.average_precision`, which finds the same numbers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """COCO's ten numbers, from 0 to 1; None where there is nobody to find (COCO's -1).
-
-    Attributes:
-        AP: average precision, the mean over similarities from 0.50 to 0.95.
-        AP50: at 0.50.
-        AP75: at 0.75.
-        APM: of medium people, from 32^2 to 96^2 square pixels.
-        APL: of large people, beyond.
-        AR: average recall, as AP.
-        AR50: at 0.50.
-        AR75: at 0.75.
-        ARM: of medium people.
-        ARL: of large people.
-        n_images: in the annotations.
-        n_people: in the annotations who count: no crowds, at least one labelled joint.
-        engine: what found these numbers.
-    """
-
-    AP: float | None
-    AP50: float | None
-    AP75: float | None
-    APM: float | None
-    APL: float | None
-    AR: float | None
-    AR50: float | None
-    AR75: float | None
-    ARM: float | None
-    ARL: float | None
-    n_images: int
-    n_people: int
-    engine: Engine
 
 
 def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool = False) -> list[dict[str, Any]]:
@@ -151,8 +111,6 @@ def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
     try:
         from pycocotools.cocoeval import COCOeval
     except ImportError:
-        from dpn.metrics import average_precision  # which imports this module
-
         return average_precision.score(truth, rows)
     refuse_other_images(truth, rows)
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(over="ignore", invalid="ignore"):
@@ -164,26 +122,6 @@ def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
         evaluation.accumulate()
         evaluation.summarize()
     return as_scores(truth, evaluation.stats, "pycocotools")
-
-
-def refuse_other_images(truth: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """Whichever engine scores.
-
-    Raises:
-        ValueError: rows of images that the annotations do not have.
-    """
-    others = {row["image_id"] for row in rows} - {image["id"] for image in truth["images"]}
-    if others:
-        raise ValueError(f"results for {len(others)} images that the annotations do not have, such as {min(others)}")
-
-
-def as_scores(truth: dict[str, Any], numbers: Sequence[float], engine: Engine) -> Scores:
-    """`NAMES`' ten numbers of an engine, with -1 where there is nobody to find, and whom they are about."""
-    found = [None if number < 0 else float(number) for number in numbers]
-    counted = sum(1 for one in truth["annotations"] if not one.get("iscrowd") and one["num_keypoints"] > 0)
-    return Scores(
-        **dict(zip(NAMES, found, strict=True)), n_images=len(truth["images"]), n_people=counted, engine=engine
-    )
 
 
 def score_files(annotations: Path, results: Path) -> Scores:

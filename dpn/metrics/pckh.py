@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.mpii import read_mpii
 from dpn.data.problems import DataError, Problem
 from dpn.metrics.mat_files import check_finite, numbers, problem, read_mat, write_mat
 from dpn.metrics.pckh_truth import Truth as Truth
@@ -167,12 +168,7 @@ def score_files(truth: Path, predictions: Path) -> Scores:
         DataError: one of the files is not what it should be, or they are of different people.
     """
     found = read_predictions(predictions)
-    if truth.suffix == ".json":
-        from dpn.data.mpii import read_mpii
-
-        known = Truth.from_annotations(read_mpii(truth))
-    else:
-        known = Truth.from_mat(truth)
+    known = Truth.from_annotations(read_mpii(truth)) if truth.suffix == ".json" else Truth.from_mat(truth)
     if len(found) != len(known):
         raise problem(predictions, "preds", f"has {len(found)} people, {truth} has {len(known)}", "predict that split")
     return score(known, found)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench import ceilings, workloads
-from bench.ceilings import Candidate
 from bench.macs import count
+from bench.workloads import Candidate
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

@@ -103,7 +103,7 @@ def open_runner(cell, folder):
         with torch.inference_mode():
             return net(image)
     return types.SimpleNamespace(call=call, synchronise=lambda: None, module=net)
-memory.runners.open_runner = open_runner
+memory.opening.open_runner = open_runner
 print(json.dumps(memory.measure(Cell(subject="any", input_hw=(64, 64), metric="memory", threads={threads}), Path("."))))
 """
     with alike.fixed_addresses():  # as a sweep starts its interpreters
@@ -183,7 +183,7 @@ def test_on_a_gpu_the_peak_is_reset_after_the_first_calls(monkeypatch, tmp_path)
     states = iter([gpu.GpuState(own_memory_bytes=1000), gpu.GpuState(own_memory_bytes=1500)])
     monkeypatch.setattr(cuda_memory.torch, "cuda", cuda)
     monkeypatch.setattr(cuda_memory.gpu, "state", lambda _index: next(states))
-    monkeypatch.setattr(cuda_memory.runners, "open_runner", lambda _cell, _folder: runner)
+    monkeypatch.setattr(cuda_memory.opening, "open_runner", lambda _cell, _folder: runner)
     found = cuda_memory.measure(CELL, tmp_path)
     assert found["value"] == found["reserved_bytes"] == 400
     assert (found["allocated_bytes"], found["process_bytes"], found["before_bytes"]) == (300, 1500, 1000)
@@ -202,6 +202,6 @@ def test_a_real_gpu_holds_at_least_the_tensors(monkeypatch, tmp_path):
             return net(image)
 
     runner = SimpleNamespace(call=call, synchronise=torch.cuda.synchronize, module=net)
-    monkeypatch.setattr(cuda_memory.runners, "open_runner", lambda _cell, _folder: runner)
+    monkeypatch.setattr(cuda_memory.opening, "open_runner", lambda _cell, _folder: runner)
     found = cuda_memory.measure(CELL, tmp_path)
     assert found["tensor_peak_bytes"] <= found["allocated_bytes"] <= found["reserved_bytes"]
