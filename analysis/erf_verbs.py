@@ -15,6 +15,7 @@ from bench import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
 from dpn.released import file_of
+from dpn.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -198,18 +199,9 @@ def _write(out: Path, facts: dict[str, Any], one: Estimate) -> tuple[Path, Path]
     """Writes the maps (n, H, W) and the facts; each file appears whole or not at all."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.-]+", "-", f"erf-{facts['name']}-{facts['of']}-{facts['to']}")
     maps, numbers = out / f"{stem}.npy", out / f"{stem}.json"
-    for path in (maps, numbers):
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with part.open("wb") as file:
-                if path is maps:
-                    np.save(file, one.maps)
-                else:
-                    file.write((json.dumps(facts, indent=1) + "\n").encode())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with whole(maps) as beside, beside.open("wb") as file:
+        np.save(file, one.maps)
+    write_whole(numbers, (json.dumps(facts, indent=1) + "\n").encode())
     return maps, numbers

@@ -4,8 +4,9 @@
 pages, and moves into the written page, which loads nothing.
 """
 
-import tempfile
 from pathlib import Path
+
+from dpn.whole_files import write_whole
 
 SOURCE = Path(__file__).with_name("explorer.html")
 STYLE = Path(__file__).with_name("page.css")
@@ -47,18 +48,7 @@ def write_explorer(out: Path) -> Path:
     """
     text, path = explorer_html(), out / "explorer.html"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=out, prefix=".explorer-", suffix=".html", delete=False
-        ) as aside:
-            try:
-                aside.write(text)
-                aside.close()
-                Path(aside.name).chmod(0o644)  # a temporary file is its owner's alone, a page is for all
-                Path(aside.name).replace(path)
-            except BaseException:
-                Path(aside.name).unlink(missing_ok=True)
-                raise
+        write_whole(path, text.encode())
     except OSError as error:
         raise ExplorerError(f"{path} cannot be written ({error.strerror}); name a folder that can") from error
     return path

@@ -4,8 +4,6 @@ Runs in a worker process; torch is imported only for a network that needs it.
 """
 
 import shutil
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from bench.backends import BACKENDS
 from bench.cell import Cell
 from bench.runners import MODEL, REFERENCE
 from bench.subject import Subject, resolve
+from dpn.whole_files import whole
 
 
 def prepare(cell: Cell, folder: Path, *, onnx: bool) -> dict[str, Any]:
@@ -51,7 +50,8 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
     found = _counts(net, subject) | {"digest": subject.digest(net), "failures": {}}
     image = torch_networks.example(cell)
     torch_networks.calibrate(net, image[:1])
-    _write(folder / torch_networks.STATISTICS, lambda path: torch_networks.save_statistics(net, path))
+    with whole(folder / torch_networks.STATISTICS) as beside:
+        torch_networks.save_statistics(net, beside)
     with torch.inference_mode():
         outputs = torch_runners.to_arrays(net(image))
     if not outputs:  # or every back end would agree with it
@@ -59,7 +59,8 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
     _write_reference(folder, image.numpy(), outputs)
     if onnx:
         try:
-            _write(folder / MODEL, lambda path: torch_networks.export(net, image, path))
+            with whole(folder / MODEL) as beside:
+                torch_networks.export(net, image, beside)
         except RuntimeError as error:
             reason = f"{cell.subject} cannot be written as an ONNX file: {error}"
             found["failures"] = {name: reason for name, backend in BACKENDS.items() if backend.from_onnx}
@@ -85,9 +86,8 @@ def _prepare_file(cell: Cell, subject: Subject, folder: Path) -> dict[str, Any]:
     random = np.random.default_rng(5)
     image = random.standard_normal(shape) if kind.startswith("float") else random.integers(0, 128, shape)
     for name in subject.file.parts:
-        target = folder / (MODEL if name == subject.file.path.name else name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, partial(shutil.copyfile, subject.file.path.parent / name))
+        with whole(folder / (MODEL if name == subject.file.path.name else name)) as beside:
+            shutil.copyfile(subject.file.path.parent / name, beside)
     session = onnx_runners.open_session(folder / MODEL, 1)
     image = image.astype(kind)
     outputs = session.run(None, {session.get_inputs()[0].name: image})
@@ -99,16 +99,5 @@ def _prepare_file(cell: Cell, subject: Subject, folder: Path) -> dict[str, Any]:
 
 def _write_reference(folder: Path, image: Any, outputs: list[Any]) -> None:
     arrays = {"input": image, **{f"output_{number}": output for number, output in enumerate(outputs)}}
-
-    def save(path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-
-    _write(folder / REFERENCE, save)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes aside, then renames: a worker that was killed leaves no half file."""
-    aside = path.with_name(path.name + ".part")
-    write(aside)
-    aside.replace(path)
+    with whole(folder / REFERENCE) as beside, beside.open("wb") as file:
+        np.savez(file, **arrays)

@@ -17,7 +17,7 @@ from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
 from dpn.metrics.oks import labelled_oks
 from dpn.protocols import Protocol
-from dpn.whole_files import make_folder
+from dpn.whole_files import make_folder, whole
 
 SUBMITTED = "person_keypoints_test-dev2017_{}_results"
 """Name of the file for COCO's test server, with the method's."""
@@ -122,11 +122,6 @@ def write_submission(results: Path, method: str) -> Path:
     """
     name = SUBMITTED.format(re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-"))
     archive = results.with_name(f"{name}.zip")
-    part = archive.with_name(f".{archive.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
-            file.write(results, f"{name}.json")
-        part.replace(archive)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(archive) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(results, f"{name}.json")
     return archive

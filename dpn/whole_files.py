@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,20 +15,37 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: there is no room, or no permission; names the file that was to be written, not the one beside it.
     """
+    with whole(path) as beside:
+        beside.write_bytes(content)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """`write_whole` for what writes to a path by itself, or is looked at before it gets its name.
+
+    Yields:
+        Where to write: a hidden file of the same folder, with an ending of its own.
+
+    Raises:
+        OSError: as `write_whole`.
+
+    Example:
+        >>> with whole(folder / "maps.npy") as beside, beside.open("wb") as file:
+        ...     np.save(file, maps)
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         make_folder(path.parent)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield beside
+        _to_disk(beside)
         beside.replace(path)
     except OSError as error:
         _remove(beside)
-        if error.errno is None:
+        others = {str(error.filename)} - {"None", str(beside), *map(str, path.parents)}
+        if error.errno is None or others:
             raise
         raise type(error)(error.errno, error.strerror, str(path)) from error
-    except BaseException:  # Ctrl-C
+    except BaseException:  # Ctrl-C, or what was written is not good
         _remove(beside)
         raise
 
@@ -41,6 +60,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

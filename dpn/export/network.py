@@ -1,6 +1,5 @@
 """Networks as files that run without this project, held against eager PyTorch before they are kept."""
 
-import os
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol
 from dpn.silence import silent
 from dpn.skeletons import COCO_17, COCO_18, MPII_16
-from dpn.whole_files import write_whole
+from dpn.whole_files import whole
 
 Batch = int | Literal["dynamic"]
 
@@ -118,13 +117,9 @@ def export(network: Network, wanted: Wanted, path: Path) -> Exported:
         graph = _graph(network, wanted)
         metadata = _metadata(network, wanted, graph)
         content = _content(graph, metadata, wanted)
-        beside = path.with_name(f".{path.name}.unchecked.{os.getpid()}")
-        write_whole(beside, content)
-        try:
+        with whole(path) as beside:
+            beside.write_bytes(content)
             found = _checked(network.net, graph, wanted, beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
     return Exported(path=path, size_bytes=len(content), metadata=metadata, batches=wanted.batches, **found)
 
 

@@ -1,5 +1,6 @@
 """The verb `release` of `python -m dpn`: a finished run's weights become those that come with this project."""
 
+import io
 import json
 from pathlib import Path
 
@@ -26,8 +27,6 @@ def release(run: tyro.conf.Positional[Path], folder: Path = FOLDER) -> None:
     result = RunFolder(run).result()
     if result is None:
         raise ValueError(f"{run} holds no finished run; train it to its end first")
-    import io
-
     import torch
 
     from dpn.checkpoints import load_plain

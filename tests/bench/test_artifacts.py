@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import artifacts, torch_networks
+from bench import torch_networks
 from bench.artifacts import prepare
 from bench.cell import Cell
 from bench.counting import count_subject
@@ -150,14 +150,15 @@ def test_an_onnx_file_is_its_own_reference_and_needs_no_torch(tmp_path: Path) ->
     assert np.allclose(output, expected, atol=1e-5)
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    def torn(path: Path) -> None:
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(_net: nn.Module, path: Path) -> None:
         path.write_bytes(b"half")
         raise OSError("the disk is full")
 
+    monkeypatch.setattr(torch_networks, "save_statistics", torn)
     with pytest.raises(OSError, match="full"):
-        artifacts._write(tmp_path / "whole", torn)
-    assert not (tmp_path / "whole").exists()
+        prepare(CELL, tmp_path, onnx=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_input_does_not_depend_on_what_was_drawn_before() -> None:

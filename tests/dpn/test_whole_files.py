@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpn.whole_files import write_whole
+from dpn.whole_files import whole, write_whole
 
 
 def test_it_is_written_with_its_folder_and_in_place_of_another(tmp_path: Path) -> None:
@@ -43,3 +43,23 @@ def test_an_error_names_the_file_or_what_is_no_folder(tmp_path: Path) -> None:
             write_whole(path, b"")
         assert caught.value.filename == str(tmp_path / culprit)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_what_is_found_bad_before_it_gets_its_name_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file.onnx"
+
+    def write() -> None:
+        with whole(path) as beside:
+            beside.write_bytes(b"half")
+            assert [kept.parent for kept in tmp_path.iterdir()] == [path.parent]
+            raise ValueError("computes something else")
+
+    with pytest.raises(ValueError, match="computes something else"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, whole(tmp_path / "file.zip") as beside:
+        beside.write_bytes((tmp_path / "source").read_bytes())
+    assert caught.value.filename == str(tmp_path / "source")
