@@ -81,7 +81,7 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
         if counted is not None:
             wrong, number, interval = counted
             words = (
-                f"comparisons of a network with itself called faster or slower: the noise floor on {machine} "
+                f"duels of a network with itself called faster or slower: the noise floor of duels on {machine} "
                 f"(95 % interval {PERCENT * interval.low:.1f} to {PERCENT * interval.high:.1f} %)"
             )
             found.append((f"{wrong} of {number}", words))

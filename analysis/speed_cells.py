@@ -8,8 +8,9 @@ from analysis.timings import Setting
 from bench.record import Record
 from bench.rows import UNTRUSTED
 from bench.rows import Row as Measured
-from bench.statistics import Comparison, compare_processes
+from bench.statistics import Comparison
 from bench.store import Found
+from bench.turns import compare_times
 
 MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}
 """Behind a time whose record has the flag."""
@@ -114,10 +115,10 @@ def compared_times(ours: Found, other: Found) -> Comparison | None:
     if ours.record is None or other.record is None or ours.stale or other.stale:
         return None
     base, head = (
-        Measured(record=record, file=f"{record.machine}/{record.metric}.jsonl").times_by_process
+        Measured(record=record, file=f"{record.machine}/{record.metric}.jsonl")
         for record in (other.record, ours.record)
     )
-    return compare_processes(base, head)
+    return compare_times(base, head)
 
 
 def time_share(ours: Found, other: Found) -> Cell:

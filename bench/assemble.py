@@ -18,7 +18,7 @@ MACHINE_SUBJECT = "machine"
 """Subject and digest of what belongs to a machine and to no network."""
 
 OWN = (
-    "value", "before_bytes", "peak_bytes", "peaks", "allocated_bytes", "reserved_bytes", "process_bytes",
+    "round", "value", "before_bytes", "peak_bytes", "peaks", "allocated_bytes", "reserved_bytes", "process_bytes",
     "joules", "images", "calls", "power_w", "idle_power_w",
 )  # fmt: skip
 """What each process found for itself, of memory and of energy; whatever else they say is the same for all of them."""
@@ -129,6 +129,7 @@ def _process(result: Mapping[str, Any]) -> dict[str, Any]:
         "steady": result["start"] is not None,
         "disturbance": result["disturbance"],
         "reasons": result["reasons"],
+        "round": result["round"],
     }
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench import statistics
 from bench.count_changes import count_changes
 from bench.fought import Fought
 from bench.record import METRICS, Record
 from bench.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, identity, quantities, rows
 from bench.store import Store
+from bench.turns import compare_times
 
 Verdict = Literal[
     "equal", "changed", "added", "removed", "faster", "slower", "same", "ambiguous", "larger", "smaller"
@@ -166,7 +166,7 @@ def _entry(base: Row | None, head: Row | None, effect: float) -> Compared:
 
 def _times(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compared:
     """By the samples of both sides' processes; a flag on either side leaves the verdict open."""
-    found = statistics.compare_processes(base.times_by_process, head.times_by_process, effect)
+    found = compare_times(base, head, effect)
     flags = tuple(
         f"{side}: {flag}" for side, row in (("base", base), ("head", head)) for flag in row.record.flags
     )  # fmt: skip

@@ -87,7 +87,9 @@ class Duel:
 def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _round: None) -> Duel:
     """Rounds until the interval of the ratio is no wider than what matters, or the last round is over.
 
-    The number of rounds depends on the width of the interval alone, never on the verdict, so it raises no false alarms.
+    The number of rounds depends on the width of the interval alone, never on the verdict. An interval that is narrow by
+    chance ends the duel early, which costs about one point of its confidence: in 8,000 simulated duels of equals it
+    covered the truth in 94.3 to 94.6 % where it names 95.5 %.
 
     Raises:
         WorkerError: a side cannot be built or run.

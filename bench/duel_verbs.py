@@ -14,7 +14,7 @@ from bench.duel import Duel, Rules, Side, checkout, fight
 from bench.measuring import bar, open_store
 from bench.store import RECORDS
 from bench.subject import resolve
-from bench.trials import decided
+from bench.trials import SLOWDOWNS, decided
 from bench.trials import run as run_trials
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -109,7 +109,7 @@ def trials(
     cells = choices.cells(resolve(network, choices.input_hw()))
     if len(cells) != 1:
         raise ValueError("trials are of one cell; give one value each for metric, device, backend, batch, threads")
-    store, wanted = open_store(records, write=True), {1.0: same, 1.1: slower, 1.25: slower}
+    store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
     with bar() as shown:
         task = shown.add_task("trials", total=sum(wanted.values()))
         added = run_trials(store, cells[0], wanted, Rules(), lambda done: shown.advance(task, done))

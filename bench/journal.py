@@ -25,8 +25,10 @@ class Journal:
         for path in sorted(root.glob(".journal-*.jsonl")):
             self._take_over(path)
         self._path = root / f".journal-{time.time_ns():020}-{os.getpid()}.jsonl"  # read again in order of time
-        self._file = self._path.open("ab")
+        aside = self._path.with_suffix(".part")
+        self._file = aside.open("ab")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        aside.rename(self._path)  # it gets its name when it is locked, so that no other sweep takes it over
 
     def results(self, key: str) -> list[dict[str, Any]]:
         """The results of a cell's processes so far, in order."""

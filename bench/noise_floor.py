@@ -32,11 +32,11 @@ class NoiseFloor:
 
         Example:
             >>> NoiseFloor(machine="m", same=200, false_alarms=1, slowdowns={1.1: (50, 46)}).sentence()
-            '1 of 200 comparisons of a network with itself gave a false alarm; 46 of 50 slowdowns of 10 % were found'
+            '1 of 200 duels of a network with itself gave a false alarm; 46 of 50 slowdowns of 10 % were found'
         """
         parts = []
         if self.same:
-            parts.append(f"{self.false_alarms} of {self.same} comparisons of a network with itself gave a false alarm")
+            parts.append(f"{self.false_alarms} of {self.same} duels of a network with itself gave a false alarm")
         for ratio, (trials, found) in sorted(self.slowdowns.items()):
             parts.append(f"{found} of {trials} slowdowns of {100 * (ratio - 1):.3g} % were found")
         return "; ".join(parts)

@@ -60,6 +60,11 @@ class Row:
         return len(self.record.detail.get("processes", ()))
 
     @property
+    def rounds(self) -> list[str]:
+        """The rounds in which the processes were measured; none where that was not noted."""
+        return [str(process["round"]) for process in self.record.detail.get("processes", ()) if "round" in process]
+
+    @property
     def trusted(self) -> bool:
         """Whether no flag says that the value decides nothing."""
         return not UNTRUSTED & set(self.record.flags)

@@ -62,7 +62,7 @@ class Comparison:
         ratio: time of B (head) over time of A (base); above 1 is slower.
         interval: of the ratio.
         p: of the two-sided rank test that the ratio is 1.
-        effect: the smallest relative difference that matters.
+        effect: the smallest relative difference that matters, or that can be told from the hour's.
         verdict: faster, slower, same or ambiguous.
         reason: one line for people.
     """
@@ -144,9 +144,9 @@ def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], ef
 
 
 def compare_processes(
-    base: Sequence[Sequence[float]], head: Sequence[Sequence[float]], effect: float = 0.05
+    base: Sequence[Sequence[float]], head: Sequence[Sequence[float]], effect: float = 0.05, *, apart: float = 0.0
 ) -> Comparison:
-    """Head against base where each was measured on its own: two sets of fresh processes.
+    """Head against base: two sets of fresh processes.
 
     A process counts by the median of its samples, however many it took. The ratio is the median of all ratios of a
     process of head to one of base (Hodges and Lehmann); it lies inside the interval that inverts the exact Mann-Whitney
@@ -156,6 +156,8 @@ def compare_processes(
         base: steady times of each process.
         head: steady times of each process, same unit.
         effect: the smallest relative difference that matters.
+        apart: how far the two may lie apart, relative, because they were not measured in turns; the interval is wider
+            by so much at either end, and less than that is "same".
 
     Raises:
         ValueError: a side without processes, or a time that is not a positive number.
@@ -173,7 +175,8 @@ def compare_processes(
     interval = _inverted(differences, _rank_sum_counts(len(a), len(b)))
     p = float(mannwhitneyu(b, a, method="exact").pvalue)
     units = f"{len(a)} against {len(b)} processes"
-    return _judged(float(np.median(differences)), interval, p, effect, units, 2 / math.comb(len(a) + len(b), len(a)))
+    least_p = 2 / math.comb(len(a) + len(b), len(a))
+    return _judged(float(np.median(differences)), interval, p, effect, units, least_p, apart)
 
 
 def _times(samples: Sequence[float], name: str) -> Values:
@@ -236,21 +239,26 @@ def _signed_rank_p(logs: Values) -> float:
     return float(wilcoxon(moved, method="exact").pvalue) if len(moved) else 1.0
 
 
-def _judged(shift: float, interval: Interval, p: float, effect: float, units: str, least_p: float) -> Comparison:
+def _judged(
+    shift: float, inner: Interval, p: float, effect: float, units: str, least_p: float, apart: float = 0.0
+) -> Comparison:  # fmt: skip
     """The verdict from the log of the ratio, its interval and p; `least_p` is the smallest p of so many units."""
-    ratio = math.exp(shift)
+    interval = Interval(inner.low / (1 + apart), inner.high * (1 + apart), inner.confidence)
+    least = max(effect, apart)
 
     def answer(verdict: Verdict, why: str) -> Comparison:
-        return Comparison(ratio, interval, p, effect, verdict, why)
+        return Comparison(math.exp(shift), interval, p, least, verdict, why)
 
     seen = f"{100 * interval.confidence:.0f} % interval {interval.low:.3f} to {interval.high:.3f}, p = {p:.2g}"
     matters = f"{100 * effect:g} %"
+    if apart:
+        units = f"{units}, not in turns, which may make {100 * apart:g} %"
     if interval.confidence < CONFIDENCE:
         return answer("ambiguous", f"{units} are too few for a {100 * CONFIDENCE:.0f} % interval; measure more")
     if p <= ALPHA and not interval.low <= 1 <= interval.high and abs(shift) >= math.log1p(effect):
         return answer("slower" if shift > 0 else "faster", f"differs by {matters} or more; {seen}, {units}")
-    if interval.low > 1 / (1 + effect) and interval.high < 1 + effect:
-        return answer("same", f"within {matters}; {seen}, {units}")
+    if inner.low > 1 / (1 + least) and inner.high < 1 + least:
+        return answer("same", f"within {100 * least:g} %; {seen}, {units}")
     if least_p > ALPHA:
         return answer("ambiguous", f"{units} are too few for p <= {ALPHA:g}; measure more; {seen}")
     if p <= ALPHA:

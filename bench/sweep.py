@@ -1,9 +1,10 @@
-"""Measures a grid of cells: rounds of fresh processes, rivals interleaved, every finished process kept. No torch."""
+"""Measures a grid of cells: rounds of fresh processes, all networks in turns, every finished process kept. No torch."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
-from bench.scratch import Scratch, remove_orphans
+from bench.scratch import Scratch
 from bench.store import Store
 from bench.subject import Subject
 from dpn import checkout
@@ -39,6 +40,25 @@ class Progress:
     empty: list[str] = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class Rival:
+    """A cell that is under way.
+
+    Attributes:
+        cell: what is measured.
+        prepared: what was learnt when its network was built.
+        folder: with the files that its workers read.
+        key: of its results in the journal.
+        results: of its processes so far.
+    """
+
+    cell: Cell
+    prepared: dict[str, Any]
+    folder: Path
+    key: str
+    results: list[dict[str, Any]]
+
+
 Tell = Callable[[str, float], None]
 """Told what is being measured and how many cells' worth of work ended since the last time."""
 
@@ -50,27 +70,38 @@ class Sweep:
         """Measures into `store` by `plan`, and tells a progress bar about it."""
         self.store, self.plan, self.tell = store, plan, tell
         self.progress = Progress()
+        self._known: set[str] = set()  # networks with a record
 
     def run(self, work: Iterable[tuple[Subject, Sequence[Cell]]], *, again: bool = False) -> Progress:
-        """Measures what the store lacks; cells of one subject are rivals and take turns.
+        """Measures what the store lacks.
+
+        All cells are rivals: a round has one process of each, those of one setting side by side. What the machine does
+        in the hour that a sweep lasts thus meets every network alike, and times of one sweep can be compared.
 
         Args:
             work: subjects with their cells.
             again: measure what the store has, too.
         """
         self.plan.check()
-        with Journal(self.store.root) as journal:
+        with (
+            machine_to_itself(lambda: self.tell("waiting for another sweep on this machine", 0)),
+            Journal(self.store.root) as journal,
+            Scratch() as home,
+        ):
             journal.keep_only(lambda key: key.endswith(_journal_key("")))
-            for subject, cells in work:
-                before = self.progress.measured + self.progress.present
-                with machine_to_itself(lambda: self.tell("waiting for another sweep on this machine", 0)):
-                    remove_orphans()
-                    self._subject(subject, cells, journal, again=again)
-                if cells and self.progress.measured + self.progress.present == before:
-                    self.progress.empty.append(subject.name)
+            self.store.refresh()
+            rivals: list[Rival] = []
+            asked = []
+            for number, (subject, cells) in enumerate(work):
+                rivals += self._of_subject(subject, cells, home / str(number), journal, again=again)
+                asked += [subject.name] if cells else []
+            self._rounds(_side_by_side(rivals), journal)
+        self.progress.empty = [name for name in asked if name not in self._known]
         return self.progress
 
-    def _subject(self, subject: Subject, cells: Sequence[Cell], journal: Journal, *, again: bool) -> None:
+    def _of_subject(
+        self, subject: Subject, cells: Sequence[Cell], home: Path, journal: Journal, *, again: bool
+    ) -> list[Rival]:
         wanted = list(cells) if again else self._missing(cells, subject.spec_digest(), journal)
         offered = []
         for cell in wanted:
@@ -79,65 +110,66 @@ class Sweep:
                 offered.append(cell)
             else:
                 self._refuse(cell, subject.spec_digest(), reason)
-        if not offered:
-            return
-        with Scratch() as home:
-            for size, rivals in _by_input(offered).items():
-                folder = home / "x".join(map(str, size))
-                folder.mkdir()
-                self._rivals(subject, rivals, folder, journal, again=again)
+        rivals = []
+        for size, alike in _by_input(offered).items():
+            folder = home / "x".join(map(str, size))
+            folder.mkdir(parents=True)
+            rivals += self._rivals(subject, alike, folder, journal, again=again)
+        return rivals
 
     def _missing(self, cells: Sequence[Cell], digest: str | None, journal: Journal) -> list[Cell]:
         """The cells without a record; all of them while the network has no digest, because it is not built yet."""
         if digest is None:
             return list(cells)
-        self.store.refresh()
         present = [cell for cell in cells if self.store.newest(assemble.key(cell, digest)) is not None]
         for cell in present:
             journal.done(_journal_key(assemble.key(cell, digest)))  # killed between its record and this
         self.progress.present += len(present)
+        self._known |= {cell.subject for cell in present}
         self.tell("", len(present))
         return [cell for cell in cells if cell not in present]
 
     def _rivals(
         self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal, *, again: bool
-    ) -> None:  # fmt: skip
+    ) -> list[Rival]:  # fmt: skip
         self.tell(f"{cells[0].subject}: building", 0)
         try:
             prepared = prepare(cells, folder)
         except WorkerError as error:
             for cell in cells:
                 self._refuse(cell, subject.spec_digest(), str(error))
-            return
+            return []
         digest = prepared["digest"]
         if subject.spec_digest() is None and not again:
             cells = self._missing(cells, digest, journal)
-        for cell in list(cells):
+        rivals = []
+        for cell in cells:
             if cell.backend in prepared["failures"]:
                 self._refuse(cell, digest, prepared["failures"][cell.backend])
-                cells.remove(cell)
-        self._rounds(cells, prepared, folder, journal)
+                continue
+            key = _journal_key(assemble.key(cell, digest))
+            rivals.append(Rival(cell, prepared, folder, key, journal.results(key)))
+        return rivals
 
-    def _rounds(self, cells: list[Cell], prepared: dict[str, Any], folder: Path, journal: Journal) -> None:
-        digest: str = prepared["digest"]
-        keys = {cell: _journal_key(assemble.key(cell, digest)) for cell in cells}
-        found = {cell: journal.results(key) for cell, key in keys.items()}
-        for number in range(self.plan.most_processes):
-            unfinished = [cell for cell in cells if self._wants_more(found[cell])]
-            if not unfinished:
-                break
-            shift = number % len(unfinished)  # every rival has every place in the order
-            for cell, result in self._round(unfinished[shift:] + unfinished[:shift], folder):
+    def _rounds(self, left: list[Rival], journal: Journal) -> None:
+        began, number = datetime.now(UTC).isoformat(timespec="microseconds"), 0
+        while True:
+            for rival in [rival for rival in left if not self._wants_more(rival.results)]:
+                self._record(rival, journal)
+                left.remove(rival)
+            if not left:
+                return
+            shift = number * len(left) // self.plan.processes % len(left)  # every rival has every place in the order
+            for rival, result in self._round(left[shift:] + left[:shift]):
                 if isinstance(result, str):
-                    self._refuse(cell, digest, result)
-                    cells.remove(cell)
-                    journal.done(keys[cell])
+                    self._refuse(rival.cell, rival.prepared["digest"], result)
+                    journal.done(rival.key)
+                    left.remove(rival)
                     continue
-                journal.add(keys[cell], result)
-                found[cell].append(result)
-        for cell in cells:
-            self._record(cell, found[cell], prepared, journal)
-            journal.done(keys[cell])
+                result["round"] = f"{began} {number}"
+                journal.add(rival.key, result)
+                rival.results.append(result)
+            number += 1
 
     def _wants_more(self, results: Sequence[dict[str, Any]]) -> bool:
         """Whether a cell needs another process: for its number, for a disturbed one, or for a narrower interval."""
@@ -152,18 +184,18 @@ class Sweep:
             return True
         return not assemble.narrow(counted, plan) and spent < plan.budget_s
 
-    def _round(self, cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, dict[str, Any] | str]]:
-        """One process for each cell, forked from this round's own interpreters; a reason instead where it fails."""
+    def _round(self, rivals: Sequence[Rival]) -> Iterator[tuple[Rival, dict[str, Any] | str]]:
+        """One process for each rival, forked from this round's own interpreters; a reason instead where it fails."""
         with ExitStack() as stack:
             zygotes: dict[tuple[tuple[str, ...], bool], Zygote] = {}
-            for cell in cells:
-                kind = modules_of(cell), cell.metric == "memory"
+            for rival in rivals:
+                kind = modules_of(rival.cell), rival.cell.metric == "memory"
                 try:
                     if kind not in zygotes:
                         zygotes[kind] = stack.enter_context(Zygote(kind[0], alike=kind[1]))
-                    yield cell, self._measured(cell, zygotes[kind], folder)
+                    yield rival, self._measured(rival.cell, zygotes[kind], rival.folder)
                 except WorkerError as error:
-                    yield cell, str(error)
+                    yield rival, str(error)
 
     def _measured(self, cell: Cell, zygote: Zygote, folder: Path) -> dict[str, Any]:
         self.tell(str(cell), 1 / self.plan.processes)
@@ -173,15 +205,15 @@ class Sweep:
         reasons = disturbance.reasons(disturbance.Disturbance(**seen), cell.threads) if seen else []
         return result | {"reasons": reasons}
 
-    def _record(
-        self, cell: Cell, results: Sequence[dict[str, Any]], prepared: dict[str, Any], journal: Journal
-    ) -> None:
-        bounds = None
+    def _record(self, rival: Rival, journal: Journal) -> None:
+        cell, prepared, bounds = rival.cell, rival.prepared, None
         if cell.metric in ("latency", "throughput") and prepared["macs"] is not None:
             bounds = self._ceilings(cell, journal)
-        record = assemble.record(cell, prepared["digest"], results, self.plan, prepared, bounds)
+        record = assemble.record(cell, prepared["digest"], rival.results, self.plan, prepared, bounds)
         self._append(record)
+        self._known.add(cell.subject)
         self.progress.flagged += bool(record.flags)
+        journal.done(rival.key)
 
     def _append(self, record: Record) -> None:
         self.store.append(record)
@@ -221,6 +253,16 @@ class Sweep:
             journal.done(key)
             values.append(float(known.value))
         return values[0], values[1]
+
+
+def _side_by_side(rivals: Iterable[Rival]) -> list[Rival]:
+    """The rivals of one setting next to each other, networks in the order in which they came."""
+    groups: dict[tuple[object, ...], list[Rival]] = {}
+    for rival in rivals:
+        cell = rival.cell
+        setting = cell.metric, cell.device, cell.backend, cell.precision, cell.threads, cell.batch
+        groups.setdefault(setting, []).append(rival)
+    return [rival for group in groups.values() for rival in group]
 
 
 def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:

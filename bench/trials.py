@@ -19,8 +19,8 @@ from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.store import Store
 
-RATIOS = (1.0, 1.1, 1.25)
-"""True ratios of time: nothing changed, a slowdown of ten percent, one of twenty-five."""
+SLOWDOWNS = (1.1, 1.25)
+"""True ratios of time beside 1, nothing changed: ten percent more, twenty-five percent more."""
 
 BATCH = 10
 """Trials that go through their rounds together: they share the interpreters that their processes are forked from."""

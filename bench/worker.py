@@ -75,13 +75,14 @@ class Worker:
         return {"seconds": round(timing.sample(self.runner, calls) * calls / per, 9)}
 
     def throughput(self, samples: int, seconds: float, batch: int) -> dict[str, Any]:
-        """Images a second over `samples` windows of calls in a row."""
+        """Images a second over `samples` windows of calls in a row, after one window that warms up."""
         from bench import timing
 
+        warmup = timing.throughput_sample(self.runner, seconds, batch)
         before = disturbance.snapshot()
         rates = [timing.throughput_sample(self.runner, seconds, batch) for _ in range(samples)]
         seen = disturbance.between(before, disturbance.snapshot())
-        return {"samples": rates, "start": 0, "calls": 0, "disturbance": seen.to_dict()}
+        return {"samples": [warmup, *rates], "start": 1, "calls": 0, "disturbance": seen.to_dict()}
 
     def cuda(self, samples: int) -> dict[str, Any]:
         """Events, wall clock and graph replay of the opened network."""

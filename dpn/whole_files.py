@@ -1,16 +1,19 @@
 """Files that are whole or not there, whatever stops the program that writes them. Imports no torch."""
 
 import errno
+import fcntl
 import os
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Writes a file beside its place and renames it when it is on disk; after an error nothing is left of it.
 
-    Its folder is made if it is missing.
+    Its folder is made if it is missing. What a killed program left of an earlier try goes with the next.
 
     Raises:
         OSError: there is no room, or no permission; names the file that was to be written, not the one beside it.
@@ -24,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
     """`write_whole` for what writes to a path by itself, or is looked at before it gets its name.
 
     Yields:
-        Where to write: a hidden file of the same folder, with an ending of its own.
+        Where to write: a hidden file of the same folder, with an ending of its own. It is there, empty, and locked.
 
     Raises:
         OSError: as `write_whole`.
@@ -33,12 +36,16 @@ def whole(path: Path) -> Iterator[Path]:
         >>> with whole(folder / "maps.npy") as beside, beside.open("wb") as file:
         ...     np.save(file, maps)
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         make_folder(path.parent)
-        yield beside
-        _to_disk(beside)
-        beside.replace(path)
+        _remove_orphans(path)
+        with beside.open("xb") as owner:
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(owner, fcntl.LOCK_EX)
+            yield beside
+            _to_disk(beside)
+            beside.replace(path)
     except OSError as error:
         _remove(beside)
         others = {str(error.filename)} - {"None", str(beside), *map(str, path.parents)}
@@ -60,6 +67,16 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+def _remove_orphans(path: Path) -> None:
+    """Removes what killed processes left beside a file."""
+    left = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.part")
+    for orphan in [other for other in path.parent.iterdir() if left.fullmatch(other.name)]:
+        with suppress(OSError), orphan.open("rb") as file:
+            if file.seek(0, os.SEEK_END):  # an empty one may be new, and not locked yet
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives
+                _remove(orphan)
 
 
 def _to_disk(path: Path) -> None:

@@ -24,6 +24,7 @@ def result(
     return {
         "samples": list(samples), "start": start, "calls": 4, "reasons": list(reasons), "seconds": 1.0,
         "disturbance": {"wall_s": 1.0}, "outputs": {"largest_difference": 1e-6, "tolerance": 1e-4},
+        "round": "sweep 7",
     }  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def test_a_disturbed_process_is_kept_raw_and_does_not_count() -> None:
     assert kept["reasons"] == disturbed["reasons"]
     assert [process["samples"] for process in record.detail["processes"]] == [5, 5, 5]
     assert all(process["warmup"] == [3.0] for process in record.detail["processes"])
+    assert Row(record=record, file="any").rounds == ["sweep 7"] * 3
 
 
 def test_samples_lie_by_process_as_readers_divide_them() -> None:
@@ -97,6 +99,7 @@ def memory(value: int) -> dict[str, Any]:
     return {
         "value": value, "before_bytes": 10, "peak_bytes": value + 10, "peaks": [value + 10] * 5, "weights_bytes": 4,
         "tensor_peak_bytes": 40, "settings": ["one malloc arena"], "peak_reset": True, "seconds": 0.0, "reasons": [],
+        "round": "sweep 7",
     }  # fmt: skip
 
 
@@ -106,7 +109,10 @@ def test_memory_keeps_what_each_process_found_and_once_what_all_share() -> None:
     assert record.detail == {
         "weights_bytes": 4, "tensor_peak_bytes": 40, "settings": ["one malloc arena"], "peak_reset": True,
         "processes": [
-            {"value": value, "before_bytes": 10, "peak_bytes": value + 10, "peaks": [value + 10] * 5}
+            {
+                "value": value, "before_bytes": 10, "peak_bytes": value + 10, "peaks": [value + 10] * 5,
+                "round": "sweep 7",
+            }
             for value in (100, 102, 101)
         ],
     }  # fmt: skip

@@ -292,7 +292,7 @@ def test_the_noise_floor_counts_false_alarms_and_missed_slowdowns() -> None:
         trial(1.25, 1.25, 0).model_copy(update={"machine": "another"}),
     )  # fmt: skip
     assert noise_sentence(found, MACHINE) == (
-        "2 of 6 comparisons of a network with itself gave a false alarm; 3 of 4 slowdowns of 10 % were found"
+        "2 of 6 duels of a network with itself gave a false alarm; 3 of 4 slowdowns of 10 % were found"
     )
     assert NoiseFloor(machine="m", same=0, false_alarms=0, slowdowns={1.25: (2, 2)}).sentence() == (
         "2 of 2 slowdowns of 25 % were found"

@@ -16,9 +16,12 @@ from bench import sweep as sweeping
 from bench.cell import Cell, grid
 from bench.journal import Journal
 from bench.plan import Plan
+from bench.pool import WorkerError
 from bench.record import Record
+from bench.rows import Row
 from bench.schemas import schemas
 from bench.store import Store
+from bench.subject import resolve
 from bench.sweep import Sweep
 from tests.bench.onnx_models import convolution
 from tests.bench.provenance import provenance_fields
@@ -321,3 +324,42 @@ def test_two_sweeps_at_once_share_the_work(tmp_path: Path, own_lock: Path, file:
     counts = [[int(word) for word in out.replace(":", "").split() if word.isdecimal()] for _, out, _ in outputs]
     assert [count[0] for count in counts] == [4, 4]
     assert sum(count[1] for count in counts) == 4
+
+
+def test_networks_of_one_sweep_take_turns(tmp_path: Path, file: str) -> None:
+    """Cells of one setting side by side, each first in some round; the records say in which rounds they were."""
+    other = str(convolution(tmp_path / "other.onnx", (1, 3, 32, 24)))
+    root, told = tmp_path / "records", list[str]()
+    ceilings_known(root, 1)
+    work = [
+        (resolve(name, size), grid([(name, size)], backend=("onnxruntime", "openvino"), threads=(1,)))
+        for name, size in ((file, (64, 48)), (other, (32, 24)))
+    ]
+    Sweep(Store(root), TINY, lambda text, _: told.append(text)).run(work)
+    measured = [text for text in told if "1 thread" in text or "threads" in text]
+    first, second = ([str(cell) for cell in cells] for _, cells in work)
+    order = [first[0], second[0], first[1], second[1]]
+    assert measured == [*order, *order[2:], *order[:2]]
+    rounds = {tuple(Row(record=record, file="").rounds) for record in records_of(root, "latency")}
+    assert len(rounds) == 1
+    assert len(set(*rounds)) == TINY.processes
+
+
+def test_a_network_that_fails_in_a_later_round_does_not_stop_the_others(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings_known(tmp_path, 1)
+    cells, real, calls = of_file(file), sweeping.run_cell, Counter[str]()
+
+    def fails(worker: object, cell: Cell, *rest: object) -> dict[str, object]:
+        calls[cell.backend] += 1
+        if calls[cell.backend] == 2 and cell.backend == "openvino":
+            raise WorkerError("out of memory")
+        return real(worker, cell, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweeping, "run_cell", fails)
+    progress = sweep(tmp_path, *cells)
+    assert (progress.measured, len(progress.refused)) == (1, 1)
+    assert "out of memory" in progress.refused[0]
+    assert [record.protocol["backend"] for record in records_of(tmp_path, "latency")] == ["onnxruntime"]
+    assert journals(tmp_path) == []

@@ -13,12 +13,15 @@ PROTOCOL = {"input_hw": [256, 192], "batch": 1, "device": "cpu", "backend": "eag
 OF_A_RECORD = frozenset(Record.model_fields) - {"protocol", "samples", "subject"}
 
 
-def timing_record(subject: str, times_by_process: Sequence[Sequence[float]], **protocol: Any) -> Record:
+def timing_record(
+    subject: str, times_by_process: Sequence[Sequence[float]], sweep: str = "sweep", **protocol: Any
+) -> Record:
     """A record of latency as `python -m bench measure` writes it, with the samples of each fresh process.
 
     Args:
         subject: the network's name.
         times_by_process: steady samples, seconds a call, one sequence for each process.
+        sweep: in whose rounds the processes were measured; "" is a record from before that was noted.
         protocol: entries of the protocol that differ from `PROTOCOL`; a name of a field of `Record`, such as
             `machine`, `flags`, `commit` or `value`, sets that field instead, and `detail` adds to the record's own.
     """
@@ -29,7 +32,10 @@ def timing_record(subject: str, times_by_process: Sequence[Sequence[float]], **p
     detail = {
         "interval": [min(medians), max(medians)],
         "confidence": 0.95,
-        "processes": [a_process(process) for process in times_by_process],
+        "processes": [
+            a_process(process) | ({"round": f"{sweep} {number}"} if sweep else {})
+            for number, process in enumerate(times_by_process)
+        ],
         "outputs": {"largest_difference": 1e-6, "tolerance": 1e-4},
     } | fields.pop("detail", {})
     made: dict[str, Any] = {

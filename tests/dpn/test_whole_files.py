@@ -1,6 +1,9 @@
 """A file is whole or not there, and an error names it, not the one beside it in which it was written."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,28 @@ def test_what_is_found_bad_before_it_gets_its_name_is_not_kept(tmp_path: Path) -
     with pytest.raises(ValueError, match="computes something else"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom dpn.whole_files import whole\n"
+        "with whole(Path(sys.argv[1])) as beside:\n"
+        "    beside.write_bytes(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
+        (left,) = tmp_path.iterdir()  # of the second one: the first one's is gone
+        assert left.read_bytes() == b"half"
+    others = {tmp_path / name for name in (".last.pt.kept", ".last.pt.1234", "x.last.pt.0123abcd.part")}
+    for other in others:
+        other.write_bytes(b"somebody's")
+    with whole(path) as beside:
+        beside.write_bytes(b"first")
+        write_whole(path, b"second")  # does not touch what is being written
+        assert beside.read_bytes() == b"first"
+    assert path.read_bytes() == b"first"
+    assert set(tmp_path.iterdir()) == {path, *others}
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Times of two records compared: in turns where one sweep measured both, with room for drift where not. No torch."""
+
+from bench.rows import Row
+from bench.statistics import Comparison, compare_processes
+
+APART = 0.25
+"""How far times of one machine may lie apart for the hour alone, relative.
+
+Networks with the same layers in another order, measured undisturbed 24 to 36 minutes apart on a shared machine of two
+cores, had ratios from 0.96 to 1.30, 26 of 28 of them below 1.25 (`dpnN_32` and `dpnN_32_reversed` in the records of
+November 2026); processes of one record, minutes apart at most, know nothing of that.
+"""
+
+
+def compare_times(base: Row, head: Row, effect: float = 0.05) -> Comparison:
+    """Head against base by their fresh processes.
+
+    Args:
+        base: times or rates to compare with.
+        head: the same of the other.
+        effect: the smallest relative difference that matters.
+
+    Raises:
+        ValueError: a record does not say which samples belong to which process.
+    """
+    apart = 0.0 if in_turns(base, head) else APART
+    return compare_processes(base.times_by_process, head.times_by_process, effect, apart=apart)
+
+
+def in_turns(base: Row, head: Row) -> bool:
+    """Whether one process of each was measured in the same rounds; a cell that wanted more has some by itself.
+
+    Records from before rounds were noted had turns among the cells of one network alone.
+    """
+    ours, others = set(base.rounds), set(head.rounds)
+    return 2 * len(ours & others) > max(len(ours), len(others))
