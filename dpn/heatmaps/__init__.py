@@ -20,8 +20,8 @@ Codecs, by name (`dpn.protocols.CodecName`):
              and a Newton step on the logarithm of the blurred map. The grid is that of `quarter`, and so is the shift.
     udp      UDP with Gaussian targets (Huang et al., CVPR 2020). The outermost pixels of heatmap and crop coincide, so
              that the stride is (input - 1) / (heatmap - 1) and mirroring is exact: no shift. Targets stand around exact
-             positions, in a square of 3 sigma. Decoding is argmax and a Newton step. Crops must be UDP's as well:
-             `dpn.data.crops.affine` with `unbiased=True`.
+             positions, in a square of 3 sigma. Decoding is argmax and a Newton step, as in mmpose 1.x. Crops must be
+             UDP's as well: `dpn.data.crops.affine` with `unbiased=True`.
 """
 
 from dpn.heatmaps.codec import Codec as Codec

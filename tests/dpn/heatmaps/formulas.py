@@ -97,7 +97,18 @@ def dark(heatmap: Floats, x: int, y: int, sigma: float) -> Floats:
 
 
 def udp(heatmap: Floats, x: int, y: int, sigma: float) -> Floats:
-    h = np.pad(np.log(np.clip(modulated(heatmap, sigma), 1e-3, 50)), 1, mode="edge")
+    return _udp_step(np.clip(modulated(heatmap, sigma), 1e-3, 50), x, y, float(np.finfo(np.float32).eps))
+
+
+def udp_of_the_authors(heatmap: Floats, x: int, y: int) -> Floats:
+    """As UDP's own release decodes: 7 taps, OpenCV's own border, stretched from minimum to maximum, no epsilon."""
+    blurred = cv2.GaussianBlur(heatmap, (7, 7), 0)
+    stretched = (blurred - blurred.min()) / (blurred.max() - blurred.min()) * heatmap.max()
+    return _udp_step(np.clip(stretched, 1e-3, 50), x, y, 0.0)
+
+
+def _udp_step(bounded: Floats, x: int, y: int, epsilon: float) -> Floats:
+    h = np.pad(np.log(bounded), 1, mode="edge")
     x, y = x + 1, y + 1
     dx, dy = 0.5 * (h[y, x + 1] - h[y, x - 1]), 0.5 * (h[y + 1, x] - h[y - 1, x])
     dxx = h[y, x + 1] - 2 * h[y, x] + h[y, x - 1]
@@ -105,7 +116,7 @@ def udp(heatmap: Floats, x: int, y: int, sigma: float) -> Floats:
     dxy = 0.5 * (
         h[y + 1, x + 1] - h[y, x + 1] - h[y + 1, x] + 2 * h[y, x] - h[y, x - 1] - h[y - 1, x] + h[y - 1, x - 1]
     )
-    hessian = np.array([[dxx, dxy], [dxy, dyy]]) + np.finfo(np.float32).eps * np.eye(2)
+    hessian = np.array([[dxx, dxy], [dxy, dyy]]) + epsilon * np.eye(2)
     return np.asarray(-np.linalg.solve(hessian, [dx, dy]))
 
 

@@ -12,7 +12,19 @@ from dpn.data.crops import affine, box_to_center_scale, transform
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
 from dpn.heatmaps.newton import dark_step, udp_step
 from dpn.skeletons import COCO_17
-from tests.dpn.heatmaps.formulas import DARK, DEVICES, QUARTER, UDP, Floats, decoded, smooth_maps, stride_of, target
+from tests.dpn.heatmaps.formulas import (
+    DARK,
+    DEVICES,
+    QUARTER,
+    UDP,
+    Floats,
+    decoded,
+    highest,
+    smooth_maps,
+    stride_of,
+    target,
+    udp_of_the_authors,
+)
 
 SIZES: list[tuple[tuple[int, int], float]] = [((256, 192), 2), ((384, 288), 3)]
 CODECS = [replace(codec, input_hw=hw, sigma=sigma) for codec in (DARK, UDP) for hw, sigma in SIZES]
@@ -128,6 +140,18 @@ def test_maps_of_noise_decode_by_the_formula_too(codec: Codec, device: str) -> N
             np.testing.assert_allclose(coordinates[0, joint].cpu().numpy(), expected, atol=1e-4)
             compared += 1
     assert compared > 30
+
+
+def test_udps_own_release_decodes_otherwise_near_the_border_alone() -> None:
+    rows, columns = UDP.heatmap_hw
+    inside, outside = [], []
+    for one in smooth_maps(3, UDP, joints=400, noise=0.0)[0].astype(np.float64):
+        x, y, _ = highest(one)
+        ours = np.array(decoded(one, UDP)[:2])
+        away = float(np.abs(ours - (x, y) - udp_of_the_authors(one, x, y)).max())
+        (inside if 6 <= x < columns - 6 and 6 <= y < rows - 6 else outside).append(away)
+    assert max(inside) < 0.01
+    assert np.quantile(outside, 0.95) > 0.5
 
 
 def test_flat_and_overflowing_maps_give_no_step() -> None:
