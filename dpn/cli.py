@@ -1,12 +1,17 @@
 """What the command lines of this project share: verbs from typed functions, one line for every expected error."""
 
+import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 import tyro
+
+LEAST_COLUMNS = 20
+"""Help is made for a terminal of so many columns at least: in a handful of them no word fits, and it would not end."""
 
 EXPECTED = (KeyError, ValueError, OSError, RuntimeError, MemoryError)
 """Errors that a message and a remedy are known for; anything else is a bug and shows its traceback."""
@@ -73,14 +78,19 @@ def run(
     if isinstance(group, Group):
         run(f"{program} {words[0]}", group.description, group.verbs, words[1:])
     callables = {name: verb if callable(verb) else verb.listed() for name, verb in verbs.items()}
+    _fit_terminal()
     try:
-        if isinstance(group, ByName) and len(words) > 1 and not words[1].startswith("-"):
-            callables[words[0]] = group.verb(words.pop(1))
         try:
-            code = tyro.extras.subcommand_cli_from_dict(
-                callables, prog=program, description=description, args=words, use_underscores=False
-            )
-        except SystemExit:  # help has been printed, or the verb has failed
+            if isinstance(group, ByName) and len(words) > 1 and not words[1].startswith("-"):
+                chosen, name = group.verb(words[1]), " ".join((program, *words[:2]))
+                code = tyro.cli(chosen, prog=name, args=words[2:], use_underscores=False)
+            else:
+                code = tyro.extras.subcommand_cli_from_dict(
+                    callables, prog=program, description=description, args=words, use_underscores=False
+                )
+        except SystemExit as leaving:  # help has been printed, or the verb has failed
+            if isinstance(leaving.__context__, BrokenPipeError):  # rich leaves with 1 when its reader has seen enough
+                raise BrokenPipeError from leaving
             _flush()
             raise
         _flush()
@@ -129,6 +139,14 @@ def fail(text: str, code: int = 1) -> NoReturn:
         _discard()
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def _fit_terminal() -> None:
+    """Keeps a terminal of a few columns, or one that lacks a letter, from ending the program."""
+    if shutil.get_terminal_size().columns < LEAST_COLUMNS:
+        os.environ["COLUMNS"] = str(LEAST_COLUMNS)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _flush() -> None:

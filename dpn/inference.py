@@ -13,6 +13,7 @@ from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, to_input, worker_init
 from dpn.heatmaps import Codec, decode, flip_average, to_image
+from dpn.network_names import in_words
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
 from dpn.runtime import Precision, Runtime
@@ -96,14 +97,30 @@ class Forward:
         return heatmaps
 
     def try_out(self, input_hw: tuple[int, int]) -> None:
-        """Looks at one black image of that size in pixels; raises OutputError where the network gives no heatmaps."""
+        """Looks at one black image of that size in pixels.
+
+        Raises:
+            OutputError: the network gives no heatmaps, or fails: it may be anybody's, and fail in any way.
+        """
+        image = to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device))
         with inference_mode(self._net), torch.inference_mode():
-            self._forward(to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device)))
+            try:
+                self._forward(image)
+            except (OutputError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                height, width = input_hw
+                raise OutputError(
+                    f"{type(self._net).__name__} fails on an image of {height}x{width}, a tensor (1, 3, {height}, "
+                    f"{width}): {in_words(error)}"
+                ) from error
 
     def _forward(self, images: Tensor) -> Tensor:
         with torch.autocast(self.device.type, self._type, enabled=self._type is not None):
             output = self._net(images.contiguous(memory_format=self._format))
         heatmaps = final_heatmaps(output, len(self._skeleton.joints), (images.shape[2], images.shape[3]))
+        if len(heatmaps) != len(images):
+            raise OutputError(f"the network returns heatmaps of {len(heatmaps)} images for {len(images)}")
         return heatmaps.float()
 
 

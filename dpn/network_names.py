@@ -3,8 +3,10 @@
 Imports no torch until a network is built.
 """
 
+import difflib
 import hashlib
 import importlib
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,10 +110,20 @@ def parse_hw(text: str) -> tuple[int, int]:
     Raises:
         NetworkError: the text has another form, or OpenCV could not crop to that size.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text, re.ASCII)
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text, re.ASCII)
     if match is None:
         raise NetworkError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most, not {text!r}")
     return int(match[1]), int(match[2])
+
+
+def in_words(error: BaseException) -> str:
+    """What kind of error it is and what it says, in one line.
+
+    Example:
+        >>> in_words(ValueError("no  way")), in_words(AssertionError())
+        ('ValueError: no way', 'AssertionError')
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 
 def imported(name: str) -> "Callable[[], nn.Module]":
@@ -122,8 +134,9 @@ def imported(name: str) -> "Callable[[], nn.Module]":
             function cannot be called without arguments or returns no network.
     """
     module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise NetworkError(f"a network of your own is package.module:factory, not {name!r}")
+    if not attribute or not all(part.isidentifier() for part in module_name.split(".")):
+        raise NetworkError(f"a network of your own is package.module:factory, not {name!r}: write mine:net for net in "
+                           "mine.py, and run from the folder that has it")  # fmt: skip
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -131,11 +144,11 @@ def imported(name: str) -> "Callable[[], nn.Module]":
             f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
         ) from error
     except (Exception, SystemExit) as error:  # the module is anybody's: it may fail in any way, or leave
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise NetworkError(f"{module_name!r} fails when it is imported for {name!r}: {reason}") from error
+        raise NetworkError(f"{module_name!r} fails when it is imported for {name!r}: {in_words(error)}") from error
     factory = getattr(module, attribute, None)
     if factory is None:
-        raise NetworkError(f"{module_name!r} has no {attribute!r}")
+        near = difflib.get_close_matches(attribute, dir(module), n=1)
+        raise NetworkError(f"{module_name!r} has no {attribute!r}" + (f"; the nearest is {near[0]}" if near else ""))
     if not callable(factory):
         raise NetworkError(f"{name} is of type {type(factory).__name__}; name a function that builds a network")
 
@@ -143,9 +156,15 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         from torch import nn
 
         try:
-            net = factory()
+            inspect.signature(factory).bind()
         except TypeError as error:
             raise NetworkError(f"{name} must build a network when called without arguments: {error}") from error
+        except ValueError:  # some built-in functions have no signature
+            pass
+        try:
+            net = factory()
+        except (Exception, SystemExit) as error:  # anybody's, too
+            raise NetworkError(f"{name} fails when it is called: {in_words(error)}") from error
         if not isinstance(net, nn.Module):
             raise NetworkError(f"{name} must return a torch.nn.Module, not a {type(net).__name__}")
         return net

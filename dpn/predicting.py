@@ -206,7 +206,7 @@ def predict_images(
     try:
         for path, image_id, target in zip(images, image_ids(images), targets, strict=True):
             try:
-                image = read_image(path)
+                image = read_image(path, upright=boxes is None)  # boxes are of the image as it is stored
                 own, scores = _boxes_of(path, image, boxes)
             except DataError as error:
                 yield Found(path=path, error=error)

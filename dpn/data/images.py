@@ -14,6 +14,9 @@ from dpn.data.people import Images, Pixels
 from dpn.data.problems import DataError, Problem
 
 AGAIN = "download or copy it again"
+SMALLER = "make it smaller"
+LARGEST_PX = 32_766
+"""Of an image's side: OpenCV's warps count in 16 bits."""
 _NAME_IT = "name the one with the images"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
@@ -130,14 +133,18 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise DataError(Problem(file, "", f"cannot be read from the archive ({error})", AGAIN)) from None
 
 
-def read_image(path: Path) -> Pixels:
+def read_image(path: Path, *, upright: bool = False) -> Pixels:
     """The image of that file, (H, W, 3) uint8, blue, green, red, turned as it was stored.
 
     The published code reads with the flags IMREAD_COLOR and IMREAD_IGNORE_ORIENTATION: annotations do not know of a
     camera's EXIF orientation.
 
+    Args:
+        path: of the file.
+        upright: turn it as EXIF says the camera was held; for photographs that nobody has annotated.
+
     Raises:
-        DataError: there is no such file, it is cut short, or it is no image.
+        DataError: there is no such file, it is cut short or too large, or it is no image.
     """
     try:
         data = path.read_bytes()
@@ -146,23 +153,28 @@ def read_image(path: Path) -> Pixels:
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise DataError(Problem(str(path), "", f"cannot be read ({reason})", "make it readable")) from None
-    return decode(data, str(path))
+    return decode(data, str(path), upright=upright)
 
 
-def decode(data: bytes, file: str) -> Pixels:
+def decode(data: bytes, file: str, *, upright: bool = False) -> Pixels:
     """The image in these bytes, as `read_image` returns it; `file` is its name for messages.
 
     Raises:
-        DataError: the bytes are cut short, or no image.
+        DataError: the bytes are cut short, or no image, or too large a one.
     """
     if not _whole(data):
         raise DataError(Problem(file, "", f"the image is cut short after {len(data)} bytes", AGAIN))
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:
         raise DataError(Problem(file, "", "the image cannot be decoded", AGAIN))
+    if max(image.shape) > LARGEST_PX:
+        height, width = image.shape[:2]
+        message = f"the image has {width} x {height} px, more than {LARGEST_PX} on a side"
+        raise DataError(Problem(file, "", message, SMALLER))
     return np.asarray(image, np.uint8)
 
 

@@ -104,8 +104,10 @@ def _begin(folder: Path, style: Style, seed: int, counts: dict[str, int]) -> Pat
     for split, count in counts.items():
         if count:
             first_of(split, count)
-    if not any(counts.values()) or seed < 0:
-        raise DataError(Problem(str(folder), "", "nothing to write", "give --train or --val, and a seed of at least 0"))
+    if not any(counts.values()):
+        raise DataError(Problem(str(folder), "", "nothing to write", "give --train or --val"))
+    if seed < 0:
+        raise DataError(Problem(str(folder), "", f"no figures have the seed {seed}", "give --seed at least 0"))
     claim = {"generator": "dpn synthetic figures", "version": GENERATOR_VERSION, "seed": seed, "style": style}
     text = json.dumps(claim | counts | {"jpeg_quality": JPEG_QUALITY})
     known = folder / CLAIM

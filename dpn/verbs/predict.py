@@ -22,6 +22,9 @@ def predict(
 ) -> int:  # fmt: skip
     """Finds people in images and draws them; writes a PNG file for each, and predictions.json in COCO's results form.
 
+    A photograph is turned upright, as its EXIF orientation says; with boxes, which know nothing of that, it stays as it
+    is stored.
+
     Args:
         name: a name of the zoo, or package.module:factory.
         images: image files.
@@ -35,7 +38,7 @@ def predict(
         runtime: how the network runs.
     """
     if not images:
-        raise ValueError("name at least one image")
+        raise ValueError(f"name a network and at least one image, such as dpn4_32 {name}")
     from dpn.data.picture_files import read_boxes
     from dpn.network_names import network
     from dpn.predicting import Drawing, Predictor, predict_images

@@ -58,7 +58,9 @@ def show(
         drawn: what to show.
     """
     if output.suffix.lower() != ".png":
-        raise ValueError(f"a contact sheet is a PNG file, not {output.name!r}; give --output {output.stem}.png")
+        raise ValueError(
+            f"a contact sheet is a PNG file, not {output.name!r}; give --output {output.stem or 'sheet'}.png"
+        )
     if drawn.seed < 0:
         raise ValueError(f"a seed is 0 or more, not {drawn.seed}")
     input_hw = parse_hw(drawn.input) if drawn.input else None

@@ -98,7 +98,7 @@ def test_the_words_of_the_process_are_taken_where_none_are_given(
         ),
         (("data", "--help"), ("prog data", "Works on data.", "Adds two numbers.", "Leaves with a number.")),
         (("data", "add", "--help"), ("prog data add", "--first", "one of them.", "(default: 2)")),
-        (("train", "known", "--help"), ("Trains the known recipe.", "--epochs", "(default: 3)")),
+        (("train", "known", "--help"), ("prog train known", "Trains the known recipe.", "--epochs", "(default: 3)")),
     ],
 )
 def test_help(words: tuple[str, ...], texts: tuple[str, ...], capsys: Capture) -> None:
@@ -220,6 +220,48 @@ def test_a_full_disk_is_one_line() -> None:
             env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "error: No space left on device; see where the output goes\n")
+
+
+def test_nor_where_rich_prints() -> None:
+    script = (
+        "from rich.console import Console\nfrom dpn import cli\n"
+        "def talk() -> None:\n"
+        "    for _ in range(10_000): Console().print('a line')\n"
+        "cli.run('prog', '', {'talk': talk, 'other': talk}, ['talk'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == "a line\n"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("columns", ["1", "5"])
+def test_help_ends_in_a_terminal_of_a_few_columns(columns: str) -> None:
+    """Below some ten columns the help's layout would never end."""
+    script = "from dpn import cli\ncli.run('prog', 'Does things.', {'talk': print, 'other': print}, ['--help'])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"COLUMNS": columns},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "things." in done.stdout
+
+
+def test_a_terminal_that_lacks_a_letter_gets_a_question_mark() -> None:
+    script = (
+        "from dpn import cli\ncli.run('prog', '', {'talk': lambda: print('3 \u00d7 3'), 'other': print}, ['talk'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", script], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3 ? 3\n", "")
 
 
 def test_every_verb_of_the_program_has_help_and_no_torch_is_loaded_for_it() -> None:

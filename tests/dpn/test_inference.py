@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dpn.build import build
 from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError
-from dpn.inference import OutputError, Runtime, codec_of, final_heatmaps, predict
+from dpn.inference import Forward, OutputError, Runtime, codec_of, final_heatmaps, predict
 from dpn.network_output import stride_of
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import COCO_17
@@ -275,6 +275,33 @@ def test_networks_of_several_outputs_have_heatmaps(spec: Any) -> None:
     with torch.device("meta"):
         net = build(spec).eval()
         assert final_heatmaps(net(torch.zeros(1, 3, 128, 128)), 17, (128, 128)).shape == (1, 17, 32, 32)
+
+
+class Failing(nn.Module):
+    """Anybody's network, which fails in its own way."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.error:
+            raise self.error
+        return torch.zeros(0, 17, images.shape[2] // 4, images.shape[3] // 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (AttributeError("no 'stem'"), r"Failing fails on an image of 64x48, .*: AttributeError: no 'stem'"),
+        (AssertionError(), r"\(1, 3, 64, 48\): AssertionError$"),
+        (None, "heatmaps of 0 images for 1"),
+    ],
+)
+def test_a_network_that_fails_is_one_line_with_its_name(error: BaseException | None, message: str) -> None:
+    forward = Forward(Failing(error), COCO_17, protocol("dpn", "coco"), Runtime(device="cpu"))
+    with pytest.raises(OutputError, match=message):
+        forward.try_out((64, 48))
 
 
 def test_openpose_is_refused() -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dpn.data.images import FolderImages, ZipImages, decode, open_images, read_image
+from dpn.data.images import LARGEST_PX, FolderImages, ZipImages, decode, open_images, read_image
 from dpn.data.people import Pixels
 from dpn.data.problems import DataError
 from tests.dpn.data.made_coco_folder import IMAGES, file_name, write_images, zipped
@@ -49,11 +49,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "val2017"
 
 
-def test_exif_orientation_is_ignored() -> None:
+def test_an_image_that_is_too_wide_to_be_warped_is_refused() -> None:
+    wide = np.zeros((2, LARGEST_PX + 1, 3), np.uint8)
+    assert decode(encoded(".png", wide[:, 1:]), "wide.png").shape[1] == LARGEST_PX
+    with pytest.raises(DataError, match="32767 x 2 px, more than 32766 on a side; make it smaller"):
+        decode(encoded(".png", wide), "wide.png")
+
+
+def test_exif_orientation_is_ignored_unless_the_image_is_to_be_upright() -> None:
     """Trap of section 1: annotations know nothing of how the camera was held."""
     turned = with_segment(encoded(), EXIF_TURNED)
     assert by_opencv(turned).shape == (60, 40, 3)
     assert np.array_equal(decode(turned, "x"), decode(encoded(), "x"))
+    assert np.array_equal(decode(turned, "x", upright=True), by_opencv(turned))
 
 
 def test_channels_are_blue_green_red() -> None:
