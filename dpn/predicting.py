@@ -1,4 +1,7 @@
-"""Finds and draws people in single images: in given boxes, or in each whole image as if it showed one person."""
+"""Finds and draws people in single images: in given boxes, or in each whole image as if it showed one person.
+
+OpenPose and Mask R-CNN find all people of an image by themselves.
+"""
 
 import math
 import time
@@ -25,6 +28,7 @@ from dpn.network_output import OutputError
 from dpn.protocols import Protocol, protocol
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
+from dpn.whole_images import WholeImages
 
 RESULTS = "predictions.json"
 SAVE_EVERY_S = 10.0
@@ -182,7 +186,8 @@ class Drawing:
 
 
 def predict_images(
-    predictor: Predictor, images: Sequence[Path], boxes: Boxes | None = None, drawing: Drawing | None = None
+    predictor: Predictor | WholeImages, images: Sequence[Path], boxes: Boxes | None = None,
+    drawing: Drawing | None = None,
 ) -> Iterator[Found]:  # fmt: skip
     """Finds and draws people, image after image, and writes them all to predictions.json.
 
@@ -190,14 +195,16 @@ def predict_images(
     no image at all could be used, one that was there before stays.
 
     Args:
-        predictor: see `Predictor`.
+        predictor: see `Predictor`, and `WholeImages`, which takes no boxes.
         images: their paths.
         boxes: see `dpn.data.picture_files.read_boxes`; None for one box around each whole image.
         drawing: see `Drawing`.
 
     Raises:
-        ValueError: a drawing would take the place of one of the images.
+        ValueError: a drawing would take the place of one of the images, or boxes are given that nobody looks into.
     """
+    if isinstance(predictor, WholeImages) and boxes is not None:
+        raise ValueError(f"{predictor.network.name} finds people in the whole image; leave out --boxes")
     drawing = drawing or Drawing()
     targets = output_paths(images, drawing.output)
     rows: list[dict[str, Any]] = []
@@ -211,7 +218,11 @@ def predict_images(
             except DataError as error:
                 yield Found(path=path, error=error)
                 continue
-            found = [row | {"file_name": path.name} for row in predictor.people_in(image, own, scores, image_id)]
+            if isinstance(predictor, WholeImages):
+                people = predictor.people_in(image, image_id)
+            else:
+                people = predictor.people_in(image, own, scores, image_id)
+            found = [row | {"file_name": path.name} for row in people]
             write_png(target, drawing.draw(image, found, predictor.skeleton))
             rows += found
             seen += 1

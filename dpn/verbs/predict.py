@@ -22,14 +22,15 @@ def predict(
 ) -> int:  # fmt: skip
     """Finds people in images and draws them; writes a PNG file for each, and predictions.json in COCO's results form.
 
-    A photograph is turned upright, as its EXIF orientation says; with boxes, which know nothing of that, it stays as it
-    is stored.
+    OpenPose and Mask R-CNN find everybody by themselves. A photograph is turned upright, as its EXIF orientation says;
+    with boxes, which know nothing of that, it stays as it is stored.
 
     Args:
         name: a name of the zoo, or package.module:factory.
         images: image files.
         weights: a file of weights; by default those that come with this project, if any, and a factory's own.
-        boxes: people's boxes in COCO's form for detections; without it each image is taken to show one person.
+        boxes: people's boxes in COCO's form for detections; without it each image is taken to show one person, by the
+            networks that look at one person.
         output: folder for what is written.
         protocol: dpn, hrnet or sbl.
         input_: height and width of the network's input; by default its own.
@@ -42,14 +43,21 @@ def predict(
     from dpn.data.picture_files import read_boxes
     from dpn.network_names import network
     from dpn.predicting import Drawing, Predictor, predict_images
+    from dpn.whole_images import WholeImages
 
     drawing = Drawing(output=output, joint_score=joint_score, person_score=person_score)
     known = read_boxes(boxes, images) if boxes else None
     net = network(name, weights)
     note(net.note)
-    predictor = Predictor.of(net, protocol, parse_hw(input_) if input_ else None, runtime)
+    input_hw = parse_hw(input_) if input_ else None
+    if WholeImages.can(net):
+        if input_hw:
+            raise ValueError(f"{name} scales each photograph by its own rule; leave out --input")
+        finder: Predictor | WholeImages = WholeImages(network=net, runtime=runtime)
+    else:
+        finder = Predictor.of(net, protocol, input_hw, runtime)
     failed = 0
-    for found in predict_images(predictor, images, known, drawing):
+    for found in predict_images(finder, images, known, drawing):
         if found.error:
             failed += 1
             print(f"error: {found.error}", file=sys.stderr)
