@@ -1,0 +1,68 @@
+"""The README's measured numbers are those of the committed records: a sentence that records have left behind fails."""
+
+from pathlib import Path
+from statistics import mean, median
+
+import pytest
+
+from analysis import timings
+from analysis.evidence import Evidence
+from analysis.speed_cells import PERCENT
+from analysis.speed_saved import savings
+from analysis.trained_runs import runs
+
+README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return Evidence()
+
+
+def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
+    found = [
+        saving
+        for machine in timings.machines(evidence, "latency")
+        for saving in savings(evidence, machine)
+        if (saving.ours, saving.other) == ("dpn4_64", "hrnet_w32")
+    ]
+
+    def ends(backends: tuple[str, ...]) -> str:
+        ratios = [PERCENT * one.times.ratio for one in found if one.setting.backend in backends]
+        return f"{min(ratios):.0f} to {max(ratios):.0f} %"
+
+    assert f"with {PERCENT * found[0].macs_share:.0f} % of HRNet-W32's multiply-adds" in README
+    named = ("eager", "onnxruntime", "openvino")
+    assert f"takes {ends(named[:1])} of its time in eager PyTorch and {ends(named[1:])} in ONNX Runtime" in README
+    intervals = [one.times.interval for one in found if one.setting.backend in named]
+    low, high = min(one.low for one in intervals), max(one.high for one in intervals)
+    assert f"which leaves {PERCENT * low:.0f} to {PERCENT * high:.0f} %" in README
+
+
+def test_what_share_of_the_processor_is_used(evidence: Evidence) -> None:
+    def share(machine: str, backend: str) -> float:
+        shares = {
+            record.subject: float(record.detail["roofline"]["share"])
+            for record in evidence.store.records
+            if record.machine == machine and record.metric == "latency" and record.subject.startswith("dpn")
+            and record.protocol["batch"] == record.protocol["threads"] == 1 and record.protocol["backend"] == backend
+        }  # fmt: skip
+        return PERCENT * median(shares.values())
+
+    machines = timings.machines(evidence, "latency")
+    eager, onnx = (sorted(share(machine, backend) for machine in machines) for backend in ("eager", "onnxruntime"))
+    assert f"less than {eager[0]:.0f} % (one processor) or {eager[1]:.0f} % (the other)" in README
+    assert f"more than {onnx[0]:.0f} and {onnx[1]:.0f} % in ONNX Runtime" in README
+
+
+def test_what_one_trained_module_reaches(evidence: Evidence) -> None:
+    found = runs(evidence, "quick").by_network
+
+    def ap(network: str) -> str:
+        return f"{PERCENT * mean(float(record.value) for record in found[network].values()):.1f}"
+
+    dpm, normal, reverse = (ap(f"dpn1_32{scheme}_lite") for scheme in ("", "_normal", "_reversed"))
+    *constant, widest = (ap(f"dpn1_32_d{rate}_lite") for rate in (2, 4, 6, 8))
+    assert f"reaches AP {dpm} with DPM's dilations, {normal} with ordinary convolutions" in README
+    assert f"{', '.join(constant)} and {widest} with D = 2, 4, 6 and 8, three seeds each" in README
+    assert f"reaches {reverse} here" in README
