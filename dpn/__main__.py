@@ -1,4 +1,4 @@
-"""`python -m dpn`: recipes, train, sweep, evaluate, predict, export, score, oracle, data, checkpoint, release."""
+"""python -m dpn: recipes, train, sweep, evaluate, predict, export, score, errors, oracle, data, checkpoint, release."""
 
 import signal
 
@@ -8,6 +8,7 @@ with quiet():
     from dpn import cli
     from dpn.verbs.checkpoint import checkpoint
     from dpn.verbs.data import check, info
+    from dpn.verbs.errors import errors
     from dpn.verbs.evaluate import evaluate, oracle
     from dpn.verbs.export import export
     from dpn.verbs.predict import predict
@@ -32,6 +33,7 @@ if __name__ == "__main__":
                 "predict": predict,
                 "export": export,
                 "score": SCORE,
+                "errors": errors,
                 "oracle": oracle,
                 "data": cli.Group("Makes, describes, checks and shows data sets.", data),
                 "checkpoint": checkpoint,

@@ -21,6 +21,7 @@ from dpn.skeletons import MPII_16
 
 Floats = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
+Counts = NDArray[np.integer[Any]]
 
 THRESHOLDS = (0.5, 0.1, 0.11)
 """0.11 is what SimpleBaseline, HRNet and DARK print as "Mean@0.1": their code takes the wrong one of its thresholds."""
@@ -101,6 +102,20 @@ def score(truth: Truth, keypoints: Floats, thresholds: Sequence[float] = THRESHO
     Raises:
         DataError: not N people of 16 joints, or a position that is no number.
     """
+    right, counted = right_joints(truth, keypoints, thresholds)
+    at = {threshold: at_threshold(threshold, one.sum(0), counted.sum(0)) for threshold, one in right.items()}
+    sized = int(np.isfinite(truth.head_sizes).sum())
+    return Scores(people=len(truth), scored=sized, heads=truth.heads, at=at)
+
+
+def right_joints(
+    truth: Truth, keypoints: Floats, thresholds: Sequence[float] = THRESHOLDS
+) -> tuple[dict[float, Flags], Flags]:  # fmt: skip
+    """Which joints (N, 16) are right at each threshold, and which of them are counted; arguments as of `score`.
+
+    Raises:
+        DataError: as `score`.
+    """
     found = np.asarray(keypoints, dtype=np.float64)
     if found.ndim != 3 or found.shape[:2] != (len(truth), _JOINTS) or found.shape[2] < 2:
         message = f"are of {' x '.join(map(str, found.shape))}, the truth is of {len(truth)} people"
@@ -112,13 +127,12 @@ def score(truth: Truth, keypoints: Floats, thresholds: Sequence[float] = THRESHO
     counted = ~truth.missing & sized[:, None]
     sizes = np.where(sized, truth.head_sizes, 1)[:, None]
     errors = np.linalg.norm(np.where(counted[..., None], found[..., :2] - truth.joints, 0), axis=-1) / sizes
-    at = {threshold: _at(threshold, counted & (errors <= threshold), counted) for threshold in thresholds}
-    return Scores(people=len(truth), scored=int(sized.sum()), heads=truth.heads, at=at)
+    return {threshold: counted & (errors <= threshold) for threshold in thresholds}, counted
 
 
-def _at(threshold: float, right: Flags, counted: Flags) -> AtThreshold:
-    total = counted.sum(axis=0)
-    percent = [100 * float(r) / float(n) if n else None for r, n in zip(right.sum(axis=0), total, strict=True)]
+def at_threshold(threshold: float, right: Counts, total: Counts) -> AtThreshold:
+    """PCKh from how many of each joint (16,) are right, of so many (16,)."""
+    percent = [100 * float(r) / float(n) if n else None for r, n in zip(right, total, strict=True)]
 
     def mean(joints: Sequence[int]) -> float | None:
         known = [value for joint in joints if (value := percent[joint]) is not None]
@@ -128,7 +142,7 @@ def _at(threshold: float, right: Flags, counted: Flags) -> AtThreshold:
     return AtThreshold(
         threshold=threshold,
         groups={group: mean(_named(group)) for group in GROUPS},
-        mean=100 * int(right[:, _SCORED].sum()) / labelled if labelled else None,
+        mean=100 * int(right[_SCORED].sum()) / labelled if labelled else None,
         unweighted_mean=mean(np.flatnonzero(_SCORED).tolist()),
         head_and_neck=mean(_named("head") + _named("neck")),
         joints=dict(zip(MPII_16.joints, percent, strict=True)),
@@ -167,8 +181,29 @@ def score_files(truth: Path, predictions: Path) -> Scores:
     Raises:
         DataError: one of the files is not what it should be, or they are of different people.
     """
-    found = read_predictions(predictions)
-    known = Truth.from_annotations(read_mpii(truth)) if truth.suffix == ".json" else Truth.from_mat(truth)
-    if len(found) != len(known):
-        raise problem(predictions, "preds", f"has {len(found)} people, {truth} has {len(known)}", "predict that split")
-    return score(known, found)
+    known = read_truth(truth)[0]
+    return score(known, read_answers(predictions, truth, len(known)))
+
+
+def read_truth(path: Path) -> tuple[Truth, list[str] | None]:
+    """The truth in a file, and in which image each person is: annotations say that, the others are of people alone.
+
+    Raises:
+        DataError: the file is not what it should be.
+    """
+    if path.suffix != ".json":
+        return Truth.from_mat(path), None
+    entries = read_mpii(path)
+    return Truth.from_annotations(entries), [entry["image"] for entry in entries]
+
+
+def read_answers(path: Path, truth: Path, people: int) -> Floats:
+    """`read_predictions` of so many people, those of the truth.
+
+    Raises:
+        DataError: as `read_predictions`, or they are of different people.
+    """
+    found = read_predictions(path)
+    if len(found) != people:
+        raise problem(path, "preds", f"has {len(found)} people, {truth} has {people}", "predict that split")
+    return found

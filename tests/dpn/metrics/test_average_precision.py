@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpn.metrics import average_precision, coco
-from dpn.metrics.average_precision import AREAS, MOST, RECALLS, SIGMAS, THRESHOLDS, curves, score
+from dpn.metrics import coco, matching
+from dpn.metrics.average_precision import AREAS, RECALLS, curves, score
+from dpn.metrics.matching import MOST, SIGMAS, THRESHOLDS, alike, people_of
 from tests.dpn.metrics.made_coco import K, annotation, content, plain, row, rows_of
 from tests.dpn.samples import COCO, needs_samples
 
@@ -132,22 +133,19 @@ def test_curves_of_many_images_are_pycocotools(seed: int) -> None:
 def test_similarities_are_pycocotools_to_the_last_bit() -> None:
     """On which equal ones depend; those below the first threshold are left out."""
     truth, rows = made_up(2, 100, 6, 15, tied=False, lattice=False)
-    places = {one["id"]: one["id"] for one in truth["images"]}
-    found = average_precision._found(rows, places)
-    people = average_precision._true(truth["annotations"], places)
-    with np.errstate(over="ignore"):
-        pairs = average_precision._alike(found, people, max(places) + 1)
+    people, found, images = people_of(truth, rows)
+    pairs = alike(found, people, images)
     expected = evaluated(truth, rows).ious
-    grids = [np.array(expected[number, 1]) for number in sorted(places)]
-    alike = np.concatenate([grid[grid >= THRESHOLDS[0]] for grid in grids])
-    assert len(set(alike.tolist())) > 200
-    assert np.array_equal(pairs.similarity, alike)
+    grids = [np.array(expected[number, 1]) for number in sorted(one["id"] for one in truth["images"])]
+    similar = np.concatenate([grid[grid >= THRESHOLDS[0]] for grid in grids])
+    assert len(set(similar.tolist())) > 200
+    assert np.array_equal(pairs.similarity, similar)
 
 
 def test_pairs_may_be_compared_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, rows = made_up(4, 10, 6, 9, tied=False, lattice=False)
     whole = curves(truth, rows)
-    monkeypatch.setattr(average_precision, "_PAIRS", 3)
+    monkeypatch.setattr(matching, "_PAIRS", 3)
     assert np.array_equal(curves(truth, rows).precision, whole.precision)
 
 
@@ -316,8 +314,10 @@ def test_real_people_are_scored_as_by_pycocotools(spread_px: float) -> None:
 
 
 def test_neither_torch_nor_pycocotools_is_imported() -> None:
+    modules = "average_precision", "error_report", "uncertainty", "weighted_pckh", "weighted_precision"
     code = (
-        "import sys, dpn.metrics.average_precision; print(*sorted({'torch', 'pycocotools', 'scipy'} & {*sys.modules}))"
+        f"import sys, {', '.join(f'dpn.metrics.{name}' for name in modules)}\n"
+        "print(*sorted({'torch', 'pycocotools', 'scipy'} & {*sys.modules}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []

@@ -12,7 +12,8 @@ from dpn import cli
 from dpn.metrics.coco import NAMES, score
 from dpn.verbs.score import SCORE
 from tests.dpn.metrics.made_coco import content, plain, rows_of
-from tests.dpn.mpii_files import truth_variables, write
+from tests.dpn.metrics.test_average_precision import made_up
+from tests.dpn.mpii_files import people, truth_of, truth_variables, write
 
 
 def run(*words: str) -> int:
@@ -20,6 +21,13 @@ def run(*words: str) -> int:
         cli.run("python -m dpn", "Test.", {"score": SCORE}, ["score", *words])
     assert isinstance(caught.value.code, int)
     return caught.value.code
+
+
+NONE = ("--resamples", "0")
+
+
+def named(annotations: Path, results: Path) -> tuple[str, ...]:
+    return "--annotations", str(annotations), "--results", str(results)
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_json_is_one_object_of_exact_numbers(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     annotations, results = files
-    assert run("coco", "--annotations", str(annotations), "--results", str(results), "--json") == 0
+    assert run("coco", *named(annotations, results), *NONE, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     truth, rows = (json.loads(path.read_text()) for path in files)
     assert found == asdict(score(truth, rows))
@@ -48,7 +56,7 @@ def test_json_is_one_object_of_exact_numbers(files: tuple[Path, Path], capsys: p
 
 def test_without_json_a_table_in_percent(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     annotations, results = files
-    assert run("coco", "--annotations", str(annotations), "--results", str(results)) == 0
+    assert run("coco", *named(annotations, results), *NONE) == 0
     said, names, numbers = capsys.readouterr().out.splitlines()
     assert said == "3 people in 3 images by pycocotools; percent, - where there is nobody to find"
     shown = dict(zip(names.split(), numbers.split(), strict=True))
@@ -67,7 +75,7 @@ def test_a_bad_file_is_one_line(files: tuple[Path, Path], capsys: pytest.Capture
 def test_without_pycocotools_the_numbers_say_so(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    words = ("coco", "--annotations", str(files[0]), "--results", str(files[1]))
+    words = ("coco", *named(*files), *NONE)
     assert run(*words) == 0
     said, *table = capsys.readouterr().out.splitlines()
     monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
@@ -88,7 +96,7 @@ def test_mpii_is_scored_at_three_thresholds(tmp_path: Path, capsys: pytest.Captu
     assert run("mpii", "--truth", str(truth), "--predictions", str(predictions), "--json") == 0
     scores = json.loads(capsys.readouterr().out)
     assert [scores[f"pckh@{at}"]["mean"] for at in ("0.5", "0.1", "0.11")] == [100, 0, 100]
-    assert run("mpii", "--truth", str(truth), "--predictions", str(predictions)) == 0
+    assert run("mpii", "--truth", str(truth), "--predictions", str(predictions), *NONE) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "6 of 6 people scored, heads from boxes; percent"
     assert [line.split()[-1] for line in lines[1:]] == [
@@ -102,3 +110,133 @@ def test_mpii_is_scored_at_three_thresholds(tmp_path: Path, capsys: pytest.Captu
         "mean",
         "100.0",
     ]
+
+
+# Intervals
+
+
+def two_files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Annotations of 40 images, results, and worse ones: each joint some pixels further away."""
+    truth, rows = made_up(9, 40, 5, 8, tied=False, lattice=False)
+    rows = [{**one, "keypoints": np.clip(one["keypoints"], -1e6, 1e6).tolist()} for one in rows]
+    rows = [one for one in rows if one["category_id"] == 1]
+    for number, one in enumerate(truth["annotations"], 1):
+        labelled = sum(flag > 0 for flag in one["keypoints"][2::3])
+        one.update(id=number, category_id=1, num_keypoints=labelled, bbox=[1, 1, 50, 50])
+    worse = [{**one, "keypoints": [value + 9 for value in one["keypoints"]]} for one in rows]
+    paths = [tmp_path / f"{name}.json" for name in ("annotations", "better", "worse")]
+    for path, value in zip(paths, (truth, rows, worse), strict=True):
+        path.write_text(json.dumps(value))
+    return paths[0], paths[1], paths[2]
+
+
+def test_intervals_hold_the_numbers_and_a_seed_decides_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    annotations, results, _ = two_files(tmp_path)
+    words = ("coco", *named(annotations, results), "--resamples", "200", "--json")
+    found = []
+    for seed in ("0", "0", "1"):
+        assert run(*words, "--seed", seed) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert found[0]["intervals"]["of"] != found[2]["intervals"]["of"]
+    said = {name: found[0]["intervals"][name] for name in ("level", "resamples", "seed", "over", "units")}
+    assert said == {"level": 0.95, "resamples": 200, "seed": 0, "over": "images", "units": 40}
+    for name in NAMES:
+        low, high = found[0]["intervals"]["of"][name]
+        assert 0 <= low < found[0][name] < high <= 1
+    assert run("coco", *named(annotations, results), "--resamples", "200") == 0
+    _, names, numbers, low, high, last = capsys.readouterr().out.splitlines()
+    ends = [100 * end for end in found[0]["intervals"]["of"]["AP"]]
+    assert [low.split()[:2], high.split()[:2]] == [["from", f"{ends[0]:.1f}"], ["to", f"{ends[1]:.1f}"]]
+    assert names.split() == [*NAMES]
+    assert numbers.split()[0] == f"{100 * found[0]['AP']:.1f}"
+    assert (
+        last == "intervals of 95 % from 200 resamples of the 40 images, seed 0; of fewer than 200 they are too narrow"
+    )
+
+
+def test_two_files_are_compared_with_the_same_resamples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotations, results, worse = two_files(tmp_path)
+    words = ("coco", *named(annotations, results), "--against", str(worse), "--resamples", "100")
+    assert run(*words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert run("coco", *named(annotations, worse), "--resamples", "100", "--json") == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert found["against"] == alone
+    for name in NAMES:
+        one = found["differences"][name]
+        assert one["difference"] == found[name] - alone[name]
+        assert one["low"] <= one["difference"] <= one["high"]
+        assert one["excludes_0"] == (one["low"] > 0 or one["high"] < 0)
+    assert found["differences"]["AP"]["excludes_0"]
+    assert run(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:7]] == ["results", "against", "difference", "from", "to"]
+    assert lines[4].split()[1] == f"{100 * found['differences']['AP']['difference']:+.1f}"
+    assert lines[7] == f"difference of {results} from {worse}"
+    assert lines[8].startswith("  higher, the interval excludes 0: AP, ")
+
+
+def test_a_file_against_itself_is_undecided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotations, results, _ = two_files(tmp_path)
+    words = ("coco", *named(annotations, results), "--against", str(results))
+    assert run(*words, "--resamples", "20") == 0
+    *_, said, last = capsys.readouterr().out.splitlines()
+    assert said == f"  undecided, it contains 0: {', '.join(NAMES)}"
+    assert last.startswith("intervals of 95 % from 20 resamples")
+    assert run(*words, *NONE) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "results",
+        "against",
+        "difference",
+    ]
+
+
+def test_of_few_images_intervals_are_too_narrow_and_a_wrong_number_is_one_line(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("coco", *named(*files), "--resamples", "5") == 0
+    assert capsys.readouterr().out.endswith(
+        "resamples of the 3 images, seed 0; of fewer than 200 they are too narrow\n"
+    )
+    assert run("coco", *named(*files), "--resamples", "-5") == 1
+    assert capsys.readouterr().err == "error: resamples are counted from 0, not -5; give --resamples 1000\n"
+
+
+def test_mpiis_intervals_are_of_images_where_they_are_known_else_of_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = people(40, images=8)
+    annotations = tmp_path / "valid.json"
+    annotations.write_text(json.dumps(entries))
+    truth = write(tmp_path / "gt_valid.mat", truth_of(entries))
+    exact = np.array([entry["joints"] for entry in entries])
+    spread = np.random.default_rng(0).normal(0, 30, exact.shape)
+    answers = [write(tmp_path / f"{name}.mat", {"preds": exact + spread * by}) for name, by in (("a", 0.5), ("b", 2))]
+    for file, over, units in ((annotations, "images", 8), (truth, "people", 40)):
+        words = ("mpii", "--truth", str(file), "--predictions", str(answers[0]), "--resamples", "50")
+        assert run(*words, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["intervals"]["over"], found["intervals"]["units"]) == (over, units)
+        low, high = found["intervals"]["of"]["pckh@0.5"]["mean"]
+        assert low < found["pckh@0.5"]["mean"] < high
+        assert run(*words, "--against", str(answers[1]), "--json") == 0
+        compared = json.loads(capsys.readouterr().out)
+        assert compared["intervals"] == found["intervals"]
+        assert compared["differences"]["pckh@0.5"]["mean"]["low"] > 0
+        assert run(*words, "--against", str(answers[1])) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert f"  higher, the interval excludes 0: {', '.join(lines[2].split())}" in lines
+        assert f"resamples of the {units} {over}, seed 0" in lines[-1]
+
+
+def test_another_file_of_other_people_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = truth_variables(6)
+    truth = write(tmp_path / "gt_valid.mat", variables)
+    right = write(tmp_path / "pred.mat", {"preds": variables["pos_gt_src"].transpose(2, 0, 1)})
+    other = write(tmp_path / "other.mat", {"preds": np.ones((5, 16, 2))})
+    assert run("mpii", "--truth", str(truth), "--predictions", str(right), "--against", str(other)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {other}: preds: has 5 people, {truth} has 6; predict that split"
