@@ -61,7 +61,10 @@ def _said(evidence: Evidence, runs: Runs) -> Iterator[str]:
     if runs.few(evidence):
         yield f"{where}: {_missing(evidence, runs)}"
     if runs.left_out:
-        yield f"{where}: {runs.left_out} records are of older recipes, networks or data, and are left out."
+        yield (
+            f"{where}: {runs.left_out} records are of older recipes, networks or data, or of another number of "
+            "processes, and are left out."
+        )
 
 
 def _missing(evidence: Evidence, runs: Runs) -> str:

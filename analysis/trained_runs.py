@@ -46,7 +46,8 @@ class Runs:
     Attributes:
         budget: see `BUDGETS`.
         by_network: records by network and seed.
-        left_out: how many records are of older recipes, definitions or data.
+        left_out: how many records are of older recipes, definitions or data, or of batch norm over another number of
+            people.
     """
 
     budget: str
@@ -70,7 +71,8 @@ class Runs:
 def runs(evidence: Evidence, budget: str) -> Runs:
     """The current runs of a budget: of today's recipes and definitions, all validated on the same people.
 
-    Where there are several sets of people, the one with most runs is taken, and the newest of equals. Of a network and
+    All were trained with as many people in a batch norm, too. Where there are several such sets of runs, the one with
+    most runs is taken, and the newest of equals. Of a network and
     a seed that was trained twice, the newest run counts.
     """
     there = [r for r in reversed(evidence.store.records) if r.metric == METRIC and r.protocol.get("budget") == budget]
@@ -100,7 +102,7 @@ def _is_current(evidence: Evidence, record: Record, budget: str) -> bool:
 
 def _ground(record: Record) -> tuple[str, ...]:
     """What scores must share to be compared."""
-    names = ("data", "data_digest", "trained_on", "people", "protocol", "codec")
+    names = ("data", "data_digest", "trained_on", "people", "protocol", "codec", "batch_norm")
     return tuple(str(record.protocol.get(name)) for name in names)
 
 

@@ -17,10 +17,15 @@ from bench.provenance import measured
 from bench.record import Record
 from bench.store import Store
 from dpn.training.folder import RunFolder, rows
+from dpn.training.legs import changes
 from dpn.training.recipes import RECIPES, Recipe
 
 OWN = "own"
 """The budget of a run whose recipe was changed by hand."""
+
+CONTINUED = "continued under other conditions"
+"""Flag of a run that went on with other versions, threads, processes or another commit than it was begun with: nobody
+gets its weights again bit for bit."""
 
 POINTS = 50
 """At most so many points of a curve are kept."""
@@ -114,18 +119,21 @@ def _record(run: RunFolder, result: Mapping[str, Any], machine: str) -> Record:
     if device == "cuda" and not machine and environment.gpu_name() is None:
         raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where it was "
                          "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
-    fields = dict(result["fields"])
+    fields, changed = dict(result["fields"]), changes(result.get("legs") or ())
     made = measured(
         result["network"], result["spec_digest"] or result["network"], METRIC_OF[fields["kind"]],
         float(result["scores"]["score"]), device=device, protocol=_protocol(result, fields),
         detail={
             "scores": result["scores"], "best": result["best"], "steps": result["steps"],
             "seconds": result["seconds"], "run": result["digest"], "curve": curve(run.log),
+            **({"legs": result["legs"], "changes": changed} if changed else {}),
+            **({"backbone": result["backbone"]} if result.get("backbone") else {}),
         },
     )  # fmt: skip
     elsewhere = {"machine": machine, "environment": {"device": device}} if machine else {}
     then = {name: result[name] for name in ("commit", "dirty")}
-    return made.model_copy(update={"versions": dict(result["versions"]), **then, **elsewhere})
+    flags = (CONTINUED,) if changed else ()
+    return made.model_copy(update={"versions": dict(result["versions"]), "flags": flags, **then, **elsewhere})
 
 
 def _protocol(result: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +149,27 @@ def _protocol(result: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str,
         "budget": budget_of(result["recipe"], fields),
         "recipe": recipe_digest(fields),
         "seed": fields["seed"],
+        **({"backbone": fields["backbone"]} if "backbone" in fields else {}),
+        **_batch_norm(result, fields),
     }
+
+
+def _batch_norm(result: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, str]:
+    """Over how many people batch norm was, of a run that one process alone did not train: else the recipe says it.
+
+    With statistics of its own in each process, 128 people in four are another recipe than 128 in one.
+    """
+    counts = [leg["processes"] for leg in result.get("legs") or () if "processes" in leg]
+    counts = list(dict.fromkeys(counts or [result.get("processes", 1)]))
+    if counts == [1]:
+        return {}
+    batch, together = fields["batch"], fields["sync_batch_norm"]
+    told = (
+        f"{batch} people together in {count} processes" if together and count > 1
+        else f"{batch // count} people in {f'each of {count} processes' if count > 1 else 'one process'}"
+        for count in counts
+    )  # fmt: skip
+    return {"batch_norm": ", then ".join(told)}
 
 
 def budget_of(name: str, fields: Mapping[str, Any]) -> str:

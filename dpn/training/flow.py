@@ -7,10 +7,12 @@ from typing import Any
 
 import lightning.pytorch as lightning
 
+from dpn.cli import note
 from dpn.training.board import Board, board
 from dpn.training.errors import written
 from dpn.training.folder import Log, RunFolder
-from dpn.training.recipes import Recipe
+from dpn.training.legs import Leg, differing
+from dpn.training.recipe import Recipe
 from dpn.training.state import State, save
 from dpn.training.stopping import Stopped, Stopping
 from dpn.training.task import PoseTask
@@ -35,6 +37,9 @@ class Flow(lightning.Callback):
         save_every_s: seconds between two saved states within an epoch.
         data: names and digests of the data, for the state.
         versions: for the state.
+        leg: what this process trains with from a step on, asked for when training begins; see `dpn.training.legs`.
+        legs: those before, and then this one too.
+        backbone: what the network started from besides its seed.
         best: the best validation so far.
         seconds: spent before this process.
         scores: of the last validation.
@@ -50,6 +55,9 @@ class Flow(lightning.Callback):
     save_every_s: float
     data: dict[str, str]
     versions: dict[str, str]
+    leg: Callable[[int], Leg]
+    legs: list[Leg] = field(default_factory=list)
+    backbone: dict[str, Any] | None = None
     best: dict[str, float] | None = None
     seconds: float = 0.0
     scores: dict[str, Any] = field(default_factory=dict)
@@ -65,10 +73,20 @@ class Flow(lightning.Callback):
         self._logged_step = task.step
         self._log = self._board = None
         if trainer.is_global_zero:
+            self._begin_leg(task.step)
             with written(self.folder.path):
                 self._log = Log(self.folder.log, task.step)
                 self._board = board(self.folder.path / "tensorboard", task.step)
         task.rest()
+
+    def _begin_leg(self, step: int) -> None:
+        """Says what this leg does not share with the one before, after which a run is not exactly continued."""
+        leg = self.leg(step)
+        changed = differing(self.legs[-1], leg) if self.legs else ""
+        if changed:
+            note(f"{self.folder.path} goes on at step {step} with {changed}; its weights are not bit for bit those of "
+                 "an undisturbed run, and its record will say so")  # fmt: skip
+        self.legs = [*self.legs, leg]
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Closes what shows the curves."""
@@ -139,7 +157,7 @@ class Flow(lightning.Callback):
         """The state of the run after this step."""
         return task.state(
             optimizer=optimizer, best=self.best, recipe=self.recipe.identity(), digest=self.recipe.digest(),
-            data=self.data, versions=self.versions, seconds=self.spent_s(),
+            data=self.data, versions=self.versions, seconds=self.spent_s(), legs=self.legs, backbone=self.backbone,
         )  # fmt: skip
 
     def spent_s(self) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from dpn.training.folder import RunFolder
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What a run consists of before its first step: the network with the seed's weights, and the data."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from dpn.network_names import imported
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol, protocol
 from dpn.spec import ModelSpec
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.zoo import lookup
 
 
@@ -32,6 +33,8 @@ class Prepared:
         protocol: boxes, augmentation, decoding and scoring.
         input_hw: height and width of the input in pixels.
         codec: of the targets.
+        origin: what the network's backbone started from, see `dpn.training.pretrained`; None where the seed decides all
+            weights.
     """
 
     net: nn.Module
@@ -41,6 +44,7 @@ class Prepared:
     protocol: Protocol
     input_hw: tuple[int, int]
     codec: Codec
+    origin: dict[str, Any] | None = None
 
 
 def prepare(recipe: Recipe) -> Prepared:

@@ -19,7 +19,7 @@ from dpn.training.errors import TrainingError
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
 from dpn.training.options import Where
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.training.stopping import Stopped
 from dpn.training.task import PoseTask
 
@@ -114,11 +114,20 @@ def _explain(error: Exception, folder: RunFolder, *, lost: bool) -> None:
     again = _again(folder)
     cut_off = isinstance(error, ConnectionError | EOFError)  # it was killed while it was sending
     if cut_off or "DataLoader worker" in str(error):
-        raise TrainingError(
-            f"a process that makes samples died, as when memory is full; {again}, with fewer --workers if it comes back"
-        ) from error
+        raise TrainingError(f"a process that makes samples {_what_befell(str(error))}; {again}") from error
     if lost:
         raise TrainingError(LOST.format(again)) from error
+
+
+def _what_befell(said: str) -> str:
+    """A process that makes samples, by torch's words, with a remedy; these have the worker's own error at their end."""
+    if "</torch_" in said or "out of shared memory" in said:
+        reason = said.strip().rpartition(": ")[2] if "</torch_" in said else "it is full"
+        return (f"cannot write a batch into shared memory, the files in /dev/shm: {reason}; make room there or raise "
+                "the limit (df /dev/shm, ulimit -f, docker --shm-size), or take --workers 0")  # fmt: skip
+    if said.startswith("Caught "):
+        return f"failed: {said.strip().splitlines()[-1]}; --workers 0 with DPN_TRACEBACK=1 shows where"
+    return "died, as when memory is full; take fewer --workers if it comes back"
 
 
 def _again(folder: RunFolder) -> str:

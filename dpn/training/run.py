@@ -7,29 +7,32 @@ import platform
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from dpn import checkout
+from dpn.cli import note
 from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
 from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.inference import Runtime
-from dpn.training import state
+from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
+from dpn.training.legs import Leg, this_leg
 from dpn.training.memory import keep_freed
 from dpn.training.options import Where
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.processes import check_count, fit, rank
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.training.sanity import check
 from dpn.training.state import State
-from dpn.training.stopping import Stopping
+from dpn.training.stopping import Stopping, shielded
 from dpn.training.stream import Batches, Stream
 from dpn.training.task import PoseTask
 from dpn.training.validation import validate
@@ -43,16 +46,19 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
     """Trains a recipe to its end, from wherever an earlier call was stopped, and returns the result.
 
     Returns:
-        What result.json holds: the scores of the final weights, the best validation, recipe, data and versions.
+        What result.json holds: the scores of the final weights, the best validation, recipe, data and versions; what
+        made each leg of the run, and what its backbone started from.
 
     Raises:
         Stopped: Ctrl-C or SIGTERM; the state is saved.
         TrainingError: the folder holds another run, the loss is not finite, or the disk is full.
+        CheckpointError: the recipe's backbone is in no file that can be used.
         DataError: the data cannot be used.
         ValueError: the recipe cannot be run here.
         KeyboardInterrupt: Ctrl-C before the first step, or a second time.
     """
     folder = where.run_folder(recipe)
+    recipe, backbone = pretrained.settled(recipe, folder)
     result = folder.result()
     if result is not None:
         if result["digest"] != recipe.digest():
@@ -66,14 +72,28 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
         keep_freed()
     prepared = prepare(recipe)
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
-        return _trained(recipe, where, folder, prepared, told)
+        start = state.read(folder.last) if folder.last.is_file() else None
+        prepared = replace(prepared, origin=start.backbone if start else _origin(prepared, recipe, backbone))
+        return _trained(recipe, where, prepared, start, told)
 
 
-def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared, told: Told | None) -> dict[str, Any]:
+def _origin(prepared: Prepared, recipe: Recipe, path: Path | None) -> dict[str, Any] | None:
+    """Loads the backbone that a run begins with, and says so."""
+    if not recipe.backbone:
+        return None
+    origin = pretrained.into(prepared.net, recipe, path)
+    if not rank():
+        note(pretrained.words(origin))
+    return origin
+
+
+def _trained(
+    recipe: Recipe, where: Where, prepared: Prepared, start: State | None, told: Told | None
+) -> dict[str, Any]:  # fmt: skip
+    folder = where.run_folder(recipe)
     steps = Steps(
         seed=recipe.seed, count=len(prepared.examples), batch=recipe.batch, epochs=recipe.epochs, world=where.processes
     )  # fmt: skip
-    start = state.read(folder.last) if folder.last.is_file() else None
     digests = {"train": _named(prepared.examples, recipe.data), "val": f"{prepared.data.name} {prepared.data.digest}"}
     if start:
         _check_same(start, recipe, digests, folder)
@@ -89,6 +109,7 @@ def _trained(recipe: Recipe, where: Where, folder: RunFolder, prepared: Prepared
         picture=lambda epoch: _picture(task, prepared, recipe, where, folder, epoch),
         told=lambda done, text: told(done, steps.total, text) if told else None,
         stopping=stopping, save_every_s=where.save_every_s, data=digests, versions=versions(),
+        leg=lambda step: this_leg(step, where, versions()), legs=_legs(start), backbone=prepared.origin,
         best=start.best if start else None, seconds=start.seconds if start else 0.0,
     )  # fmt: skip
     flow.told(task.step, "")
@@ -118,6 +139,13 @@ def _check_same(start: State, recipe: Recipe, digests: dict[str, str], folder: R
                             "bring the old data back, or give another --folder to start afresh")  # fmt: skip
 
 
+def _legs(start: State | None) -> list[Leg]:
+    """Those of the run so far; of one that was begun before they were kept, what it had of its last one."""
+    if start is None or start.legs:
+        return start.legs if start else []
+    return [{"first_step": 0, "versions": start.versions}]
+
+
 def _named(examples: Examples, text: str) -> str:
     """The name and digest of the people to learn from; synthetic ones are what their generator's version makes them."""
     if isinstance(examples, LabelledPeople):
@@ -131,7 +159,8 @@ def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where) 
         device=device, batch=64, workers=where.workers if device != "cpu" else 0, precision=recipe.precision,
         channels_last=recipe.channels_last,
     )  # fmt: skip
-    return validate(task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime)
+    with shielded():  # it may start workers
+        return validate(task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime)
 
 
 def _picture(
@@ -153,6 +182,7 @@ def _finish(flow: Flow, task: PoseTask, prepared: Prepared, where: Where, steps:
         "codec": prepared.codec.name, "steps": steps, "seconds": round(flow.spent_s(), 1),
         "scores": flow.scores, "best": flow.best, "device": where.device(), "processes": where.processes,
         "versions": flow.versions, "commit": checkout.commit()[0], "dirty": checkout.commit()[1],
+        "legs": flow.legs, "backbone": flow.backbone,
     }  # fmt: skip
     if not rank():
         state.save(flow.folder.final, flow.state(task, {}), resumable=False)

@@ -10,7 +10,7 @@ from dpn.heatmaps import encode
 from dpn.oracle import oracle
 from dpn.training.errors import TrainingError
 from dpn.training.prepare import Prepared
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.training.task import stages_loss
 
 PEOPLE = 8

@@ -13,8 +13,11 @@ from dpn.checkpoints import CheckpointError, load_plain
 from dpn.training.errors import TrainingError, written
 from dpn.whole_files import write_whole
 
-FORMAT = 1
-"""Goes up when the content changes, so that an older run is not continued as something else."""
+FORMAT = 2
+"""Goes up when the content changes, so that an older program does not continue a run as something else."""
+
+READ = (1, FORMAT)
+"""Formats that are read. The first had neither legs nor a backbone."""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +35,8 @@ class State:
         data: names and digests of the data trained and validated on.
         versions: of python, torch and what else takes part.
         seconds: time spent so far.
+        legs: what made each part of the run between two stops, see `dpn.training.legs`.
+        backbone: what the network started from besides its seed, see `dpn.training.pretrained`.
     """
 
     step: int
@@ -44,6 +49,8 @@ class State:
     data: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    backbone: dict[str, Any] | None = None
 
 
 def save(path: Path, state: State, *, resumable: bool = True) -> None:
@@ -84,7 +91,7 @@ def read(path: Path) -> State:
         content = load_plain(path)
     except CheckpointError as error:
         raise TrainingError(f"{error}; or remove the run's folder to start afresh") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "optimizer" not in content:
+    if not isinstance(content, dict) or content.get("format") not in READ or "optimizer" not in content:
         raise TrainingError(f"{path} is no state of a run of this version; remove the run's folder to start afresh")
     del content["format"]
     return State(weights=content.pop("state_dict"), **content)

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM as a wish that is granted between two steps, in all processes at the same one."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +12,33 @@ import torch.distributed as dist
 
 AGREE_EVERY = 10
 """Steps between two times that several processes ask each other whether one is to stop."""
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Processes that are started in here do not hear SIGTERM; this one still does.
+
+    Slurm, torchrun and whoever else ends a whole group sends it to those that make samples, too, which would be gone
+    before the run has saved.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def obey_parent() -> None:
+    """Ends this process when the one that started it sends SIGTERM; it was started `shielded` from all others."""
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
+    while True:
+        sent = signal.sigwaitinfo({signal.SIGTERM})
+        if sent.si_pid == os.getppid():
+            os._exit(0)
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the run is whole and can be continued

@@ -14,6 +14,7 @@ from dpn.data.samples import TrainingSamples, worker_init
 from dpn.protocols import Protocol
 from dpn.training.kept import Kept, size_of
 from dpn.training.order import Drawn, Steps
+from dpn.training.stopping import obey_parent, shielded
 
 NEEDED = ("crop", "joints", "visible")
 """Of a sample in training. Each tensor more costs a talk with the worker process that made it."""
@@ -95,7 +96,9 @@ class Batches:
             missing = self._stream.missing()
             made_here = missing is not None and missing < left.batch  # an epoch leaves out less than a batch
             until = left.epochs if made_here or missing is None else left.first // left.per_epoch + 1
-            for batch in self._loader(replace(left, epochs=until), 0 if made_here else self._workers):
+            with shielded():  # its workers are started here
+                batches = iter(self._loader(replace(left, epochs=until), 0 if made_here else self._workers))
+            for batch in batches:
                 if isinstance(batch, DataError):
                     raise batch
                 yield batch
@@ -103,9 +106,14 @@ class Batches:
 
     def _loader(self, steps: Steps, workers: int) -> DataLoader[Any]:
         return DataLoader(
-            self._stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=worker_init,
+            self._stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=_begin,
             pin_memory=self._pinned, prefetch_factor=4 if workers else None,
         )  # fmt: skip
+
+
+def _begin(worker: int) -> None:
+    worker_init(worker)
+    obey_parent()
 
 
 def _collate(samples: list[Any]) -> dict[str, Tensor] | DataError:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from dpn.cli import EXPECTED, message
 from dpn.training.folder import RunFolder
 from dpn.training.options import Where
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.whole_files import write_whole
 
 STOPPED = "it was stopped from outside, and has saved; the same command goes on"

@@ -16,7 +16,7 @@ from dpn.data.samples import to_input
 from dpn.heatmaps import Codec, encode, joints_mse
 from dpn.network_output import OutputError, final_heatmaps
 from dpn.training.errors import TrainingError
-from dpn.training.recipes import Recipe
+from dpn.training.recipe import Recipe
 from dpn.training.state import State
 from dpn.training.stream import Batches
 

@@ -85,7 +85,9 @@ def evidence_of(tmp: Path, **options: Any) -> Evidence:
 def accuracy_record(name: str, metric: str, value: float, **protocol: Any) -> Record:
     """A record of a network's accuracy on the paper's own data."""
     spec = ZOO[name]
-    told = {"input_hw": list(spec.input_hw), **AS_PUBLISHED[metric], "weights": "sha256:0123456789ab", **protocol}
+    where = {"data_digest": "0123456789ab", "people": 11_731, "protocol": f"dpn {metric}"}
+    weights = "sha256:0123456789ab"
+    told = {"input_hw": list(spec.input_hw), **where, **AS_PUBLISHED[metric], "weights": weights, **protocol}
     return count_record(
         name, metric, 0, {"people": 104_125, "scores": {}}, spec_digest=spec.digest(), protocol=told, machine="made-up",
     ).model_copy(update={"value": value, "unit": METRICS[metric].unit})  # fmt: skip

@@ -4,16 +4,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis import trained_runs
+from analysis.evidence import Evidence
 from bench import environment
-from bench.store import Store
-from bench.trained import POINTS, collect, curve, recipe_digest
+from bench.record import Record
+from bench.store import RESULTS, Store
+from bench.trained import CONTINUED, POINTS, collect, curve, recipe_digest, record_of
 from dpn import cli
-from dpn.training.folder import rows
-from dpn.training.recipes import RECIPES, replace
+from dpn.training.folder import RunFolder, rows
+from dpn.training.recipes import RECIPES, Recipe, replace
 from tests.analysis.made_up_runs import VERSIONS, train, write_run
 
 RECIPE = RECIPES["quick/dpn1_32_lite"]
@@ -101,6 +105,76 @@ def test_a_curve_keeps_the_means_of_neighbours(tmp_path: Path) -> None:
     assert [step for step, _ in found["score"]] == list(range(100, 1401, 100))
     assert found["score"][-1][1] == pytest.approx(0.3)
     assert curve(tmp_path / "nowhere") == {"loss": [], "score": []}
+
+
+LEG = {"first_step": 0, "versions": VERSIONS, "threads": 1, "processes": 1, "commit": "0123abcd"}
+
+
+def record_of_run(folder: Path, recipe: Recipe = RECIPE, **result: object) -> Record:
+    made = record_of(RunFolder(write_run(folder, recipe, 0.3, result=result)))
+    assert made is not None
+    return made
+
+
+def test_a_record_of_one_process_has_the_key_that_it_always_had(tmp_path: Path) -> None:
+    older = record_of_run(tmp_path / "older")
+    now = record_of_run(tmp_path / "now", processes=1, legs=[LEG, LEG | {"first_step": 20}], backbone=None)
+    assert now.key() == older.key()
+    assert (now.flags, now.detail) == ((), older.detail)
+    assert not {"batch_norm", "backbone", "processes"} & now.protocol.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "words"),
+    [
+        ({}, {"processes": 4}, "8 people in each of 4 processes"),
+        ({}, {"processes": 2, "legs": [LEG | {"processes": 2}]}, "16 people in each of 2 processes"),
+        ({"sync_batch_norm": True}, {"processes": 4}, "32 people together in 4 processes"),
+        ({}, {"processes": 1, "legs": [LEG | {"processes": 2}, LEG | {"first_step": 9}]},
+         "16 people in each of 2 processes, then 32 people in one process"),
+    ],
+)  # fmt: skip
+def test_a_record_says_over_how_many_people_batch_norm_was(
+    change: dict[str, Any], result: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, **change)
+    several = record_of_run(tmp_path / "several", recipe, **result)
+    assert several.protocol["batch_norm"] == words
+    assert several.key() != record_of_run(tmp_path / "one", recipe).key()
+
+
+def test_runs_of_other_numbers_of_processes_are_never_averaged(tmp_path: Path) -> None:
+    for seed, processes in enumerate((1, 1, 4)):
+        write_run(tmp_path / "runs" / str(seed), replace(RECIPE, seed=seed), 0.3, result={"processes": processes})
+    collect([tmp_path / "runs"], Store(tmp_path / "records"))
+    found = trained_runs.runs(Evidence(records_root=tmp_path / "records"), "quick")
+    assert list(found.by_network[RECIPE.network]) == [0, 1]
+    assert found.left_out == 1
+
+
+def test_a_run_that_went_on_under_other_conditions_is_flagged(tmp_path: Path) -> None:
+    legs = [LEG, LEG | {"first_step": 40, "threads": 2}]
+    record = record_of_run(tmp_path / "run", legs=legs)
+    assert record.flags == (CONTINUED,)
+    assert record.detail["changes"] == ["step 40: threads 1 before and 2 now"]
+    assert record.detail["legs"] == legs
+    assert record.key() == record_of_run(tmp_path / "other").key()
+
+
+def test_a_record_says_what_the_backbone_started_from(tmp_path: Path) -> None:
+    origin = {"file": "a.pth", "sha256": "sha256:0123456789ab", "tensors": 3, "of": 9}
+    recipe = replace(RECIPE, backbone=origin["sha256"])
+    record = record_of_run(tmp_path / "run", recipe, backbone=origin)
+    assert record.protocol["backbone"] == "sha256:0123456789ab"
+    assert record.detail["backbone"] == origin
+    assert record.key() != record_of_run(tmp_path / "plain").key()
+
+
+def test_committed_records_are_of_recipes_as_they_are() -> None:
+    """What a recipe decides did not change since these were trained, nor the key under which a run is found again."""
+    quick = [r for r in Store(RESULTS / "records").records if r.protocol.get("budget") == "quick"]
+    assert quick
+    assert {r.protocol["recipe"] for r in quick} == {recipe_digest(RECIPES[f"quick/{r.subject}"]) for r in quick}
 
 
 def test_the_verb_says_what_came_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bench import reported
 from dpn.training import recipes
 from dpn.training.recipes import RECIPES, Recipe, find
 from dpn.zoo import ZOO
+from tests.dpn.training.runs import finished
 
 OURS = re.compile(r"dpn\d_")
 
@@ -44,6 +46,36 @@ def test_recipes_fit_their_networks(name: str) -> None:
 def test_high_resolution_trains_longer() -> None:
     assert (find("coco/dpn1_64_highres").epochs, find("coco/dpn1_64_highres").drops) == (210, (170, 200))
     assert (find("coco/dpn1_64").epochs, find("coco/dpn1_64").drops) == (140, (90, 120))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("coco/sbl_r50", ("sbl", 140, (90, 120), 128)),
+        ("coco/sbl_r152_384x288", ("sbl", 140, (90, 120), 128)),
+        ("coco/hrnet_w32", ("hrnet", 210, (170, 200), 128)),
+        ("coco/hrnet_w48_384x288", ("hrnet", 210, (170, 200), 96)),
+        ("mpii/sbl_r101_mpii", ("sbl", 140, (90, 120), 128)),
+        ("mpii/hrnet_w32_mpii", ("hrnet", 140, (90, 120), 128)),
+    ],
+)
+def test_rivals_are_trained_as_they_were_published(name: str, expected: tuple[object, ...]) -> None:
+    """Protocol, section 6; W48 at 384x288 has 24 people on each of four GPUs."""
+    recipe = find(name)
+    assert (recipe.protocol, recipe.epochs, recipe.drops, recipe.batch) == expected
+    assert recipe.split == "train"
+
+
+def test_every_size_of_the_rivals_has_a_recipe() -> None:
+    rivals = {name for name in ZOO if name.startswith(("sbl_", "hrnet_"))}
+    assert {"sbl_r50", "sbl_r101", "sbl_r152", "hrnet_w32", "hrnet_w48"} < rivals
+    assert rivals == {r.network for n, r in RECIPES.items() if n.startswith(("coco/", "mpii/"))} & rivals
+
+
+@pytest.mark.parametrize("network", recipes.RIVALS)
+def test_rivals_on_synthetic_figures_differ_from_dpn_in_the_network_alone(network: str) -> None:
+    ours = find("full/dpn4_64").identity() | {"network": network}
+    assert find(f"full/{network}").identity() == ours
 
 
 def test_docstrings_quote_the_paper() -> None:
@@ -88,11 +120,33 @@ def test_the_digest_changes_with_what_decides_the_weights_alone() -> None:
     assert {*looks, *others} <= {field.name for field in dataclasses.fields(Recipe)}
 
 
+def test_a_backbone_is_known_by_what_is_in_its_file(tmp_path: Path) -> None:
+    base = find("coco/dpn2_hrnet")
+    assert "backbone" not in base.identity()
+    for name, content in (("a.pth", b"one"), ("copy.pth", b"one"), ("b.pth", b"two")):
+        (tmp_path / name).write_bytes(content)
+    one, copy, other = (
+        dataclasses.replace(base, backbone=str(tmp_path / name)) for name in ("a.pth", "copy.pth", "b.pth")
+    )
+    assert one.identity() == copy.identity()
+    assert len({base.digest(), one.digest(), other.digest()}) == 3
+    assert str(tmp_path) not in str(one.identity())
+    assert dataclasses.replace(base, backbone=one.identity()["backbone"]).digest() == one.digest()
+
+
+def test_a_backbone_that_is_missing_is_named(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(find("coco/dpn2_hrnet"), backbone=str(tmp_path / "none.pth"))
+    with pytest.raises(ValueError, match=r"--backbone .*none\.pth does not exist or is not a file"):
+        recipe.digest()
+
+
 def test_an_unknown_recipe_names_its_nearest() -> None:
     with pytest.raises(KeyError, match="quick/dpn1_32_lite"):
         find("quick/dpn1_32_lit")
 
 
 def test_recipes_are_listed_without_torch() -> None:
-    source = Path(recipes.__file__).read_text()
-    assert "import torch" not in source
+    program = "import sys; from dpn.verbs.train import recipes; recipes(); sys.exit('torch' in sys.modules)"
+    done = finished([sys.executable, "-c", program])
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(RECIPES)

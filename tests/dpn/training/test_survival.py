@@ -13,6 +13,7 @@ import psutil
 import pytest
 import torch
 
+from dpn.training.folder import rows
 from tests.dpn.training.runs import (
     ROOT,
     STEPS,
@@ -84,16 +85,57 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path, by_two: Path, num
 
 
 @pytest.mark.slow
-def test_torchrun_trains_the_same_and_stops_when_asked(tmp_path: Path, by_two: Path) -> None:
+@pytest.mark.parametrize(("number", "to"), [(signal.SIGINT, "group"), (signal.SIGTERM, "group"),
+                                            (signal.SIGTERM, "parent")])  # fmt: skip
+def test_torchrun_trains_the_same_and_stops_when_asked(
+    tmp_path: Path, by_two: Path, number: signal.Signals, to: str
+) -> None:
+    """Of SIGTERM torchrun sends one on to the whole group of each process, those that make samples among them."""
     folder = tmp_path / "run"
-    with started(torchrun(folder, save_every_s="1000")) as process:
+    with started(torchrun(folder, save_every_s="1000", keep_gb="0")) as process:
         wait_for(process, folder / "log.csv")
-        os.killpg(process.pid, signal.SIGINT)
+        (os.killpg if to == "group" else os.kill)(process.pid, number)
         _, said = process.communicate(timeout=120)
     assert f"stopped and saved in {folder}; the same command goes on" in said
+    assert "error: " not in said
+    assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < STEPS
     done = finished(torchrun(folder))
     assert done.returncode == 0, done.stderr
     assert_same(weights(by_two), weights(folder))
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_under_torchrun_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with started(torchrun(folder, **LONG, keep_gb="0")) as process:
+        wait_for(process, folder / "last.pt")
+        ranks = psutil.Process(process.pid).children()
+        (other,) = (rank for rank in ranks if rank.environ().get("LOCAL_RANK") == "1")
+        other.kill()
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (line,) = (line for line in said.splitlines() if line.startswith("error: "))
+    assert line.startswith("error: another process of this run has ended"), said
+    assert f"{folder} holds the last state" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [{}, TWO], ids=["one", "two"])
+def test_sigterm_to_everybody_leaves_those_that_make_samples_at_work_until_the_state_is_saved(
+    tmp_path: Path, processes: dict[str, str]
+) -> None:
+    """As Slurm sends it when a job's time is up; in the middle of an epoch, while samples are made."""
+    folder = tmp_path / "run"
+    with started(command(folder, **LONG, **processes, keep_gb="0", save_every_s="1000")) as process:
+        wait_for(process, folder / "best.pt")
+        ended_epoch = torch.load(folder / "best.pt", weights_only=True)["step"]
+        while len(psutil.Process(process.pid).children(recursive=True)) == 0:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    assert said.strip() == f"stopped and saved in {folder}; the same command goes on"
+    assert process.returncode == 130
+    assert torch.load(folder / "last.pt", weights_only=True)["step"] >= ended_epoch
 
 
 @pytest.mark.slow
@@ -117,6 +159,18 @@ def test_a_compiled_network_is_continued_too(tmp_path: Path) -> None:
         wait_for(process, tmp_path / "run" / "last.pt")
     ended(tmp_path / "run", "--compile", precision="fp32")
     assert_same(weights(folders[0]), weights(tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_as_the_same_one_does_eagerly(tmp_path: Path) -> None:
+    """But for rounding, which Adam's first steps make larger; without dropout, which draws otherwise when compiled."""
+    losses = []
+    for name, extra in (("eager", "--no-compile"), ("compiled", "--compile")):
+        whole = ended(tmp_path / name, extra, network="tiny_network:without_dropout", precision="fp32")
+        losses.append([float(row["loss"]) for row in rows(whole / "log.csv") if row["loss"]])
+    assert len(losses[0]) == STEPS // 10
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[0] != losses[1]  # else nothing was compiled
 
 
 @pytest.mark.slow
@@ -151,6 +205,18 @@ def test_files_that_cannot_grow_leave_the_last_good_checkpoint(tmp_path: Path) -
     assert torch.load(folder / "last.pt", weights_only=True)["step"] == step
     ended(folder)
     assert_same(weights(whole), weights(folder))
+
+
+@pytest.mark.slow
+def test_batches_that_find_no_room_in_shared_memory_are_named(tmp_path: Path) -> None:
+    """As in a container with a small /dev/shm: what makes samples is well, and what it writes has no place."""
+    done = subprocess.run(
+        command(tmp_path / "run", keep_gb="0"), cwd=ROOT, env=environment(), capture_output=True, text=True,
+        timeout=120, preexec_fn=limited(4096),
+    )  # fmt: skip
+    assert_one_line(done, "error: a process that makes samples cannot write a batch into shared memory")
+    assert "/dev/shm: File too large" in done.stderr
+    assert "--workers 0" in done.stderr
 
 
 @pytest.mark.slow

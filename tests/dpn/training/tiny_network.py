@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 
+from dpn.networks.dpn import DPN
+from dpn.spec import DPNSpec
+
 
 def build() -> nn.Module:
     """17 heatmaps of an image; batch norm and dropout, so that their state and their randomness matter."""
@@ -21,6 +24,11 @@ def without_dropout() -> nn.Module:
         nn.Conv2d(3, 8, 8, stride=8, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 17, 3, padding=1),
         nn.Upsample(scale_factor=2),
     )  # fmt: skip
+
+
+def on_resnet() -> nn.Module:
+    """With the stem and the first stage of a ResNet-50, which `dpn.backbones` knows, and next to nothing behind."""
+    return DPN(DPNSpec(name="tiny", modules=1, width=2, dilations=(2, 1), conv2_blocks=0))
 
 
 class Bursting(nn.Module):

@@ -1,0 +1,145 @@
+"""How one network is trained, as frozen data: `Recipe`. Imports no torch."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dpn.network_names import file_digest
+
+Kind = Literal["coco", "mpii"]
+Precision = Literal["fp32", "bf16"]
+
+BY_CONTENT = "sha256:"
+"""Before twelve hexadecimal digits of a file's content, which stand for the file wherever it lies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one network is trained.
+
+    Attributes:
+        name: as in `RECIPES`; not part of what a run is.
+        network: a name of the zoo, or `package.module:factory`.
+        kind: of the data, which decides boxes, augmentation and score.
+        data: a folder of COCO or MPII, or "synthetic" with options, such as "synthetic:seed=1,images=16000".
+        split: of `data`, to learn from.
+        val_data: what is validated on, where it is not another split of `data`.
+        protocol: whose boxes, augmentation and decoding: dpn, hrnet or sbl.
+        augment: whether training samples vary as the protocol says; without, they are the boxes as they are.
+        epochs: passes over the training data.
+        drops: epochs, counted from 0, at which the learning rate falls to a tenth.
+        batch: people in one step, all processes together.
+        lr: learning rate of Adam at the start.
+        weight_decay: of Adam; only 0 is the recipe of the publications.
+        allow_weight_decay: train with weight decay although it ruins the result.
+        seed: of the weights, of the order and of the augmentation.
+        precision: fp32, or bf16 in forward and backward passes with fp32 weights.
+        channels_last: memory format of the convolutions.
+        sync_batch_norm: batch statistics over all processes instead of each one's own.
+        ema: decay of an exponential moving average of the weights, which is then what is validated; 0 for none.
+        compile: compile the network with torch.compile.
+        val_every: validate after every so many epochs, and after the last.
+        val_people: validate on the first so many people; 0 for everyone.
+        backbone: a file of weights that the network's backbone starts from, see `dpn.backbones`, such as
+            resnet50-19c8e357.pth; empty to start from the seed alone. What counts is the file's content.
+    """
+
+    name: str
+    network: str
+    kind: Kind = "coco"
+    data: str
+    split: str = "train"
+    val_data: str = ""
+    protocol: str = "dpn"
+    augment: bool = True
+    epochs: int = 140
+    drops: tuple[int, ...] = (90, 120)
+    batch: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    allow_weight_decay: bool = False
+    seed: int = 0
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    sync_batch_norm: bool = False
+    ema: float = 0.0
+    compile: bool = False
+    val_every: int = 1
+    val_people: int = 0
+    backbone: str = ""
+
+    def __post_init__(self) -> None:
+        wrong = self._wrong()
+        if wrong:
+            raise ValueError(f"recipe {self.name}: {wrong}")
+
+    def _wrong(self) -> str:
+        """What cannot be, in words with the remedy; empty where all is well."""
+        if self.weight_decay and not self.allow_weight_decay:
+            return (
+                f"--weight-decay {self.weight_decay} with Adam costs most of the accuracy (a published HRNet fell from "
+                "AP 74 to 12); leave it at 0, or add --allow-weight-decay"
+            )
+        if self.epochs < 1 or self.batch < 2 or self.val_every < 1:
+            return "--epochs and --val-every are at least 1 and --batch at least 2"
+        if list(self.drops) != sorted(set(self.drops)):
+            return f"--drops must rise, not {self.drops}"
+        if not self.lr > 0 or not 0 <= self.ema < 1:
+            return f"--lr is above 0 and --ema from 0 to below 1, not {self.lr} and {self.ema}"
+        return ""
+
+    def learning_rate(self, epoch: int) -> float:
+        """Of an epoch, counted from 0: a tenth less after each drop.
+
+        Example:
+            >>> recipe = Recipe(name="coco/dpn4_64", network="dpn4_64", data="data/coco")
+            >>> [f"{recipe.learning_rate(epoch):.0e}" for epoch in (0, 89, 90, 119, 120, 139)]
+            ['1e-03', '1e-03', '1e-04', '1e-04', '1e-05', '1e-05']
+        """
+        return float(self.lr * 0.1 ** sum(epoch >= drop for drop in self.drops))
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the trained weights, as plain data; the name and how often to look do not.
+
+        A backbone is known by its content, so that a copy of the file elsewhere makes the same run.
+
+        Raises:
+            ValueError: the backbone's file is missing.
+        """
+        fields = dataclasses.asdict(self) | {"drops": list(self.drops)}
+        for name in ("name", "val_every", "val_people", "val_data", "allow_weight_decay"):
+            del fields[name]
+        if self.split == "train":
+            del fields["split"]  # it came later, and what was trained before stays what it is
+        if self.backbone:
+            fields["backbone"] = by_content(self.backbone)
+        else:
+            del fields["backbone"]  # likewise
+        return fields
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change when what is trained, or on what, changes."""
+        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def by_content(backbone: str) -> str:
+    """What stands for a file's content; of what is that already, itself.
+
+    Raises:
+        ValueError: the file is missing.
+
+    Example:
+        >>> by_content("sha256:19c8e3570123")
+        'sha256:19c8e3570123'
+    """
+    if backbone.startswith(BY_CONTENT):
+        return backbone
+    path = Path(backbone)
+    if not path.is_file():
+        raise ValueError(f"--backbone {backbone} does not exist or is not a file; give the path of a file of weights, "
+                         "such as resnet50-19c8e357.pth")  # fmt: skip
+    return BY_CONTENT + file_digest(path)
