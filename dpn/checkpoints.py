@@ -27,7 +27,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, unwrapped from `best_state_dict` or `state_dict`, without `module.` prefix.
 
     Raises:
-        CheckpointError: the file is missing, cut short, holds code, or holds something else than named tensors.
+        CheckpointError: the file is missing, cut short, holds code, or holds something else than named tensors of
+            real numbers.
     """
     content = load_plain(path)
     if isinstance(content, Mapping):
@@ -39,7 +40,21 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds entries that are no tensors: {some(strangers)}; save net.state_dict() alone"
         )
+    for name, tensor in content.items():
+        if wrong := _unusable(tensor):
+            raise CheckpointError(f"{path}: {name} {wrong}")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _unusable(tensor: Tensor) -> str:
+    """Why a tensor cannot be a weight, with what to do; empty where it can."""
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+        return "is sparse, quantised or empty of numbers; save the state dict of the network as it is in memory"
+    if tensor.is_complex():
+        return "holds complex numbers; save real ones"
+    if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+        return "holds values that are no numbers, as after a training that diverged; take an earlier file"
+    return ""
 
 
 def load(net: nn.Module, path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dpn.training.errors import written
-from dpn.whole_files import write_whole
+from dpn.whole_files import make_folder, write_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
 """Of log.csv; `score` stands in the rows of a validation, the AP or the mean PCKh@0.5."""
@@ -73,7 +73,7 @@ class RunFolder:
             TrainingError: it cannot be written.
         """
         with written(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         _LOCKS.add(descriptor)
         try:

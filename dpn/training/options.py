@@ -1,5 +1,6 @@
 """On what a recipe is trained, which does not change what is trained."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,8 +42,10 @@ class Where:
     def __post_init__(self) -> None:
         if min(self.devices, self.num_nodes) < 1:
             raise ValueError(f"--devices {self.devices} and --num-nodes {self.num_nodes} are at least 1")
-        if min(self.workers, self.threads, self.keep_gb, self.save_every_s, self.pictures_every) < 0:
-            raise ValueError("--workers, --threads, --keep-gb, --save-every-s and --pictures-every are not below 0")
+        if min(self.workers, self.threads, self.pictures_every) < 0:
+            raise ValueError("--workers, --threads and --pictures-every are not below 0")
+        if not all(0 <= number < math.inf for number in (self.keep_gb, self.save_every_s)):
+            raise ValueError("--keep-gb and --save-every-s are numbers from 0 on")
 
     def run_folder(self, recipe: Recipe) -> RunFolder:
         """The folder of this recipe's run."""
@@ -54,9 +57,14 @@ class Where:
         return self.devices * self.num_nodes
 
     def device(self) -> str:
-        """The kind of device, when `auto` has been decided."""
-        if self.accelerator != "auto":
-            return self.accelerator
+        """The kind of device, when `auto` has been decided.
+
+        Raises:
+            ValueError: a GPU is asked for, and there is none.
+        """
         import torch
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        there = torch.cuda.is_available()
+        if self.accelerator == "cuda" and not there:
+            raise ValueError("--accelerator cuda: torch finds no GPU here; leave it out, or give --accelerator cpu")
+        return "cuda" if there and self.accelerator != "cpu" else "cpu"

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -83,12 +84,20 @@ class Recipe:
                 f"--weight-decay {self.weight_decay} with Adam costs most of the accuracy (a published HRNet fell from "
                 "AP 74 to 12); leave it at 0, or add --allow-weight-decay"
             )
+        if not 0 <= self.weight_decay < math.inf:
+            return f"--weight-decay is a number from 0 on, not {self.weight_decay}"
         if self.epochs < 1 or self.batch < 2 or self.val_every < 1:
             return "--epochs and --val-every are at least 1 and --batch at least 2"
-        if list(self.drops) != sorted(set(self.drops)):
-            return f"--drops must rise, not {self.drops}"
-        if not self.lr > 0 or not 0 <= self.ema < 1:
-            return f"--lr is above 0 and --ema from 0 to below 1, not {self.lr} and {self.ema}"
+        if self.val_people < 0:
+            return f"--val-people is at least 0, for everyone, not {self.val_people}"
+        if not 0 <= self.seed < 2**63:
+            return f"--seed is from 0 to 2^63 - 1, not {self.seed}"
+        if list(self.drops) != sorted(set(self.drops)) or min(self.drops, default=0) < 0:
+            return f"--drops are epochs, counted from 0, and must rise, not {self.drops}"
+        if not 0 < self.lr < math.inf or not 0 <= self.ema < 1:
+            return f"--lr is a number above 0 and --ema from 0 to below 1, not {self.lr} and {self.ema}"
+        if {"..", "."} & set(self.name.split("/")) or not all(self.name.split("/")):
+            return "--name names folders below runs, without . and .., such as quick/mine"
         return ""
 
     def learning_rate(self, epoch: int) -> float:

@@ -1,5 +1,6 @@
 """Weights reach the right places, and no wrong or hostile file does anything but raise one line."""
 
+import math
 import pickle
 import subprocess
 import sys
@@ -446,6 +447,22 @@ def test_files_of_something_else(content: object, message: str, tmp_path: Path) 
     with pytest.raises(CheckpointError, match=message) as caught:
         read_state_dict(saved(content, tmp_path / "other.pth"))
     assert str(tmp_path / "other.pth") in one_line(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.eye(3).to_sparse(), "conv.weight is sparse, quantised or empty of numbers"),
+        (torch.empty(3, device="meta"), "conv.weight is sparse, quantised or empty of numbers"),
+        (torch.zeros(3, dtype=torch.complex64), "conv.weight holds complex numbers"),
+        (torch.tensor([1.0, math.nan]), "conv.weight holds values that are no numbers, as after a training"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(tensor: Tensor, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save({"conv.weight": tensor, "conv.bias": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match=message):
+        read_state_dict(path)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

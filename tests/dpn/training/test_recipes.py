@@ -1,14 +1,17 @@
 """Recipes say what the publications say, for every row that the paper trained."""
 
 import dataclasses
+import math
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench import reported
 from dpn.training import recipes
+from dpn.training.options import Where
 from dpn.training.recipes import RECIPES, Recipe, find
 from dpn.zoo import ZOO
 from tests.dpn.training.runs import finished
@@ -104,10 +107,32 @@ def test_weight_decay_with_adam_is_refused_unless_asked_for() -> None:
     assert dataclasses.replace(base, weight_decay=1e-4, allow_weight_decay=True).weight_decay == 1e-4
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"drops": (5, 5)}, {"lr": 0.0}, {"ema": 1.0}, {"batch": 1}])
-def test_what_cannot_be_trained_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="--"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0}, {"drops": (5, 5)}, {"drops": (-1,)}, {"lr": 0.0}, {"lr": math.inf}, {"lr": math.nan},
+        {"ema": 1.0}, {"batch": 1}, {"val_people": -1}, {"seed": -1}, {"seed": 2**63}, {"name": "../../x"},
+        {"name": "/x"}, {"name": ""}, {"weight_decay": math.nan, "allow_weight_decay": True},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused_with_the_options_name(change: dict[str, object]) -> None:
+    (option, *_) = change
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')}"):
         dataclasses.replace(find("quick/dpn1_32_lite"), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"keep_gb": math.nan}, {"save_every_s": math.inf}, {"workers": -1}, {"devices": 0}])
+def test_where_nothing_can_be_trained_is_refused_with_the_options_name(change: dict[str, object]) -> None:
+    (option,) = change
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')}"):
+        Where(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(ValueError, match="--accelerator cuda: torch finds no GPU here"):
+        Where(accelerator="cuda").device()
+    assert Where().device() == Where(accelerator="cpu").device() == "cpu"
 
 
 def test_the_digest_changes_with_what_decides_the_weights_alone() -> None:
