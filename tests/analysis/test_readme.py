@@ -55,13 +55,15 @@ def test_what_share_of_the_processor_is_used(evidence: Evidence) -> None:
     assert f"more than {onnx[0]:.0f} and {onnx[1]:.0f} % in ONNX Runtime" in README
 
 
-def test_what_one_trained_module_reaches(evidence: Evidence) -> None:
+def test_what_one_and_two_trained_modules_reach(evidence: Evidence) -> None:
     found = runs(evidence, "quick").by_network
 
     def ap(network: str) -> str:
         return f"{PERCENT * mean(float(record.value) for record in found[network].values()):.1f}"
 
     dpm, normal, reverse = (ap(f"dpn1_32{scheme}_lite") for scheme in ("", "_normal", "_reversed"))
+    two_dpm, two_normal, two_reverse = (ap(f"dpn2_32{scheme}_lite") for scheme in ("", "_normal", "_reversed"))
+    assert f"reach {two_dpm} with DPM, {two_reverse} reversed and {two_normal} with ordinary convolutions" in README
     *constant, widest = (ap(f"dpn1_32_d{rate}_lite") for rate in (2, 4, 6, 8))
     assert f"reaches AP {dpm} with DPM's dilations, {normal} with ordinary convolutions" in README
     assert f"{', '.join(constant)} and {widest} with D = 2, 4, 6 and 8, three seeds each" in README
