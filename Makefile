@@ -23,6 +23,7 @@ measure: $(STAMP)  ## every count, field and time of the paper's networks; over 
 	$(BIN)/python -m bench measure --suite paper
 	$(BIN)/python -m analysis trace --suite paper
 	$(BIN)/python -m analysis effective
+	$(BIN)/python -m analysis neighbours
 	$(BIN)/python -m bench measure --suite paper --metric latency --backend eager,onnxruntime,openvino --threads 1,all
 
 test: $(STAMP)     ## the test suite, without the slow part

@@ -1,4 +1,4 @@
-"""`python -m analysis`: report, show, explain, figure, gallery, receptive-field, gridding, erf, trace, effective."""
+"""`python -m analysis`: report, show, explain, figure, gallery, and what looks into networks: fields and gridding."""
 
 import shutil
 import sys
@@ -12,6 +12,7 @@ from analysis.erf_records import PROTOCOL, Protocol
 from analysis.erf_verbs import erf
 from analysis.evidence import Evidence
 from analysis.field_verbs import gridding, receptive_field
+from analysis.measured_verbs import neighbours
 from bench.store import RECORDS, RESULTS
 from dpn import cli
 
@@ -29,6 +30,7 @@ def report(out: Path = RESULTS / "report", records: Records = RECORDS) -> None:
     """
     from analysis.report import prepare_environment, write_report
 
+    _evidence(records)
     prepare_environment()
     page = write_report(out, records=records, done=lambda name: print(f"  {name}", flush=True))
     print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
@@ -151,9 +153,12 @@ def effective(
 
 
 def _evidence(records: Path) -> Evidence:
+    if not records.is_dir():
+        raise ValueError(f"no folder {records}; give a folder of records such as results/records")
     evidence = Evidence(records_root=records)
-    for problem in evidence.store.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+    for warning in evidence.store.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    cli.note(evidence.store.why_empty())
     return evidence
 
 
@@ -164,6 +169,6 @@ if __name__ == "__main__":
         {
             "report": report, "show": show, "explain": explain, "figure": figure, "gallery": gallery,
             "receptive-field": receptive_field, "gridding": gridding, "erf": erf, "trace": trace,
-            "effective": effective,
+            "effective": effective, "neighbours": neighbours,
         },
     )  # fmt: skip

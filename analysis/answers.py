@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, fields, published, speed_answer, trained_answer
+from analysis import architecture, comparison, costs, fields, gridding_table, published, speed_answer, trained_answer
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
 from analysis.evidence import Evidence
@@ -74,6 +74,11 @@ def network(evidence: Evidence) -> str:
         f"the table does not list is there too. One module reads {reach} positions along each axis (Eq. 6), "
         f"{ordinary} with ordinary convolutions."
     )
+
+
+def gridding(evidence: Evidence) -> str:
+    """Chapter 3."""
+    return f"{fields.answer(evidence)} {gridding_table.sentence(evidence)}".rstrip()
 
 
 def cost(evidence: Evidence) -> str:
@@ -194,7 +199,7 @@ def missing(evidence: Evidence) -> list[str]:
     if uncounted:
         which = f"Not counted{' or stale' if stale else ''}: {', '.join(uncounted)}"
         sentences.append(f"{which}; run: python -m bench measure --suite paper.")
-    sentences += [f"Skipped: {problem}." for problem in evidence.store.problems]
+    sentences += [f"Skipped: {warning}." for warning in evidence.store.warnings()]
     return sentences
 
 
@@ -220,7 +225,7 @@ def _plural(verdict: str, number: int) -> str:
 ALL: dict[str, Callable[[Evidence], str]] = {
     "summary": summary,
     "network": network,
-    "fields": fields.answer,
+    "fields": gridding,
     "cost": cost,
     "speed": speed_answer.answer,
     "ablations": ablations,

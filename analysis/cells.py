@@ -1,6 +1,7 @@
 """The nouns of a table: cells that know where their number comes from, columns, rows and the table itself."""
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -173,12 +174,12 @@ class Table:
                 raise ValueError(f"{self.id}: row {row.id!r} has no cell for {', '.join(missing)}")
 
     def cell(self, row: str, column: str) -> Cell:
-        """The cell at a row and a column id; a KeyError names those that exist."""
+        """The cell at a row and a column id; a KeyError names the nearest, or all where none is near."""
         by_id = {r.id: r for r in self.rows}
         if row not in by_id:
-            raise KeyError(f"{self.id} has no row {row!r}; it has {', '.join(by_id)}")
+            raise KeyError(f"{self.id} has no row {row!r}; {_near(row, by_id)}")
         if column not in by_id[row].cells:
-            raise KeyError(f"{self.id} has no column {column!r}; it has {', '.join(c.id for c in self.columns)}")
+            raise KeyError(f"{self.id} has no column {column!r}; {_near(column, [c.id for c in self.columns])}")
         return by_id[row].cells[column]
 
     def counts(self) -> dict[State, int]:
@@ -189,3 +190,10 @@ class Table:
                 state = row.cells[column.id].state
                 states[state] = states.get(state, 0) + 1
         return states
+
+
+def _near(name: str, there: Iterable[str]) -> str:
+    """Which names are like one that there is not; all of them where none is."""
+    names = list(there)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"the nearest are {', '.join(near)}" if near else f"it has {', '.join(names)}"

@@ -21,7 +21,7 @@ from analysis.erf_metrics import Place, Values
 from analysis.field_pass import RECIPES, FieldPass, as_it_was
 from analysis.field_trace import trace
 from analysis.image_batches import Images, batches_of, each, like
-from analysis.random_weights import WEIGHTS
+from analysis.random_weights import drawn
 from analysis.receptive_field import FieldGraph
 
 __all__ = ["RECIPES", "Estimate", "Question", "estimate", "estimate_random", "estimates", "squared_gradients"]
@@ -74,7 +74,7 @@ class _Found:
 
 def squared_gradients(
     net: nn.Module, images: Images, units: Sequence[tuple[int, int]], of: str = "output",
-    to: Sequence[str] | None = None, seed: int = 0,
+    to: Sequence[str] | None = None, seed: int = 0, *, done: Done | None = None,
 ) -> dict[str, Values]:  # fmt: skip
     """Squared gradients of units with random signs over their channels, in every map or in those named, image by image.
 
@@ -85,6 +85,7 @@ def squared_gradients(
         of: the map of the units, as in `Question`.
         to: the maps to tell of; None is every named map that leads to the units.
         seed: of the signs, which differ from image to image and from unit to unit, however these come in batches.
+        done: told how many images are done.
 
     Returns:
         (units, n, H, W) for each map by name, summed over its channels.
@@ -93,7 +94,7 @@ def squared_gradients(
         KeyError: no map has that name; names the nearest.
         ValueError: a unit is not on the map, or there are no images.
     """
-    return dict(_ask(net, images, Question(units=tuple(units), of=of, to=to, seed=seed)).maps)
+    return dict(_ask(net, images, Question(units=tuple(units), of=of, to=to, seed=seed), done).maps)
 
 
 def estimate(
@@ -161,18 +162,12 @@ def estimate_random(
         KeyError: no map or way to initialise has that name.
         ValueError: there are no seeds or no images, or as in `estimates`.
     """
-    if weights not in WEIGHTS:
-        raise KeyError(f"no weights named {weights!r}, only {', '.join(WEIGHTS)}")
     question, kept = question or Question(), list(each(images))
     if not seeds or not kept:
         raise ValueError(f"{len(seeds)} seeds and {len(kept)} images; give at least one of each")
     parts: list[_Found] = []
     for seed in seeds:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            net = build()
-        with as_it_was(net, training=False):
-            WEIGHTS[weights](net, seed, like(net, torch.stack(kept[: question.batch])))
+        net = drawn(build, seed, torch.stack(kept[: question.batch]), weights)
         parts.append(_ask(net, kept, replace(question, seed=seed), done))
     maps = {name: np.concatenate([part.maps[name] for part in parts], axis=1) for name in parts[0].maps}
     clusters = np.repeat(np.arange(len(seeds)), len(kept)) if len(seeds) > 1 else np.arange(len(kept))

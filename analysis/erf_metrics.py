@@ -174,27 +174,6 @@ def scalars(field: Values, centre: Place | None = None) -> dict[str, float | Non
     }
 
 
-def replknet_area_ratio(field: Values, share: float) -> float | None:
-    """The area ratio of Ding et al. (CVPR 2022), for comparison only: it changes when the field is scaled.
-
-    Their published script takes log10(x + 1), which is linear for small values and a logarithm for large ones, and
-    square windows around the middle of 3 x 3 positions and more that end before the border; None where none of these
-    holds more than the share.
-
-    Args:
-        field: (H, W), as it comes, in its own unit.
-        share: of the sum of the logarithms.
-    """
-    logs = np.log10(np.asarray(field, dtype=np.float64) + 1)
-    height, width = logs.shape
-    y, x = height // 2, width // 2
-    for reach in range(1, height // 2):
-        inside = logs[y - reach : y + reach + 1, max(0, x - reach) : x + reach + 1].sum()
-        if inside > share * logs.sum():
-            return float((2 * reach + 1) ** 2 / (height * width))
-    return None
-
-
 def _scaled(field: Values) -> Values:
     """The field with a peak of 1, or without mass."""
     values = np.asarray(field, dtype=np.float64)

@@ -4,16 +4,20 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from analysis.coupling import Coupling
 from analysis.field_rows import coupled, extent_row, module_pairs, stack_rows
 from analysis.field_text import say, show_rows, shown
 from analysis.gridding import Gridding, Order
 from analysis.gridding import gridding as gridding_of
 from analysis.gridding import orders as orders_of
-from analysis.live_taps import layer_taps
+from analysis.gridding_records import Protocol
+from analysis.live_taps import LayerTaps, layer_taps
+from analysis.measured_verbs import measured_gridding, show_measured
 from analysis.receptive_field import FieldGraph
 from bench.subject import parse_hw, resolve
 from dpn.cli import message
@@ -33,11 +37,15 @@ BEST = 10
 LEFT_OUT = ("backward_coverage_2d", "forward_read", "forward_span", "forward_coverage_2d", "phases")
 """Of unbounded maps in print, so that a row fits a screen; the JSON has all."""
 
+BRIEF = Protocol(images=16, seeds=1)
+"""What --measured takes by default: a first look, in seconds."""
+
 Name = Annotated[str, tyro.conf.Positional]
 Dilations = Annotated[str | None, tyro.conf.arg(metavar="D,D,...")]
 Map = Annotated[str | None, tyro.conf.arg(name="map", metavar="HxW")]
 Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 AMap = Annotated[str | None, tyro.conf.arg(metavar="MAP")]
+Weights = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Sample = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -82,10 +90,11 @@ def receptive_field(
 
 def gridding(
     name: Name = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, orders: Flag = False,
-    input_: Input = None, of: AMap = None, to: AMap = None, sample: Sample = None,
+    input_: Input = None, of: AMap = None, to: AMap = None, sample: Sample = None, measured: Flag = False,
+    weights: Weights = None, protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = BRIEF,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Gridding, exactly: of a stack of dilated convolutions, or between maps of a network.
+    """Gridding, exactly: of a stack of dilated convolutions, or between maps of a network; measured with --measured.
 
     For a network with dilation modules (maps dpm.1.0 and so on) each module's output is held against every map of the
     module; otherwise name two maps.
@@ -100,22 +109,38 @@ def gridding(
         of: the later of two maps of the network; "output" by default where --to is given.
         to: the earlier of them; "input" by default where --of is given.
         sample: how many units to ask; by default all of maps of at most 4,096 positions, else 256.
+        measured: also say what gradients make of the wiring in a network with weights, random or trained.
+        weights: a file of trained weights to measure, or released for those that come with this project.
+        protocol: which random weights and images --measured takes.
         as_json: print one object.
     """
     layers = _choice(name, dilations, modules, map_, input_)
+    if not measured and (weights is not None or protocol != BRIEF):
+        raise ValueError("--weights, --initial, --source, --images and --seeds are for --measured; add it")
     if layers:
+        if measured:
+            raise ValueError("--measured is for a network, which has weights; name one in place of --dilations")
         if of or to or sample is not None:
             raise ValueError("--of, --to and --sample are for a network; a stack is told at every map")
-        told = gridding_of(layers, _map_hw(map_), modules)
+        stack = gridding_of(layers, _map_hw(map_), modules)
         others = orders_of(layers) if orders else ()
         if as_json:
-            print(json.dumps(asdict(told) | ({"orders": [asdict(row) for row in others]} if orders else {})))
+            print(json.dumps(asdict(stack) | ({"orders": [asdict(row) for row in others]} if orders else {})))
         else:
-            _show_gridding(told, others)
+            _show_gridding(stack, others)
         return
     if orders:
         raise ValueError("--orders is for a stack; give --dilations in place of the network")
-    _gridding_of_network(name, input_, of, to, sample, as_json)
+    subject, graph, pairs = _pairs(name, input_, of, to)
+    rows, taps = [coupled(graph, *pair, sample) for pair in pairs], layer_taps(graph)
+    more = {"measured": measured_gridding(subject, graph, pairs, protocol, weights)} if measured else {}
+    if as_json:
+        told = {"maps": [asdict(row) for row in rows], "layers": [asdict(row) for row in taps]}
+        print(json.dumps({"name": name, "input_hw": subject.input_hw} | told | more))
+        return
+    _show_coupling(subject, rows, taps)
+    if measured:
+        show_measured(more["measured"], taps)
 
 
 def _choice(name: str, dilations: str | None, modules: int, map_: str | None, input_: str | None) -> tuple[int, ...]:
@@ -128,8 +153,10 @@ def _choice(name: str, dilations: str | None, modules: int, map_: str | None, in
         return ()
     if input_:
         raise ValueError("--input is for a network; a stack takes --map HxW")
-    if not re.fullmatch(r"0*[1-9]\d{0,8}(,0*[1-9]\d{0,8})*", dilations):
+    if not re.fullmatch(r"0*[1-9]\d*(,0*[1-9]\d*)*", dilations, re.ASCII):
         raise ValueError(f"dilations are positive integers with commas, such as 32,16,8,4,2,1, not {dilations!r}")
+    if re.search(r"[1-9]\d{8}", dilations):
+        raise ValueError(f"a dilation is too large; give smaller ones, of at most {LONGEST:,} positions in all")
     layers = tuple(map(int, dilations.split(",")))
     if modules < 1:
         raise ValueError(f"there is at least one module, not {modules}")
@@ -142,10 +169,9 @@ def _choice(name: str, dilations: str | None, modules: int, map_: str | None, in
 def _map_hw(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    try:
-        map_hw = parse_hw(text)
-    except ValueError as error:
-        raise ValueError(f"a map is HEIGHTxWIDTH in positions, such as 64x48, not {text!r}") from error
+    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text, re.ASCII)):
+        raise ValueError(f"a map is HEIGHTxWIDTH in positions, such as 64x48, not {text!r}")
+    map_hw = int(match[1][:9]), int(match[2][:9])  # of more digits the first nine are too large already
     if max(map_hw) > LARGEST:
         raise ValueError(f"a map of {text} is too large for its path matrices; give at most {LARGEST} on a side")
     return map_hw
@@ -217,9 +243,10 @@ def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in keys}
 
 
-def _gridding_of_network(
-    name: str, input_: str | None, of: str | None, to: str | None, sample: int | None, as_json: bool
-) -> None:
+def _pairs(
+    name: str, input_: str | None, of: str | None, to: str | None
+) -> "tuple[Subject, FieldGraph, list[tuple[str, str]]]":
+    """The network, its wiring and the pairs of maps that are asked about."""
     subject, graph = _traced(name, input_)
     pairs = [(of or "output", to or "input")] if of or to else module_pairs(graph)
     if not pairs:
@@ -227,13 +254,11 @@ def _gridding_of_network(
             f"{name} has no dilation modules (maps dpm.1.0 and so on); name two maps with --of and --to "
             f"(python -m analysis receptive-field {name} lists them)"
         )
-    rows = [coupled(graph, *pair, sample) for pair in pairs]
-    taps = layer_taps(graph)
-    if as_json:
-        told = {"maps": [asdict(row) for row in rows], "layers": [asdict(row) for row in taps]}
-        print(json.dumps({"name": name, "input_hw": subject.input_hw} | told))
-        return
-    say(f"{name} at {shown(subject.input_hw)}")
+    return subject, graph, pairs
+
+
+def _show_coupling(subject: "Subject", rows: Sequence[Coupling], taps: Sequence[LayerTaps]) -> None:
+    say(f"{subject.name} at {shown(subject.input_hw)}")
     show_rows((asdict(row) for row in rows), "units of the map `of` and positions of the map `to`")
     dead = [asdict(row) for row in taps if row.dead_taps]
     title = "layers with taps that only ever meet padding" if dead else "every tap of every layer meets its map"

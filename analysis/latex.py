@@ -15,7 +15,8 @@ NARROW, WIDE = 58, 118
 PAGE_LINES = 56
 """Lines of a table, its header and notes included, that surely fit on a page; a taller one continues on the next."""
 
-PACKAGES = ("array", "tabularx", "booktabs", "amssymb")
+PREAMBLE = r"\usepackage{array,tabularx,booktabs,amssymb}"
+"""What must stand after the document class; every file says so in its first line."""
 
 _EXPLAINED: dict[State, str] = {
     "match": r"Upright: measured, and the same digits as in print.",
@@ -27,16 +28,11 @@ _EXPLAINED: dict[State, str] = {
 }
 
 
-def standalone_preamble() -> str:
-    """The packages that the tables need, to stand after the document class."""
-    return "".join(f"\\usepackage{{{package}}}\n" for package in PACKAGES)
-
-
 def to_latex(table: Table) -> str:
     r"""The table as a float, `table` where one of two columns is wide enough for it, otherwise `table*`.
 
     `table-6` gets the label `tab:6`. Digits stand right-aligned; marks and notes hang to their right. A table too tall
-    for a page becomes several floats. The packages of `standalone_preamble` are needed, and nothing else.
+    for a page becomes several floats. `PREAMBLE` is needed, and nothing else.
     """
     layout = _Layout(table)
     environment = "table" if layout.natural_width <= NARROW else "table*"
@@ -45,7 +41,7 @@ def to_latex(table: Table) -> str:
     notes = [note for note in (legend, *map(escape, table.notes)) if note]
     begin, end = layout.environment()
     label = re.sub(r"[^A-Za-z0-9:._-]", "-", table.id.removeprefix("table-"))
-    lines = [f"% {plain(table.title)} ({plain(table.id)}), written by analysis/latex.py."]
+    lines = [f"% {plain(table.title)} ({plain(table.id)}), written by analysis/latex.py; needs {PREAMBLE}."]
     parts = layout.parts(reserved=len(notes))
     for number, rows in enumerate(parts):
         heading = [

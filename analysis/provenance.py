@@ -54,7 +54,7 @@ def of_page(evidence: Evidence) -> dict[str, str]:
         "from commit": head[:SHORT] + (" with uncommitted changes" if dirty else ""),
         "records": of_records(records) if records else "none",
         "timed on": "; ".join(_timed_on(evidence, machine) for machine in timings.machines(evidence)) or "no machine",
-        "skipped lines": "; ".join(map(str, evidence.store.problems)) or "none",
+        "skipped lines": "; ".join(evidence.store.warnings()) or "none",
     }
 
 

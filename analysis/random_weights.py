@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from analysis.field_pass import as_it_was
+from analysis.image_batches import like
 from bench.torch_networks import norms
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -87,3 +89,25 @@ WEIGHTS: dict[str, Callable[[nn.Module, int, Tensor], None]] = {
     "given": lambda _net, _seed, _images: None,
 }
 """Ways to initialise a network for a seed and some images: `given` leaves it as it was built."""
+
+
+def drawn(build: Callable[[], nn.Module], seed: int, images: Tensor, weights: str = "calibrated") -> nn.Module:
+    """A network with random weights; torch's own generator is left as it was.
+
+    Args:
+        build: makes it; called with torch's generator seeded.
+        seed: of its weights.
+        images: (B, C, H, W), for weights that are fitted to images.
+        weights: a key of `WEIGHTS`.
+
+    Raises:
+        KeyError: no way to initialise has that name.
+    """
+    if weights not in WEIGHTS:
+        raise KeyError(f"no weights named {weights!r}, only {', '.join(WEIGHTS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = build()
+    with as_it_was(net, training=False):
+        WEIGHTS[weights](net, seed, like(net, images))
+    return net

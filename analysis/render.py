@@ -17,13 +17,12 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.cells import Cell, Column, State, Table
-from analysis.latex import standalone_preamble, to_latex
+from analysis.latex import to_latex
 from analysis.layout import LOOKS, column_cells, is_long, mark, note_width, plain, spans, states
 from analysis.terminal import to_text
 
 __all__ = [
     "legend_html",
-    "standalone_preamble",
     "stylesheet",
     "to_csv",
     "to_html",

@@ -10,6 +10,7 @@ from analysis import (
     comparison,
     costs,
     fields,
+    gridding_table,
     orderings,
     orderings_table,
     speed,
@@ -41,6 +42,7 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-readings": costs.table_readings,
     "table-fields": architecture.table_fields,
     "table-gridding": fields.table_gridding,
+    gridding_table.ID: gridding_table.table_neighbours,
     "table-field-claims": fields.table_field_claims,
     "table-sees": fields.table_sees,
     "table-stages": architecture.table_stages,
@@ -84,7 +86,7 @@ def table_agreement(evidence: Evidence) -> Table:
 
 
 def table(name: str, evidence: Evidence) -> Table:
-    """The table of that id, made from the evidence; a KeyError lists the nearest ids when there is none.
+    """The table of that id, made from the evidence; a KeyError names the nearest ids, or all where none is near.
 
     A table of one machine has an id for each: table-latency of the first, table-latency-2 of the second.
     """
@@ -92,8 +94,9 @@ def table(name: str, evidence: Evidence) -> Table:
     if base in speed.PER_MACHINE and number.isdecimal():
         return speed.table(base, evidence, int(number))
     if name not in ALL:
-        near = difflib.get_close_matches(name, ALL, n=3, cutoff=0.5) or list(ALL)
-        raise KeyError(f"no table {name!r}; the nearest are {', '.join(near)}")
+        near = difflib.get_close_matches(name, ALL, n=3, cutoff=0.5)
+        there = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(ALL)}"
+        raise KeyError(f"no table {name!r}; {there}")
     return ALL[name](evidence)
 
 

@@ -63,7 +63,7 @@ def count(
         as_json: print one object.
         layers: one row for each counted operator too.
         strict: exit with 1 when an operator is unknown.
-        device: meta, or cpu for a network whose forward pass needs the values of tensors.
+        device: meta, or cpu (or cuda) for a network whose forward pass needs the values of tensors.
     """
     unit = conventions.lookup(convention)
     subject = resolve(name, parse_hw(input_) if input_ else None)
@@ -142,6 +142,7 @@ def measure(
         again: measure times that the records have, too.
         records: the folder of the records.
     """
+    plan.check()
     wanted, store, code = _wanted(names, suite_name, choices.input_hw()), open_store(records, write=True), 0
     if choices.counts():
         code = count_networks(wanted, store)

@@ -24,6 +24,7 @@ from bench.rows import rows
 from bench.scratch import Scratch
 from bench.store import RECORDS, Store
 from bench.worded import as_text
+from dpn.cli import message
 
 RECORDS_IN_GIT = "results/records"
 
@@ -73,10 +74,11 @@ def compare(
                              "measure the same networks for both")  # fmt: skip
         report = replace(report, duels=read_duels(duels) if duels else ())
         failures = gate.failures(report)
-        _write(rendered(report, failures, format_), out)
+        text = rendered(report, failures, format_)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message(error)}", file=sys.stderr)
         return 2
+    _write(text, out)
     if out is not None or format_ != "text":
         for failure in failures:
             print(f"fails: {failure}", file=sys.stderr)
@@ -142,10 +144,10 @@ def records_of(place: str) -> Iterator[Path]:
 
 def _opened(folder: Path) -> Store:
     store = Store(folder)
-    for problem in store.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    if not store.records:
-        raise ValueError(f"no records below {folder}; they are files such as exact/macs.jsonl")
+    for warning in store.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    if reason := store.why_empty():
+        raise ValueError(reason)
     return store
 
 

@@ -81,7 +81,7 @@ def round_printed(value: Fraction | float, decimals: int, rounding: Literal["nea
     """
     exact = Fraction(value)
     with localcontext() as context:
-        context.prec = 60
+        context.prec = 60 + len(str(int(abs(exact)))) + decimals
         quotient = Decimal(exact.numerator) / Decimal(exact.denominator)
         mode = ROUND_HALF_UP if rounding == "nearest" else ROUND_DOWN
         return str(quotient.quantize(Decimal(1).scaleb(-decimals), rounding=mode))

@@ -31,10 +31,14 @@ def count_changes(base: Record, head: Record) -> tuple[str, ...]:
     for name in sorted({*base.detail, *head.detail} - OF_TORCH):
         before, after = base.detail.get(name), head.detail.get(name)
         if before != after:
-            found.extend(
-                _operator_changes(before or {}, after or {}) if name == "columns" else _changes(name, before, after)
-            )
+            rows = name == "columns" and all(_are_columns(side or {}) for side in (before, after))
+            found.extend(_operator_changes(before or {}, after or {}) if rows else _changes(name, before, after))
     return tuple(found)
+
+
+def _are_columns(found: Any) -> bool:
+    """Whether these are columns at all; only of some metrics anybody checks what they hold."""
+    return isinstance(found, Mapping) and all(isinstance(column, list) for column in found.values())
 
 
 def _changes(name: str, before: Any, after: Any) -> list[str]:

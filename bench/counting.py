@@ -1,5 +1,6 @@
 """From a network to its count records, and the check of stored counts against a fresh count."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from bench.record import Record
 from bench.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.store import Store
 from bench.subject import Subject
+
+DEVICES = ("meta", "cpu", "cuda")
+"""Where a network can be counted; on meta without memory and without arithmetic."""
 
 TOTALS = ("live_macs", "activations", "weight_bytes", "activation_bytes")
 
@@ -42,7 +46,17 @@ def build_subject(subject: Subject, device: str = "meta") -> nn.Module:
 
 
 def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
-    """Builds a network and counts one image; returns the count and the network's digest."""
+    """Builds a network and counts one image; returns the count and the network's digest.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if device != "meta":
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device, re.ASCII):
+            raise ValueError(f"--device {device!r} is none of {', '.join(DEVICES)}")
+        from dpn.inference import device_of
+
+        device_of(device)
     net = build_subject(subject, device)
     return count(net, (1, 3, *subject.input_hw), device=device), subject.digest(net)
 

@@ -92,8 +92,8 @@ def open_store(records: Path, *, write: bool = False) -> Store:
     if write and not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"--records {records} cannot be written; name another folder")
     store = Store(records)
-    for problem in store.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+    for warning in store.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
     return store
 
 

@@ -9,6 +9,12 @@ FEWEST_PROCESSES = 3
 FEWEST_KEPT = 3
 """Steady samples that a process ends with however slow a call is."""
 
+HUNG_AFTER = 10
+"""So many times what the plan lets a process take, a process is taken to hang: machines are busy, never that busy."""
+
+BUILT_WITHIN_S = 600.0
+"""What building, exporting and compiling a network may take beside, which no plan limits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -45,8 +51,10 @@ class Plan:
                 f"--processes {self.processes} and --most-processes {self.most_processes}: "
                 "at least one, and no fewer at most than at least"
             )
-        if min(self.samples, self.seconds, self.width, self.budget_s) <= 0:
-            raise ValueError("--samples, --seconds, --width and --budget-s must be larger than 0")
+        for name in ("samples", "seconds", "least_s", "most_s", "width", "budget_s"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"--{name.replace('_', '-')} {value}: must be a finite number above 0")
 
     def of_process(self, call_s: float) -> tuple[int, int]:
         """Samples that a process takes at least, and how many of them must be steady.
@@ -59,6 +67,16 @@ class Plan:
         enough = math.ceil(self.seconds / self.processes / max(call_s, 1e-9))
         keep = min(share, max(FEWEST_KEPT, enough))
         return (keep + 2 if keep == share else keep + 1), keep
+
+    def patience_s(self, call_s: float = 0.0) -> float:
+        """Seconds after which a process that has not answered hangs, given how long one call takes, where it is known.
+
+        Example:
+            >>> Plan().patience_s(), Plan().patience_s(call_s=100.0)
+            (1200.0, 4600.0)
+        """
+        longest = max(self.least_s, self.most_s, self.seconds, self.budget_s, self.of_process(call_s)[0] * call_s)
+        return HUNG_AFTER * longest + BUILT_WITHIN_S
 
     def fewest_processes(self) -> int:
         """Processes that a cell gets whatever they cost."""

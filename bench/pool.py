@@ -4,21 +4,26 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from bench.alike import VARIABLES, fixed_addresses
+from bench.plan import Plan
 from bench.scratch import Scratch
 
 START_S = 120.0
 """How long an interpreter may take to import its libraries, and a forked worker to answer."""
+
+PATIENCE_S = Plan().patience_s()
+"""How long a worker may take for an answer, where nobody says otherwise; a library that deadlocks never gives one."""
 
 
 class WorkerError(RuntimeError):
@@ -26,36 +31,51 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """A forked process, spoken to through a socket; closing it ends the process."""
+    """A forked process, spoken to through a socket; closing it ends the process.
+
+    Attributes:
+        pid: of the process.
+        patience_s: how long it may take for an answer.
+    """
 
     def __init__(self, connection: socket.socket, token: str) -> None:
+        self.pid, self.patience_s = 0, PATIENCE_S
         self._connection = connection
         self._stream = connection.makefile("rw", encoding="utf-8")
-        hello = self._read()
+        connection.settimeout(START_S)
+        hello = self._read("greet")
         if hello.get("token") != token:
             raise WorkerError(f"another process answered in the worker's place: {hello}")
-        self.pid: int = hello["pid"]
+        self.pid = int(hello["pid"])
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Runs a command in the worker and returns its answer.
 
         Raises:
-            WorkerError: the command raised, or the process ended without an answer.
+            WorkerError: the command raised, the process ended without an answer, or it gave none in `patience_s` and
+                was killed.
         """
         try:
+            self._connection.settimeout(self.patience_s)
             self._stream.write(json.dumps({"command": command, **arguments}) + "\n")
             self._stream.flush()
         except OSError as error:
             raise WorkerError(f"the worker ended before {command}") from error
-        reply = self._read()
+        reply = self._read(command)
         if "error" in reply:
             raise WorkerError(str(reply["error"]))
         answer: dict[str, Any] = reply["answer"]
         return answer
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, command: str) -> dict[str, Any]:
         try:
             line = self._stream.readline()
+        except TimeoutError as error:
+            self._kill()
+            raise WorkerError(
+                f"the worker gave no answer to {command} in {self._connection.gettimeout():,g} s and was killed; "
+                "it hangs in a library: try again, or another --backend"
+            ) from error
         except OSError:
             line = ""
         if not line:
@@ -65,6 +85,12 @@ class Worker:
             )
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def _kill(self) -> None:
+        """A process that hangs does not notice that its connection is closed."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Ends the worker; harmless when it has ended already."""
@@ -151,7 +177,6 @@ class Zygote:
             connection, _ = self._server.accept()
         except OSError as error:
             raise WorkerError(f"a worker could not be started: {self.last_words()}") from error
-        connection.settimeout(None)
         return Worker(connection, token)
 
     def last_words(self) -> str:

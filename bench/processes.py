@@ -26,9 +26,11 @@ def modules_of(cell: Cell) -> tuple[str, ...]:
 def run_cell(worker: Worker, cell: Cell, folder: Path, plan: Plan) -> dict[str, Any]:
     """What one fresh process measures for a cell."""
     fields = asdict(cell)
+    worker.patience_s = plan.patience_s()
     if cell.metric == "memory":
         return {"seconds": 0.0, **worker.ask("memory", cell=fields, folder=str(folder))}
     opened = worker.ask("open", cell=fields, folder=str(folder))
+    worker.patience_s = plan.patience_s(opened["seconds"])
     if cell.metric == "energy":
         measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
         return {"seconds": 10.0, "outputs": opened["outputs"], **measured}

@@ -1,6 +1,7 @@
 """The one place where a record gets its provenance: machine, versions, environment, commit, time. Imports no torch."""
 
 import datetime
+import math
 from typing import Any
 
 from bench import environment
@@ -18,7 +19,13 @@ def measured(subject: str, digest: str, metric: str, value: float, *, device: st
         value: in the metric's unit.
         device: where it ran; it decides the machine's key.
         fields: further fields of a `Record`, its protocol among them.
+
+    Raises:
+        ValueError: the value is no finite number, which no record can hold.
     """
+    if not math.isfinite(value):
+        raise ValueError(f"the {metric} of {subject} came out as {value}, of which there is no record; mend what "
+                         "yields it and measure again")  # fmt: skip
     commit, dirty = checkout.commit()
     meant = METRICS[metric]
     return Record(

@@ -1,10 +1,11 @@
 """One measurement with everything that is needed to trust and to repeat it: `Record`. Imports no torch."""
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -55,12 +56,24 @@ METRICS: dict[str, Metric] = {
         Metric(name="ap", unit="share", version=1, exact=False, meaning="COCO's AP of trained weights on a data set"),
         Metric(name="pckh", unit="share", version=1, exact=False, meaning="MPII's mean PCKh@0.5, likewise"),
         Metric(name="effective_field", unit="share", version=1, exact=False, meaning="area of half the gradients"),
+        Metric(name="neighbour_cosine", unit="cosine", version=1, exact=False, meaning="what neighbours share"),
         Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),
         Metric(name="copy_ceiling", unit="byte/second", version=1, exact=False, meaning="the fastest copy in memory"),
         Metric(name="trial", unit="ratio", version=1, exact=False, meaning="a comparison whose true answer is known"),
         Metric(name="refusal", unit="cell", version=1, exact=False, meaning="a cell that cannot be measured, and why"),
     )
 }
+
+
+def _finite(value: float) -> float:
+    """The value unchanged; nothing else can be written as JSON, or compared."""
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer that is no float
+        finite = False
+    if not finite:
+        raise ValueError("must be a finite number")
+    return value
 
 
 def key_of(machine: str, metric: str, version: int, digest: str, protocol: Mapping[str, Any]) -> str:
@@ -82,7 +95,8 @@ class Record(BaseModel):
         protocol: how it was measured (input_hw, batch, device, ...): part of the record's key.
         complete: False when an operator was met that nobody knows how to count.
         flags: what a reader must know before trusting the value: "disturbed", "no steady state", "budget spent".
-        detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators.
+        detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators; what it must
+            hold is in `bench.metric_fields`.
         machine: the key of the machine, or "exact".
         versions: versions of python, torch and whatever else took part.
         environment: system, processor, libraries' build and settings that decide speed, flat.
@@ -99,8 +113,8 @@ class Record(BaseModel):
     metric: str
     metric_version: int = Field(ge=1)
     unit: str
-    value: int | float
-    samples: tuple[float, ...] = ()
+    value: Annotated[int | float, AfterValidator(_finite)]
+    samples: tuple[FiniteFloat, ...] = ()
     protocol: dict[str, Scalar | list[int]]
     complete: bool = True
     flags: tuple[str, ...] = ()

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.record import Record
+from pydantic.json_schema import models_json_schema
+
+from bench.metric_fields import OF
+from bench.record import METRICS, Record
 from bench.reported import Reported
 from bench.store import RESULTS
 
@@ -19,9 +22,38 @@ def schemas() -> dict[str, dict[str, Any]]:
         ['records/record.schema.json', 'reported/reported.schema.json']
     """
     return {
-        "records/record.schema.json": {"$schema": DIALECT, **Record.model_json_schema()},
+        "records/record.schema.json": {"$schema": DIALECT, **Record.model_json_schema(), **_by_metric()},
         "reported/reported.schema.json": {"$schema": DIALECT, **Reported.model_json_schema()},
     }
+
+
+def _by_metric() -> dict[str, Any]:
+    """What the records of each metric must hold beside what all records do, and their unit."""
+    models = list(dict.fromkeys(OF.values()))
+    references, definitions = models_json_schema([(model, "validation") for model in models])
+    contents = [
+        _if({"metric": {"enum": [name for name, its in OF.items() if its is model]}}, references[model, "validation"])
+        for model in models
+    ]
+    units = [
+        _if({"metric": {"const": one.name}, "metric_version": {"const": one.version}},
+            {"properties": {"unit": {"const": one.unit}}})
+        for one in METRICS.values()
+    ]  # fmt: skip
+    return {"allOf": [*contents, *units], **_untitled(definitions)}
+
+
+def _if(properties: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"properties": properties}, "then": then}
+
+
+def _untitled(schema: Any) -> Any:
+    """Without the titles, which only say the fields' names again."""
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: _untitled(one) for name, one in schema.items() if name != "title" or not isinstance(one, str)}
 
 
 def write(results: Path = RESULTS) -> list[Path]:

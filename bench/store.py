@@ -1,7 +1,8 @@
 """Where records live: append-only JSON lines under results/records/<machine>/<metric>.jsonl. Imports no torch.
 
 The store is the cache of every measurement: what is in it need not be measured again. A line is written whole and
-flushed; a line that cannot be read is a `Problem`, reported with file and line, and the rest is used.
+flushed; a line that cannot be read, or lacks what its metric's readers rely on, is a `Problem`, reported with file and
+line, and the rest is used.
 """
 
 import fcntl
@@ -11,25 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.record import METRICS, Record
+from bench.record_lines import Fault, Problem, grouped, read_line
 from dpn.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 RECORDS = RESULTS / "records"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A line of a records file that could not be used."""
-
-    path: Path
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.line}: {self.message}; the line is skipped, remove it to silence this"
 
 
 @dataclass(frozen=True)
@@ -69,6 +57,18 @@ class Store:
                     self._add(result)
                 else:
                     self.problems.append(Problem(path, line, result))
+
+    def warnings(self) -> list[str]:
+        """What to say of the lines that could not be used: a sentence for each file and cause."""
+        return grouped(self.problems)
+
+    def why_empty(self) -> str:
+        """Why there is no record here and what to do; empty where there is one."""
+        if self.records:
+            return ""
+        if self.problems:
+            return f"none of the {len(self.problems)} lines below {self.root} can be used, for the reasons above"
+        return f"no records below {self.root}; they are files such as exact/macs.jsonl"
 
     def append(self, record: Record) -> None:
         """Adds one line to the record's file, whole and on disk when this returns, and safe beside other writers."""
@@ -138,16 +138,10 @@ def _tail(path: Path, start: int) -> tuple[int, bytes]:
         return before + 1, file.read()
 
 
-def _parsed(content: bytes, first: int) -> Iterator[tuple[int, Record | str]]:
+def _parsed(content: bytes, first: int) -> Iterator[tuple[int, Record | Fault]]:
     for number, line in enumerate(content.split(b"\n"), start=first):
-        if not line.strip():
-            continue
-        try:
-            yield number, Record.model_validate_json(line)
-        except ValidationError as error:
-            details = error.errors(include_url=False)[0]
-            field = ".".join(map(str, details["loc"]))
-            yield number, f"not a record: {f'{field}: ' if field else ''}{details['msg']}"
+        if line.strip():
+            yield number, read_line(line)
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:

@@ -8,7 +8,7 @@ from dpn.data.coco_problems import problems_in, problems_in_detections
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.problems import DataError, Problem
 
-__all__ = ["coco_in", "detections_in", "problems_in", "problems_in_detections", "read_coco", "read_detections"]
+__all__ = ["coco_in", "detections_in", "problems_in", "problems_in_detections", "read_coco"]
 
 
 def read_coco(path: Path, *, every: bool = False, people: bool = True) -> dict[str, Any]:
@@ -33,21 +33,17 @@ def coco_in(data: bytes, file: str, *, every: bool = False, people: bool = True)
     return content
 
 
-def read_detections(path: Path, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def detections_in(data: bytes, file: str, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of a file of detected boxes, all categories, validated.
 
     Args:
-        path: a .json file with a list of objects with image_id, category_id, bbox and score.
+        data: the bytes of a list of objects with image_id, category_id, bbox and score.
+        file: its name for messages.
         images: those of the annotation file.
 
     Raises:
         DataError: with everything that is wrong with it.
     """
-    return detections_in(read_bytes(path), str(path), images)
-
-
-def detections_in(data: bytes, file: str, images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Like `read_detections`, from the file's bytes; `file` is its name for messages."""
     content = parse(data, file)
     _refuse(problems_in_detections(content, file, images))
     assert isinstance(content, list)

@@ -94,10 +94,6 @@ class Bodies:
             head=self.head[rows],
         )
 
-    def length_m(self, name: str) -> Floats:
-        """(P,) metres of that segment."""
-        return np.asarray(self.lengths_m[:, LENGTHS.index(name)])
-
 
 def draw_bodies(rng: np.random.Generator, people: int) -> Bodies:
     """Draws builds: adults of 1.70 m give or take 9 cm, one in seven a child; each segment varies by 4 %."""

@@ -1,4 +1,7 @@
-"""The files that networks are deployed in, ONNX, TorchScript and torch.export: written, read and run."""
+"""The files that networks are deployed in, ONNX, TorchScript and torch.export: written, read and run.
+
+`read_metadata` tells of any of them what network it is, and what it takes and gives.
+"""
 
 import io
 import json
@@ -85,7 +88,11 @@ def open_file(path: Path, format: Format) -> tuple[Call, str]:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What stands in a file that `dpn.export.network.export` wrote: network, digests, joints, input and outputs.
+    """What stands in a file that `python -m dpn export` wrote: network, digests, joints, input and outputs.
+
+    Example:
+        >>> read_metadata(Path("dpn4_32-256x192.onnx"))["input_hw"]  # doctest: +SKIP
+        [256, 192]
 
     Raises:
         ValueError: it is no such file.

@@ -120,7 +120,19 @@ class StackedHourglass(nn.Module):
 
 
 def live_entries(net: StackedHourglass, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the authors' port without the shortcuts' weights that it allocates and never uses."""
+    """A state dict of the authors' port without the shortcuts' weights that it allocates and never uses.
+
+    Example:
+        >>> net = StackedHourglass(HourglassSpec(name="one", stacks=1, channels=16))
+        >>> unused = {"pre.3.skip_layer.conv.bias": net.pre[3].conv3.conv.bias}
+        >>> theirs = net.state_dict() | unused  # as their file has it
+        >>> net.load_state_dict(live_entries(net, theirs))
+        <All keys matched successfully>
+
+    Args:
+        net: what the state is for.
+        state: names and tensors of the port's own file, without a prefix.
+    """
     own = net.state_dict().keys()
     return {name: tensor for name, tensor in state.items() if name in own or ".skip_layer." not in name}
 

@@ -30,7 +30,7 @@ def batch(photographs: Sequence[Tensor], *, shorter: int = 800, longer: int = 13
     """Normalises, resizes and pads photographs, as for torchvision's released detectors.
 
     Each is scaled, bilinearly, so that its shorter side is `shorter` pixels, or less where the longer side would
-    exceed `longer`.
+    exceed `longer`. What the network finds is in the new pixels; `in_photograph` takes it back.
 
     Args:
         photographs: each (3, height, width), RGB between 0 and 1.
@@ -58,6 +58,19 @@ def batch(photographs: Sequence[Tensor], *, shorter: int = 800, longer: int = 13
 
 
 def in_photograph(found: Detections, hw: tuple[int, int], photograph_hw: tuple[int, int]) -> Detections:
-    """What was found in a resized image of height and width `hw`, in pixels of the photograph that it was made of."""
+    """What was found in a resized image, in pixels of the photograph that it was made of.
+
+    Example:
+        >>> images, hws = batch([torch.rand(3, 480, 640)])
+        >>> whole = torch.tensor([[0.0, 0, 1066, 800]])
+        >>> found = Detections(whole, torch.ones(1), torch.zeros(1, 17, 2), torch.zeros(1, 17))
+        >>> in_photograph(found, hws[0], (480, 640)).boxes.round().tolist()
+        [[0.0, 0.0, 640.0, 480.0]]
+
+    Args:
+        found: in one image of a `Batch`, as `MaskRCNN` returns it.
+        hw: height and width of that image in the batch, without padding.
+        photograph_hw: height and width of the photograph.
+    """
     factors = found.boxes.new_tensor([new / old for new, old in zip(photograph_hw[::-1], hw[::-1], strict=True)])
     return found._replace(boxes=found.boxes * factors.repeat(2), keypoints=found.keypoints * factors)

@@ -24,7 +24,7 @@ def export(
     In: images of one person each, red first; out: coordinates (B, K, 2), x and y in pixels of the input, scores (B, K)
     and heatmaps. Normalisation and decoding (the maximum, and a quarter of a pixel towards its higher neighbour) are
     inside. There is no averaging with the mirrored image. The file is held against eager PyTorch before it is kept,
-    and says in its metadata what it is.
+    and says in its metadata what it is, which `dpn.export.formats.read_metadata` reads back.
 
     Args:
         name: a name of the zoo, or package.module:factory.

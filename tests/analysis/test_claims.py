@@ -48,7 +48,7 @@ def record(spec: ModelSpec, metric: str, value: int) -> Record:
         metric_version=METRICS[metric].version,
         unit=METRICS[metric].unit,
         value=value,
-        protocol={"input_hw": list(spec.input_hw)},
+        protocol={"input_hw": list(spec.input_hw), "batch": 1},
         detail={"by_kind": by_kind} if metric == "macs" else {},
         machine=EXACT,
         versions={},

@@ -17,7 +17,6 @@ from analysis.erf_metrics import (
     gaussian_fit,
     high_frequency_share,
     radial_mass,
-    replknet_area_ratio,
     saturated,
     scalars,
     total_variation,
@@ -230,6 +229,23 @@ def test_total_variation() -> None:
     assert total_variation(0 * a, 0 * a) == 0
     with pytest.raises(ValueError, match="cannot be compared"):
         total_variation(a, np.ones((4, 5)))
+
+
+def replknet_area_ratio(field: np.ndarray, share: float) -> float | None:
+    """The area ratio of Ding et al. (CVPR 2022), as their script computes it.
+
+    Their published script takes log10(x + 1), which is linear for small values and a logarithm for large ones, and
+    square windows around the middle of 3 x 3 positions and more that end before the border; None where none of these
+    holds more than the share.
+    """
+    logs = np.log10(np.asarray(field, dtype=np.float64) + 1)
+    height, width = logs.shape
+    y, x = height // 2, width // 2
+    for reach in range(1, height // 2):
+        inside = logs[y - reach : y + reach + 1, max(0, x - reach) : x + reach + 1].sum()
+        if inside > share * logs.sum():
+            return float((2 * reach + 1) ** 2 / (height * width))
+    return None
 
 
 def test_the_published_log_ratio_drifts_with_scale_and_ours_does_not() -> None:

@@ -14,6 +14,8 @@ from torch import nn
 
 from analysis.field_text import shown
 from analysis.field_verbs import gridding, receptive_field
+from analysis.measured_verbs import neighbours
+from bench.subject import resolve
 from dpn.cli import message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +28,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """The verbs as the command line parses them."""
 
     def run(*arguments: str) -> str:
-        verbs: dict[str, Callable[..., Any]] = {"receptive-field": receptive_field, "gridding": gridding}
+        verbs: dict[str, Callable[..., Any]] = {
+            "receptive-field": receptive_field, "gridding": gridding, "neighbours": neighbours,
+        }  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(verbs, args=list(arguments), use_underscores=False)
         return capsys.readouterr().out
 
@@ -137,7 +141,7 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
         (("gridding", "--dilations", "2,0"), "positive integers with commas"),
         (("gridding", "--dilations", "2,,1"), "positive integers with commas"),
         (("gridding", "--dilations", "1", "--map", "64"), "HEIGHTxWIDTH in positions, such as 64x48, not '64'"),
-        (("gridding", "--dilations", "1", "--map", "64x99999"), "at most 2048 on a side"),
+        (("gridding", "--dilations", "1", "--map", "64x9999"), "at most 2048 on a side"),
         (("gridding", "--dilations", "999999"), "give smaller dilations"),
         (("gridding", "--dilations", "1", "--modules", "0"), "at least one module"),
         (("gridding", "--dilations", "1", "--input", "64x48"), "a stack takes --map"),
@@ -152,6 +156,16 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
         (("gridding", "dpn1_32", "--of", "conv0", "--to", "conv1"), "exchange them"),
         (("gridding", "sbl_r50"), "name two maps with --of and --to"),
         (("gridding", "nowhere:net"), "cannot import 'nowhere'"),
+        (("gridding", "dpn1_32", "--weights", "w.pt"), "are for --measured; add it"),
+        (("gridding", "dpn1_32", "--seeds", "3"), "are for --measured; add it"),
+        (("gridding", "--dilations", "2,1", "--measured"), "name one in place of --dilations"),
+        (("gridding", "dpn1_32_lite", "--measured", "--images", "1"), "at least two images"),
+        (
+            ("gridding", "dpn1_32_lite", "--measured", "--initial", "xavier"),
+            "no weights named 'xavier', only calibrated",
+        ),
+        (("gridding", "dpn1_32_lite", "--measured", "--weights", "released"), "give --weights FILE"),
+        (("gridding", "dpn1_32_lite", "--measured", "--source", "nowhere"), "name a folder of images"),
     ],
 )
 def test_bad_input_is_an_error_of_one_line_with_its_remedy(run: Run, arguments: tuple[str, ...], part: str) -> None:
@@ -160,6 +174,66 @@ def test_bad_input_is_an_error_of_one_line_with_its_remedy(run: Run, arguments: 
     with pytest.raises(EXPECTED) as caught:
         run(*arguments)
     assert part in message(caught.value)
+
+
+@pytest.mark.parametrize(("name", "coupled"), [("dpn1_32_lite", True), ("dpn1_32_reversed_lite", False)])
+def test_the_measured_gridding_of_a_network(run: Run, name: str, coupled: bool) -> None:
+    told = answer(run, "gridding", name, "--measured", "--images", "2", "--source", "noise")
+    assert len(told["maps"]) == 6
+    found = told["measured"]
+    assert (found["weights"], found["networks"], found["images"]) == ("random, calibrated", 1, 2)
+    assert [(row["of"], row["to"]) for row in found["neighbours"]] == [(row["of"], row["to"]) for row in told["maps"]]
+    entering, *inside = [row["cosine"] for row in found["neighbours"]]
+    assert 0 < entering["interval"][0] <= entering["value"] <= entering["interval"][1] <= 1
+    assert [row["value"] > 0 for row in inside] == [coupled] * 5
+    assert [row["map"] for row in found["responses"]] == ["conv2", *(f"dpm.1.{block}" for block in range(6))]
+    wired = {row["layer"]: row["live_taps"] for row in told["layers"]}
+    assert {row["layer"]: row["live_taps"] for row in found["taps"]} == wired
+
+
+def test_the_measured_gridding_of_two_maps_and_of_weights_that_kill_taps(run: Run, tmp_path: Path) -> None:
+    net = resolve("dpn1_32_lite").factory()
+    torch.nn.init.zeros_(net.get_parameter("dpm.1.3.bn2.weight"))
+    torch.save(net.state_dict(), tmp_path / "dead.pt")
+    arguments = ("dpn1_32_lite", "--of", "dpm.1.2", "--to", "input", "--sample", "2", "--measured", "--images", "2")
+    text = run("gridding", *arguments, "--source", "noise", "--weights", str(tmp_path / "dead.pt"))
+    assert "measured by gradients: weights sha256:" in text
+    assert "one network, 2 images (noise); values with 95 % intervals" in text
+    assert "layers whose weights get fewer gradients than their taps could" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("dpm.1.3.conv2 "))
+    assert line.split() == ["dpm.1.3.conv2", "9", "9", "0"]
+    again = run("gridding", *arguments, "--source", "noise")
+    assert "gradients reach every tap that the wiring lets them reach" in again
+
+
+class Two(nn.Module):
+    """A network of two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y: torch.Tensor = self.conv(x)
+        return y, 2 * y
+
+
+def test_what_cannot_be_measured_of_a_network_says_why(run: Run) -> None:
+    name = "tests.analysis.test_field_verbs:Two"
+    arguments = ("gridding", name, "--input", "8x8", "--of", "conv", "--to", "input", "--measured", "--images", "2")
+    found = answer(run, *arguments)["measured"]
+    assert found["weights"] == "random, given"
+    assert 0 < found["neighbours"][0]["cosine"]["value"] < 1
+    assert "wrap it so that it returns one map" in found["taps"]
+    assert "not measured: " in run(*arguments)
+
+
+def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None:
+    arguments = ("neighbours", "dpn1_32_lite", "--images", "2", "--seeds", "1", "--records", str(tmp_path))
+    assert run(*arguments) == "1 networks: 1 records added, 0 there already\n"
+    assert run(*arguments) == "1 networks: 0 records added, 1 there already\n"
+    with pytest.raises(ValueError, match="--weights are of one network; name it"):
+        run("neighbours", "--weights", "released")
 
 
 def test_a_stack_needs_no_torch() -> None:

@@ -20,6 +20,7 @@ from analysis.evidence import Evidence
 from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
 from analysis.figures import FIGURES
 from analysis.labels import place_labels, text_box
+from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record
 from bench.store import RECORDS, Store
 from dpn.spec import DPNSpec, ModelSpec, replace
@@ -39,6 +40,8 @@ class Hybrid(ModelSpec):
 
 
 def record(spec: ModelSpec, metric: str, value: int, detail: dict | None = None) -> Record:
+    if metric == "macs":
+        detail = {"by_kind": dict.fromkeys((*KINDS, AT_OUTPUT), 0) | {"convolution": value}}
     return Record(
         subject=spec.name, spec_digest=spec.digest(), metric=metric, metric_version=METRICS[metric].version,
         unit=METRICS[metric].unit, value=value, protocol={"input_hw": list(spec.input_hw), "batch": 1},
@@ -65,8 +68,9 @@ def constructed_layers(spec: DPNSpec) -> dict[str, list]:
     rows += [("fuse.0", 1, 1, 30, 30), ("heatmap", 1, 1, 10, 10)]
     module, kernel, step, macs, live = (list(column) for column in zip(*rows, strict=True))
     macs, live = ([10**6 * count for count in counts] for counts in (macs, live))
+    others = ("out_channels", "params", "activations", "weight_bytes", "activation_bytes")
     return {"module": module, "kernel": [[k, k] for k in kernel], "dilation": [[d, d] for d in step],
-            "macs": macs, "live_macs": live}  # fmt: skip
+            "macs": macs, "live_macs": live, **dict.fromkeys(others, [1] * len(rows))}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
             store.append(record(spec, "live_macs", live))
     for name, params in {"dpn4_32": 704_209, "dpn4_64": 3_336_529}.items():
         store.append(record(ZOO[name], "params", params))
-        store.append(record(ZOO[name], "layers", 1, {"columns": constructed_layers(ZOO[name])}))
+        store.append(record(ZOO[name], "layers", 1, {"columns": constructed_layers(ZOO[name]), "maps": {}}))
     return Evidence(records_root=root, zoo=zoo)
 
 

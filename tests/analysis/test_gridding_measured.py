@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from analysis.field_trace import trace
 from analysis.gridding import gridding
-from analysis.gridding_measured import high_shares, high_shares_out, measured_taps, neighbour_cosines
+from analysis.gridding_measured import Measured, Networks, Watched, high_shares, high_shares_out, neighbour_cosines
 from analysis.live_taps import layer_taps
+from analysis.measured_taps import measured_taps
 from analysis.path_matrices import high_share
 from analysis.random_weights import WEIGHTS
 from analysis.responses import squared_responses
@@ -46,6 +48,19 @@ def shortcut(channels: int, d: int) -> nn.Module:
 
 
 Block = Callable[[int, int], nn.Module]
+Unit = tuple[int, int]
+
+
+def cosines(
+    nets: Networks, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
+) -> tuple[Measured, ...]:
+    return neighbour_cosines(nets, images, Watched(units=units, to=to), seed=seed)
+
+
+def shares(
+    nets: Networks, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
+) -> tuple[Measured, ...]:
+    return high_shares(nets, images, Watched(units=units, to=to), seed=seed)
 
 
 def random_network(block: Block, dilations: Sequence[int], channels: int, seed: int) -> nn.Sequential:
@@ -73,14 +88,14 @@ def noise(channels: int, hw: tuple[int, int] = (64, 48), images: int = 2) -> Ten
 def test_neighbours_without_common_positions_have_a_cosine_of_exactly_zero(
     block: Block, dilations: tuple[int, ...]
 ) -> None:
-    rows = neighbour_cosines(random_network(block, dilations, 8, 0), noise(8), [MIDDLE, (5, 5)], to=INTERIOR)
+    rows = cosines(random_network(block, dilations, 8, 0), noise(8), [MIDDLE, (5, 5)], to=INTERIOR)
     assert [row.map for row in rows] == [*INTERIOR, "mean"]
     assert {(row.value, row.low, row.high) for row in rows} == {(0.0, 0.0, 0.0)}
 
 
 @pytest.mark.parametrize("block", [plain, bottleneck, shortcut])
 def test_neighbours_in_a_pyramid_share_positions_on_every_map(block: Block) -> None:
-    rows = neighbour_cosines(random_network(block, DPM, 16, 0), noise(16), [MIDDLE], to=INTERIOR)
+    rows = cosines(random_network(block, DPM, 16, 0), noise(16), [MIDDLE], to=INTERIOR)
     assert all(0 < row.value < 1 and row.low <= row.value <= row.high for row in rows)
     assert {(row.images, row.units) for row in rows} == {(2, 1)}
 
@@ -98,7 +113,7 @@ BOTTLENECK_CHANNELS = 40
 def test_cosines_of_random_pyramids_are_the_facts(block: Block, channels: int, cosine: float, sigma: float) -> None:
     """Section 5 at 64x48: the mean of five networks within two of the deviations that the facts give."""
     found = [
-        neighbour_cosines(
+        cosines(
             random_network(block, DPM, channels, seed), noise(channels, images=IMAGES), [MIDDLE], to=INTERIOR, seed=seed
         )[-1].value
         for seed in SEEDS
@@ -109,33 +124,33 @@ def test_cosines_of_random_pyramids_are_the_facts(block: Block, channels: int, c
 @pytest.mark.slow
 def test_high_share_ranks_a_random_pyramid_as_rougher_than_the_reversed() -> None:
     """Section 5: .435 against .273 for bottlenecks at 64x48, so fan-in roughness at the input is no gridding."""
-    shares = {DPM: 0.435, REV: 0.273}
+    expected = {DPM: 0.435, REV: 0.273}
     found = {
         dilations: float(np.mean([
-            high_shares(
+            shares(
                 random_network(bottleneck, dilations, BOTTLENECK_CHANNELS, seed),
                 noise(BOTTLENECK_CHANNELS, images=IMAGES), [MIDDLE], to=["input"], seed=seed,
             )[0].value
             for seed in SEEDS
         ]))
-        for dilations in shares
+        for dilations in expected
     }  # fmt: skip
     assert found[DPM] > found[REV] + 0.05
-    assert found == pytest.approx(shares, abs=0.08)
+    assert found == pytest.approx(expected, abs=0.08)
 
 
 def test_a_linear_network_has_the_cosines_and_shares_of_its_path_counts() -> None:
     net, images = sums(DPM), torch.zeros(2, 1, 64, 48, dtype=torch.float64)
     exact = stack(DPM, (64, 48)).backward("output", [MIDDLE, (32, 25)], kind="paths")
-    rows = neighbour_cosines(net, images, [MIDDLE], to=INTERIOR)
+    rows = cosines(net, images, [MIDDLE], to=INTERIOR)
     for k, row in enumerate(rows[:-1], 1):
         first, second = (exact[k].values[unit].astype(float) ** 2 for unit in (0, 1))
         cosine = (first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum())
         assert (row.value, row.low, row.high) == pytest.approx((cosine,) * 3)
-    shares = high_shares(net, images, [MIDDLE], to=INTERIOR)
-    for k, row in enumerate(shares[:-1], 1):
+    rough = shares(net, images, [MIDDLE], to=INTERIOR)
+    for k, row in enumerate(rough[:-1], 1):
         assert row.value == pytest.approx(high_share(exact[k].values[0].astype(float) ** 2))
-    assert shares[-1].value == pytest.approx(np.mean([row.value for row in shares[:-1]]))
+    assert rough[-1].value == pytest.approx(np.mean([row.value for row in rough[:-1]]))
 
 
 def test_the_response_of_a_linear_network_is_its_squared_path_counts() -> None:
@@ -146,7 +161,7 @@ def test_the_response_of_a_linear_network_is_its_squared_path_counts() -> None:
     for k, name in enumerate(found, 1):
         truth = exact[min(k, 3)].values.astype(float) ** 2
         assert np.array_equal(found[name], np.stack([truth, truth], axis=1))
-    row = high_shares_out(net, images, [(9, 3)], to=["1"])[0]
+    row = high_shares_out(net, images, Watched(units=[(9, 3)], to=["1"]))[0]
     assert row.value == pytest.approx(high_share(exact[2].values[0].astype(float) ** 2))
 
 
@@ -167,7 +182,7 @@ def test_responses_of_a_nonlinear_network_are_those_of_small_changes() -> None:
         with torch.no_grad():
             slope = (part(images + change) - part(images - change)) / 2e-7
         assert found[name][0] == pytest.approx((slope**2).sum(1).numpy(), abs=1e-5)
-    with pytest.raises(KeyError, match="no module 'nine'"):
+    with pytest.raises(KeyError, match="no module 'nine' returns a map; the nearest are"):
         squared_responses(net, images, [(4, 6)], to=["nine"])
 
 
@@ -183,7 +198,7 @@ def test_scaling_the_output_changes_nothing(scale: float) -> None:
 
     net, images = random_network(plain, (4, 2, 1), 4, 1), noise(4, (20, 16), 4)
     scaled = Scaled(net).eval()
-    for measure in (neighbour_cosines, high_shares):
+    for measure in (cosines, shares):
         before = measure(net, images, [(9, 9)], to=["0", "1"])
         after = measure(scaled, images, [(9, 9)], to=["net.0", "net.1"])
         for one, other in zip(before, after, strict=True):
@@ -196,15 +211,13 @@ def test_nothing_is_not_a_number_where_nothing_is_read() -> None:
     images = torch.zeros(2, 1, 8, 8, dtype=torch.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for measure in (neighbour_cosines, high_shares):
+        for measure in (cosines, shares):
             assert {(row.value, row.low, row.high) for row in measure(net, images, [(3, 3)], to=["0"])} == {(0, 0, 0)}
 
 
 def test_the_interval_narrows_with_more_images_and_comes_out_the_same_again() -> None:
     net = random_network(plain, (4, 2, 1), 8, 2)
-    few, again, many = (
-        neighbour_cosines(net, noise(8, (20, 16), images), [(9, 8)], to=["0"])[0] for images in (4, 4, 64)
-    )
+    few, again, many = (cosines(net, noise(8, (20, 16), images), [(9, 8)], to=["0"])[0] for images in (4, 4, 64))
     assert 0 < many.high - many.low < few.high - few.low
     assert again == few
 
@@ -213,13 +226,53 @@ def test_the_interval_narrows_with_more_images_and_comes_out_the_same_again() ->
 def test_intervals_of_few_images_hold_what_many_give() -> None:
     """Few images are biased by about as much as they scatter; the intervals are reflected because of that."""
     net, many = random_network(plain, (4, 2, 1), 8, 3), noise(8, (20, 16), 192)
-    for measure in (neighbour_cosines, high_shares):
+    for measure in (cosines, shares):
         goal = measure(net, many, [(9, 8)], to=["0"])[0].value
         parts = [measure(net, part, [(9, 8)], to=["0"])[0] for part in many.split(12)]
         assert all(row.low <= row.value <= row.high for row in parts)
         assert sum(row.low <= goal <= row.high for row in parts) > 10, (measure, goal, parts)
         biased = np.mean([row.value for row in parts])
-        assert biased < goal if measure is neighbour_cosines else biased > goal
+        assert biased < goal if measure is cosines else biased > goal
+
+
+def test_a_mean_over_steps_and_over_maps_leaves_out_what_is_only_told_of() -> None:
+    net, images = random_network(plain, (4, 2, 1), 8, 2), noise(8, (20, 16), 4)
+    asked = Watched(units=[(9, 8)], to=["0", "1"], also=["input"])
+    below, right, both = (
+        neighbour_cosines(net, images, replace(asked, steps=steps))
+        for steps in (((1, 0),), ((0, 1),), ((1, 0), (0, 1)))
+    )
+    assert [row.map for row in both] == ["0", "1", "input", "mean"]
+    assert [row.units for row in (*below, *both)] == [1] * 4 + [2] * 4
+    for one, other, mean in zip(below, right, both, strict=True):
+        assert mean.value == pytest.approx((one.value + other.value) / 2)
+    assert both[-1].value == pytest.approx((both[0].value + both[1].value) / 2)
+
+
+def test_several_networks_are_a_mean_whose_interval_knows_that_they_differ() -> None:
+    images = noise(8, (20, 16), 8)
+    nets = [random_network(plain, (4, 2, 1), 8, seed) for seed in range(8)]
+    each = [cosines(net, images, [(9, 8)], to=["0"])[0] for net in nets]
+    (row, _) = cosines(nets, images, [(9, 8)], to=["0"])
+    assert (row.networks, row.images) == (8, 8)
+    assert row.value == pytest.approx(np.mean([one.value for one in each]))
+    (alike, _) = cosines([nets[0]] * 8, images, [(9, 8)], to=["0"])
+    assert (alike.value, alike.low, alike.high) == pytest.approx((each[0].value, each[0].low, each[0].high))
+    spread = np.std([one.value for one in each], ddof=1) / np.sqrt(len(nets))
+    assert row.high - row.low > 2 * spread
+    with pytest.raises(ValueError, match="no networks"):
+        cosines([], images, [(9, 8)], to=["0"])
+
+
+def test_a_module_that_is_called_again_tells_of_its_first_call() -> None:
+    """As with gradients; every bottleneck calls its one ReLU on maps of several sizes."""
+    torch.manual_seed(1)
+    net = Bottleneck(8, 4, dilation=1)
+    images = noise(8, (7, 5), 9)
+    found = squared_responses(net, images, [(3, 2)], to=["relu", "output"])
+    assert found["relu"].shape == found["output"].shape == (1, 9, 7, 5)
+    alone = squared_responses(nn.Sequential(net.eval().conv1, net.bn1, net.relu), images, [(3, 2)])
+    assert np.allclose(found["relu"], alone["output"])
 
 
 @pytest.mark.parametrize(("images", "units", "to"), [(1, [(3, 3)], ["0"]), (2, [], ["0"]), (2, [(3, 3)], [])])
@@ -227,7 +280,7 @@ def test_an_interval_takes_two_images_a_unit_and_a_map(
     images: int, units: list[tuple[int, int]], to: list[str]
 ) -> None:
     with pytest.raises(ValueError, match="at least two images"):
-        neighbour_cosines(sums((1,)), torch.zeros(images, 1, 8, 8, dtype=torch.float64), units, to=to)
+        cosines(sums((1,)), torch.zeros(images, 1, 8, 8, dtype=torch.float64), units, to=to)
 
 
 @pytest.mark.parametrize("map_hw", [(32, 24), (20, 15), (64, 48)])

@@ -17,13 +17,12 @@ from pathlib import Path
 import pytest
 
 from analysis.cells import EMPTY, Cell, Column, Row, State, Table
-from analysis.latex import PAGE_LINES
+from analysis.latex import PAGE_LINES, PREAMBLE
 from analysis.latex_text import escape
 from analysis.layout import LOOKS, spans
 from analysis.render import (
     exact,
     legend_html,
-    standalone_preamble,
     stylesheet,
     to_csv,
     to_html,
@@ -360,7 +359,7 @@ def test_latex_compiles(table: Table, tmp_path: Path) -> None:
     # Two passes in one file: the list of tables and the labels are read back, too.
     body = "".join(to_latex(each) + "\\clearpage\n" for each in tables)
     source.write_text(
-        "\\documentclass[10pt]{article}\n" + standalone_preamble() + "\\textwidth=7.14in\n"
+        f"\\documentclass[10pt]{{article}}\n{PREAMBLE}\n\\textwidth=7.14in\n"
         "\\begin{document}\n\\listoftables See Table~\\ref{tab:6}.\n" + body + "\\end{document}\n",
         encoding="utf-8",
     )

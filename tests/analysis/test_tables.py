@@ -137,7 +137,7 @@ def test_every_number_leads_back_to_its_record() -> None:
     text = "\n".join(explain_cell(table, "dpn4_64", "params_measured", RECORDS))
     for part in ("3.3", "match", "3336529", "table-6, row dpn4_64, column params", "params.jsonl", "torch"):
         assert part in text
-    with pytest.raises(KeyError, match="it has openpose"):
+    with pytest.raises(KeyError, match="the nearest are dpn4_64"):
         explain_cell(table, "dpn9", "params_measured", RECORDS)
     with pytest.raises(KeyError, match="params_measured"):
         explain_cell(table, "dpn4_64", "speed", RECORDS)

@@ -1,5 +1,6 @@
 """What a command line asks for, as cells; and bad requests, each of them one line."""
 
+import math
 import os
 import resource
 import subprocess
@@ -15,6 +16,7 @@ from bench.measuring import open_store
 from bench.plan import Plan
 from bench.subject import resolve
 
+NAN = math.nan
 ROOM_BYTES = 1000
 """Less than a record."""
 
@@ -62,10 +64,11 @@ def test_what_does_not_exist_is_named_with_what_does(fields: dict[str, str], mes
 
 @pytest.mark.parametrize(
     "fields",
-    [{"processes": 0}, {"processes": 6, "most_processes": 5}, {"samples": 0}, {"seconds": 0.0}, {"width": -1.0}],
-)
+    [{"processes": 0}, {"processes": 6, "most_processes": 5}, {"samples": 0}, {"seconds": 0.0}, {"width": -1.0},
+     {"seconds": NAN}, {"least_s": NAN}, {"most_s": 0.0}, {"width": NAN}, {"budget_s": math.inf}],
+)  # fmt: skip
 def test_a_plan_that_measures_nothing_is_refused(fields: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="--"):
+    with pytest.raises(ValueError, match=f"--{next(iter(fields)).replace('_', '-')} "):
         Plan(**fields).check()  # type: ignore[arg-type]
 
 

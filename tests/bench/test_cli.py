@@ -1,6 +1,7 @@
 """`python -m bench` as its users and scripts meet it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,9 @@ def test_an_unknown_operator_is_named_and_fails_when_strict() -> None:
         (("count", "dpn4_64", "--input", "big"), "HEIGHTxWIDTH"),
         (("count", "dpn4_64", "--convention", "gflops"), "there are macs, flops"),
         (("count", "nowhere:net"), "cannot import 'nowhere'"),
+        (("count", "dpn4_64", "--device", "gpu"), "--device 'gpu' is none of meta, cpu, cuda"),
+        (("count", "dpn4_64", "--device", ""), "--device '' is none of meta, cpu, cuda"),
+        (("measure", "dpn4_64", "--seconds", "nan", "--records", "/nonexistent"), "--seconds nan: must be a finite"),
         (("measure",), "--suite paper"),
         (("measure", "--suite", "all"), "there are paper"),
     ],
@@ -86,13 +90,31 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], part: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("show", "table-9"), "no table 'table-9'"),
+        (("show", "table-9"), "no table 'table-9'; the nearest are table-"),
+        (("show", "../x"), r"no table '\.\./x'; there are table-1"),
+        (("show", "table-6", "--records", "nosuch"), "no folder nosuch; give a folder of records"),
+        (("gridding", "--dilations", "99999999999,1"), "a dilation is too large; give smaller ones, of at most 65,536"),
+        (("gridding", "--dilations", "4,2", "--map", "100000x100000"), "is too large .* at most 2048 on a side"),
+        (("gridding", "--dilations", "4,2", "--map", "64"), "a map is HEIGHTxWIDTH"),
+        (("figure", "figure-1", "--records", "README.md"), "no folder README.md; give a folder of records"),
         (("explain", "table-6", "dpn4_64", "speed"), "it has method"),
+        (
+            ("explain", "table-6", "dpn4_64", "parms"),
+            "has no column 'parms'; the nearest are params_reported, ",
+        ),
         (("explain", "table-6", "dpn5", "params"), "has no row 'dpn5'"),
+        (("explain", "table-6", "dpn4_6", "params"), "has no row 'dpn4_6'; the nearest are dpn4_64"),
     ],
 )
 def test_bad_questions_to_analysis_are_one_line(arguments: tuple[str, ...], part: str) -> None:
-    assert part in error_of(*arguments, package="analysis")
+    assert re.search(part, error_of(*arguments, package="analysis"))
+
+
+def test_a_folder_without_records_says_so(tmp_path: Path) -> None:
+    done = bench("show", "table-6", "--records", str(tmp_path), package="analysis")
+    assert done.returncode == 0
+    assert f"note: no records below {tmp_path}" in done.stderr
+    assert "DPN4_64 (ours)" in done.stdout
 
 
 def test_show_and_explain() -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def test_the_digest_takes_no_part() -> None:
 
 
 def test_the_newest_records_are_compared() -> None:
-    old, new = count_record("a", "macs", 5), count_record("a", "macs", 6)
+    old, new = count_record("a", "params", 5), count_record("a", "params", 6)
     (entry,) = report([old], [old, new]).compared
     assert (entry.verdict, entry.notes) == ("changed", ("5 -> 6",))
 
@@ -200,6 +201,12 @@ def test_columns_of_different_lengths_are_an_error() -> None:
     torn = count_record("a", "layers", 1, {"columns": {"module": ["a"], "macs": []}})
     with pytest.raises(ValueError, match="columns of different lengths; measure it again"):
         count_changes(layers(a=1), torn)
+
+
+def test_columns_that_are_none_are_a_change_like_any_other() -> None:
+    """Only of layers and receptive fields anybody checks, when a line is read, that their columns are some."""
+    base, head = (count_record("a", "params", 1, {"columns": columns}) for columns in (3, {"module": ["a"]}))
+    assert count_changes(base, head) == ("columns: 3 -> {'module': ['a']}",)
 
 
 def test_the_order_of_operators_is_part_of_the_list() -> None:
@@ -277,9 +284,27 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert all(line.startswith("error: ") for line in errors)
 
 
+def test_what_cannot_be_read_is_named_with_a_remedy(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    (tmp_path / "odd" / "exact" / "macs.jsonl").mkdir(parents=True)
+    assert compare_verb(base, str(tmp_path / "odd")) == 2
+    assert "macs.jsonl: Is a directory; give the path of a file" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_no_verdict_on_the_records(base: str) -> None:
+    """Exit code 2 says that the two cannot be compared."""
+    with pytest.raises(OSError, match="No such file"):
+        compare_verb(base, base, out=Path("/nonexistent/file"))
+    command = [sys.executable, "-m", "bench", "compare", base, base]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device; see where the output goes\n")
+
+
 def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A gate that compared nothing would be green for ever."""
-    refused = timing_record("a", [[1.0]], metric="refusal", detail={"reason": "none"})
+    refused = timing_record("a", [[1.0]], metric="refusal", of="latency", detail={"reason": "none"})
     only_refused = folder_of(tmp_path / "refused", refused)
     other = folder_of(tmp_path / "other", count_record("b", "macs", 5))
     for one, two in ((only_refused, only_refused), (base, only_refused), (base, other)):

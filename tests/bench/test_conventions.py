@@ -123,3 +123,8 @@ def test_macs_of_undoes_printing(name: str, macs: int, decimals: int) -> None:
         assert abs(found - macs) <= unit_macs / 2
     else:
         assert 0 <= macs - found < unit_macs
+
+
+@pytest.mark.parametrize("exact", [10**400 + 7, Fraction(3 * 10**90 + 1, 3)])
+def test_numbers_of_any_size_are_rounded(exact: int | Fraction) -> None:
+    assert abs(Fraction(round_printed(Fraction(exact), 2)) - exact) <= Fraction(1, 200)

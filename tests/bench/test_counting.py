@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.counting import Outcome, count_records, layer_columns, measure
+from bench.counting import Outcome, count_records, count_subject, layer_columns, measure
 from bench.macs import count
+from bench.provenance import measured
 from bench.store import Store
 from bench.subject import SubjectError, parse_hw, resolve
 from dpn.build import build
@@ -28,7 +29,8 @@ def test_a_second_measurement_verifies_the_first(tmp_path: Path) -> None:
 def test_a_contradicted_record_is_reported_and_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     (right,) = (record for record in count_records(SUBJECT) if record.metric == "macs")
-    store.append(right.model_copy(update={"value": 1}))
+    wrong = {"by_kind": dict.fromkeys(right.detail["by_kind"], 0) | {"convolution": 1}}
+    store.append(right.model_copy(update={"value": 1, "detail": right.detail | wrong}))
     outcome = Outcome()
     measure(SUBJECT, store, outcome)
     (line,) = outcome.differing
@@ -87,6 +89,26 @@ def test_incomplete_counts_are_marked(tmp_path: Path) -> None:
     assert any("_fft" in operator for operator in found)
     counts = [record for record in Store(tmp_path).records if record.metric != "second_opinions"]
     assert [record.complete for record in counts] == [False] * 7
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "--device 'gpu' is none of meta, cpu, cuda"),
+        ("cuda:99", "no device 'cuda:99' here .* such as --device cpu"),
+    ],
+)
+def test_a_device_that_is_none_is_refused_in_one_line(device: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        count_subject(SUBJECT, device)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_came_out_as_no_number_is_refused_before_it_is_written(value: float) -> None:
+    """JSON would hold a null in its place, which nobody could read."""
+    with pytest.raises(ValueError, match=f"the latency of a came out as {value}, of which there is no record"):
+        measured("a", "digest", "latency", value, protocol={})
 
 
 @pytest.mark.parametrize("text", ["", "256", "256,192", "0x10", "-1x5", "256x192x3", "1e2x4", "256x 192", "999999x1"])

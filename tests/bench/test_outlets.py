@@ -211,7 +211,7 @@ def test_a_hostile_name_cannot_break_a_page(name: str) -> None:
 
 
 def many(number: int, value: int) -> Store:
-    return store_of([count_record(f"network_{index}", "macs", value) for index in range(number)])
+    return store_of([count_record(f"network_{index}", "params", value) for index in range(number)])
 
 
 def test_a_comment_says_its_verdict_first_and_folds_what_did_not_change() -> None:

@@ -5,12 +5,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from bench import pool
+from bench.cell import Cell
+from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
+from bench.processes import run_cell
 from tests.bench.waiting import wait_until
 
 LIGHT = ("json",)
@@ -40,6 +44,32 @@ def test_a_killed_worker_is_noticed_and_the_next_one_starts():
             worker.ask("fly")
         with zygote.fork() as another:
             assert alive(another.pid)
+
+
+def test_a_worker_that_hangs_is_killed_after_its_time_and_the_next_one_starts():
+    with Zygote(LIGHT) as zygote, zygote.fork() as worker:
+        os.kill(worker.pid, signal.SIGSTOP)  # as a library that waits for itself for ever
+        worker.patience_s = 0.2
+        with pytest.raises(WorkerError, match=r"no answer to fly in 0\.2 s and was killed; .* another --backend"):
+            worker.ask("fly")
+        wait_until(lambda: not alive(worker.pid))
+        with zygote.fork() as another, pytest.raises(WorkerError, match="AttributeError"):
+            another.ask("fly")
+
+
+def test_a_worker_has_the_time_that_the_plan_and_its_network_need():
+    """Ten times what it may take at most, and ten minutes: 60 s by default, or four calls where those last longer."""
+
+    class Slow:
+        patience_s, granted = 0.0, {}
+
+        def ask(self, command: str, **_: object) -> dict[str, Any]:
+            self.granted[command] = self.patience_s
+            return {"outputs": None, "seconds": 50.0, "samples": [50.0], "calls": 1}
+
+    worker = Slow()
+    run_cell(worker, Cell(subject="a", input_hw=(64, 48)), Path(), Plan())  # type: ignore[arg-type]
+    assert worker.granted == {"open": 600 + 10 * 60, "series": 600 + 10 * 4 * 50}
 
 
 def test_an_interpreter_that_cannot_start_says_why():

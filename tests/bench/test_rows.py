@@ -8,7 +8,7 @@ import pytest
 from bench.record import Record
 from bench.rows import ABOUT_MEASURING, Row, identity, quantities, rows, settings
 from bench.store import RECORDS, Store
-from tests.bench.timing_records import MACHINE, count_record, timing_record
+from tests.bench.timing_records import count_record, timing_record
 
 TIMES = [[0.5, 0.25], [0.75, 0.125, 0.5]]
 
@@ -79,25 +79,11 @@ def test_processes_that_do_not_add_up_are_an_error(sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("metric", ["latency", "throughput"])
-@pytest.mark.parametrize("sample", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("sample", [0.0, -1.0])
 def test_a_sample_that_is_not_positive_is_an_error(metric: str, sample: float) -> None:
     record = timing_record("a", [[0.5, sample]], metric=metric, value=0.5)
     with pytest.raises(ValueError, match=r"file\.jsonl: samples must be positive .* measure it again"):
         _ = row_of(record).times_by_process
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_value_that_is_no_number_is_an_error(value: float) -> None:
-    store = Store(Path("nowhere"))
-    store.records.append(timing_record("a", TIMES, value=value))
-    with pytest.raises(ValueError, match=f"latency of a .*{MACHINE}.* is {value}; remove"):
-        rows(store)
-
-
-def test_a_metric_of_a_later_version_is_an_error(tmp_path: Path) -> None:
-    record = count_record("a", "macs", 1).model_copy(update={"metric": "beauty"})
-    with pytest.raises(ValueError, match=r"beauty of a .* knows no such metric"):
-        rows(store_of(tmp_path, record, count_record("a", "macs", 1)))
 
 
 def test_what_is_about_measuring_is_no_quantity() -> None:

@@ -7,33 +7,40 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record
 from bench.store import Store
 from dpn.spec import replace
 from dpn.zoo import ZOO
+from tests.bench.timing_records import timing_record
 
 SPEC = ZOO["dpn1_32"]
 
 
 def a_record(**changes: Any) -> Record:
+    value = changes.get("value", 894_566_400)
     fields: dict[str, Any] = {
         "subject": "dpn1_32", "spec_digest": SPEC.digest(), "metric": "macs", "metric_version": METRICS["macs"].version,
-        "unit": "MAC", "value": 894_566_400, "protocol": {"input_hw": [256, 192], "batch": 1},
-        "detail": {"by_kind": {"convolution": 894_566_400}}, "machine": EXACT, "versions": {"python": "3.11"},
+        "unit": "MAC", "value": value, "protocol": {"input_hw": [256, 192], "batch": 1},
+        "detail": {"by_kind": dict.fromkeys((*KINDS, AT_OUTPUT), 0) | {"convolution": value}},
+        "machine": EXACT, "versions": {"python": "3.11"},
         "commit": "0" * 40, "dirty": False, "recorded_at": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
     return Record(**(fields | changes))
 
 
 def test_what_is_appended_is_read_back_exactly(tmp_path: Path) -> None:
-    records = [a_record(value=2**70), a_record(metric="params", value=1, unit="parameter"), a_record(value=0.1)]
+    records = [
+        a_record(value=2**62 + 1), a_record(metric="params", value=1, unit="parameter"),
+        timing_record("a", [[0.1, 0.1 + 0.2]]),
+    ]  # fmt: skip
     store = Store(tmp_path)
     for record in records:
         store.append(record)
     read = Store(tmp_path)
     assert read.problems == []
     assert sorted(read.records, key=str) == sorted(records, key=str) == sorted(store.records, key=str)
-    assert {path.name for path in (tmp_path / EXACT).iterdir()} == {"macs.jsonl", "params.jsonl"}
+    assert {path.name for path in tmp_path.glob("*/*")} == {"latency.jsonl", "macs.jsonl", "params.jsonl"}
 
 
 def test_appending_never_rewrites(tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_a_bad_line_is_named_and_the_rest_is_used(line: bytes, message: str, tmp
     assert [record.value for record in read.records] == [1, 2]
     (problem,) = read.problems
     assert (problem.path, problem.line) == (path, 2)
-    assert message in problem.message
+    assert message in problem.fault.message
     assert f"{path}, line 2" in str(problem)
 
 
@@ -127,7 +134,7 @@ def test_a_missing_folder_is_an_empty_store(tmp_path: Path) -> None:
 def _append_many(root: Path, start: int) -> None:
     store = Store(root)
     for value in range(start, start + 40):
-        store.append(a_record(value=value, detail={"padding": "x" * 20_000}))
+        store.append(a_record(value=value, detail=a_record(value=value).detail | {"padding": "x" * 20_000}))
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:

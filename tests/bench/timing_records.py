@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import METRICS, Record
 
 MACHINE = "made-up-2-cores"
@@ -63,10 +64,11 @@ def a_process(samples: Sequence[float]) -> dict[str, Any]:
 
 
 def count_record(subject: str, metric: str, value: int, detail: dict[str, Any] | None = None, **fields: Any) -> Record:
-    """A record of an exact metric, such as "macs"."""
+    """A record of an exact metric, such as "macs", all of it of convolutions where `detail` does not say otherwise."""
+    kinds = {"by_kind": dict.fromkeys((*KINDS, AT_OUTPUT), 0) | {KINDS[0]: value}} if metric == "macs" else {}
     made: dict[str, Any] = {
         "spec_digest": f"digest-of-{subject}", "metric_version": METRICS[metric].version, "unit": METRICS[metric].unit,
         "protocol": {"input_hw": [256, 192], "batch": 1}, "machine": "exact", "versions": {"python": "3.11.7"},
         "commit": "c" * 40, "dirty": False, "recorded_at": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
-    return Record(subject=subject, metric=metric, value=value, detail=detail or {}, **(made | fields))
+    return Record(subject=subject, metric=metric, value=value, detail=kinds | (detail or {}), **(made | fields))

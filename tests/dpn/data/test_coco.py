@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpn.data.coco import people_of_detections, people_of_truth, truth_of
-from dpn.data.coco_file import read_coco, read_detections
+from dpn.data.coco_file import detections_in, read_coco
 from dpn.data.people import People
 from dpn.data.problems import DataError
 from tests.dpn.data.made_coco_folder import (
@@ -165,7 +165,7 @@ def test_detected_boxes_are_used_as_they_are_in_the_order_of_the_file() -> None:
 @needs_samples
 def test_real_detections_have_the_centres_and_scales_of_the_facts() -> None:
     value = read_coco(COCO / "test_coco.json")
-    rows = read_detections(COCO / "test_coco_det_AP_H_56.json", value["images"])
+    rows = detections_in((COCO / "test_coco_det_AP_H_56.json").read_bytes(), "detections", value["images"])
     people = people_of_detections(rows, value, (384, 288))
     centers = [[np.float32(x + w * 0.5), np.float32(y + h * 0.5)] for x, y, w, h in (row["bbox"] for row in rows)]
     scales = [scalar_scale(w, h, (384, 288)) for _, _, w, h in (row["bbox"] for row in rows)]

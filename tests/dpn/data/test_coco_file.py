@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dpn.data.coco_file import problems_in, problems_in_detections, read_coco, read_detections
+from dpn.data.coco_file import detections_in, problems_in, problems_in_detections, read_coco
 from dpn.data.problems import DataError
 from tests.dpn.data.made_coco_folder import Row, content, detections, person, put
 from tests.dpn.samples import COCO, needs_samples
@@ -113,7 +113,8 @@ def test_what_is_right_has_no_problems() -> None:
 @needs_samples
 def test_real_annotations_and_detections_have_no_problems() -> None:
     value = read_coco(COCO / "test_coco.json", every=True)
-    assert len(read_detections(COCO / "test_coco_det_AP_H_56.json", value["images"])) == 118
+    rows = detections_in((COCO / "test_coco_det_AP_H_56.json").read_bytes(), "detections", value["images"])
+    assert len(rows) == 118
 
 
 def test_all_problems_are_raised_at_once(tmp_path: Path) -> None:
@@ -271,9 +272,9 @@ def test_boxes_outside_their_image_are_fine_for_detections() -> None:
     ],
     ids=["of another split", "of dogs", "empty", "annotations"],
 )
-def test_detections_of_something_else_are_one_problem(rows: Any, message: str, tmp_path: Path) -> None:
+def test_detections_of_something_else_are_one_problem(rows: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        read_detections(put(tmp_path / "boxes.json", rows), content()["images"])
+        detections_in(json.dumps(rows).encode(), "boxes.json", content()["images"])
     assert len(caught.value.problems) == 1
 
 
