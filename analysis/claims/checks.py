@@ -164,7 +164,13 @@ def one_unit(evidence: Evidence, table: str, row: str, name: str = "gflops", sub
 
 
 def quotient(numerator: Amount, denominator: Amount, decimals: int = 1) -> Amount:
-    """A ratio in percent, written out: the value, and "4.0 / 63.0 = 6.3 %"."""
+    """A ratio in percent, written out: the value, and "4.0 / 63.0 = 6.3 %".
+
+    Raises:
+        UnavailableError: the denominator is 0, as only a record can say that somebody has written by hand.
+    """
+    if not denominator.value:
+        raise UnavailableError(f"nothing is a share of {denominator.text}; look at the records, or measure again")
     value = 100 * numerator.value / denominator.value
     return Amount(value, f"{numerator.text} / {denominator.text} = {round_printed(value, decimals)} %")
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from analysis.claims.audit import CLAIMS, VERDICTS, Claim, audit, claims_table, verdict
-from analysis.claims.checks import Amount, UnavailableError, figure, near, reached
+from analysis.claims.checks import Amount, UnavailableError, figure, near, quotient, reached
 from analysis.claims.tables_4_5 import decoupled_groups
 from analysis.evidence import Evidence
 from bench.conventions import AT_OUTPUT, KINDS
@@ -350,3 +350,9 @@ def test_the_table_has_a_row_for_each_claim_and_its_caption_adds_up(measured: Ev
     assert sum(shown.values()) == len(CLAIMS)
     assert all(f"{name}: {shown[name]}" in table.caption for name in VERDICTS)
     assert table.cell("hrnet-w64", "verdict").how
+
+
+def test_nothing_is_a_share_of_nothing() -> None:
+    assert quotient(Amount(Fraction(4), "4"), Amount(Fraction(63), "63")).text == "4 / 63 = 6.3 %"
+    with pytest.raises(UnavailableError, match="share of 0 million parameters"):
+        quotient(Amount(Fraction(4), "4"), Amount(Fraction(0), "0 million parameters"))
