@@ -8,11 +8,11 @@ from typing import Annotated
 
 import tyro
 
-from analysis.erf_records import PROTOCOL, Protocol
-from analysis.erf_verbs import erf
+from analysis.effective_fields.erf_records import PROTOCOL, Protocol
+from analysis.effective_fields.erf_verbs import erf
+from analysis.effective_fields.measured_verbs import neighbours
 from analysis.evidence import Evidence
-from analysis.field_verbs import gridding, receptive_field
-from analysis.measured_verbs import neighbours
+from analysis.receptive_fields.field_verbs import gridding, receptive_field
 from bench.store import RECORDS, RESULTS
 from dpn import cli
 
@@ -76,8 +76,8 @@ def figure(names: tyro.conf.Positional[tuple[str, ...]], out: Path = Path(), rec
         out: the folder to write to, by default this one.
         records: the folder of the records.
     """
-    from analysis.figure_files import write_figure
     from analysis.figures import FIGURES
+    from analysis.plots.figure_files import write_figure
 
     if unknown := sorted(set(names) - set(FIGURES) - {"all"}):
         raise ValueError(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}, or all")
@@ -93,8 +93,8 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
     Args:
         out: where to.
     """
-    from analysis.figure_files import write_figure
     from analysis.figures import FIGURES
+    from analysis.plots.figure_files import write_figure
 
     evidence = _evidence(RECORDS)
     with TemporaryDirectory() as folder:
@@ -117,7 +117,7 @@ def trace(
         check: add nothing, and fail when something is missing.
         records: the folder of the records.
     """
-    from analysis.field_records import measure_fields
+    from analysis.receptive_fields.field_records import measure_fields
     from bench.subject import resolve
     from bench.suite import networks
 
@@ -141,7 +141,7 @@ def effective(
         again: estimate what the records have, too.
         records: the folder of the records.
     """
-    from analysis.erf_records import SHOWN, measure_effective
+    from analysis.effective_fields.erf_records import SHOWN, measure_effective
     from bench.measuring import open_store
     from bench.subject import resolve
 

@@ -1,8 +1,8 @@
 """Widgets for exploring receptive fields by hand in JupyterLab: of a stack of dilated convolutions, or of any network.
 
-Here are only the widgets. What they show is computed by `analysis.explore_fields` and drawn by
-`analysis.explore_picture`, which work without them. A value that makes no sense is answered by one line and leaves the
-last good picture where it is.
+Here are only the widgets. What they show is computed by `analysis.explorer.explore_fields` and drawn by
+`analysis.explorer.explore_picture`, which work without them. A value that makes no sense is answered by one line and
+leaves the last good picture where it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +11,19 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from analysis.explore_choices import ORDERS, Choices, NetworkChoices, Show, StackChoices, parse_dilations, parse_map
-from analysis.explore_fields import Panel, network_panels, numbers, related, stack_panels, usual_maps
-from analysis.explore_html import line_html, one_line, picture_html, table_html
-from analysis.explore_picture import draw
-from analysis.receptive_field import FieldGraph
+from analysis.explorer.explore_choices import (
+    ORDERS,
+    Choices,
+    NetworkChoices,
+    Show,
+    StackChoices,
+    parse_dilations,
+    parse_map,
+)
+from analysis.explorer.explore_fields import Panel, network_panels, numbers, related, stack_panels, usual_maps
+from analysis.explorer.explore_html import line_html, one_line, picture_html, table_html
+from analysis.explorer.explore_picture import draw
+from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.subject import parse_hw, resolve
 
 SHOWN = (("shared with neighbour", "shared"), ("paths", "paths"), ("support", "support"))
@@ -232,7 +240,7 @@ class _Network:
 
 def traced(name: str, input_hw: tuple[int, int]) -> FieldGraph:
     """The graph of a network by name, on the CPU where its forward pass needs the values of tensors."""
-    from analysis.field_trace import trace_subject  # torch only where a network is asked for
+    from analysis.receptive_fields.field_trace import trace_subject  # torch only where a network is asked for
 
     return trace_subject(resolve(name, input_hw))[1]
 

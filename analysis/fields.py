@@ -6,8 +6,8 @@ from typing import cast
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.claims.audit import Finding, audit, finding_row
 from analysis.evidence import Evidence
-from analysis.figure_data import short_name
-from analysis.gridding import Gridding, gridding
+from analysis.plots.figure_data import short_name
+from analysis.receptive_fields.gridding import Gridding, gridding
 from bench.record import Record
 from dpn import dilation
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import (
+from analysis.evidence import Evidence
+from analysis.plots import (
     figure_1,
     figure_2,
     figure_3,
@@ -24,15 +25,14 @@ from analysis import (
     figure_tapestry,
     figure_training,
 )
-from analysis.evidence import Evidence
-from analysis.field_figure_data import (
+from analysis.plots.field_figure_data import (
     figure_2_data,
     figure_bounded_data,
     figure_orders_data,
     figure_tapestry_data,
 )
-from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
-from analysis.speed_data import figure_latency_data, figure_roofline_data
+from analysis.plots.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
+from analysis.timing.speed_data import figure_latency_data, figure_roofline_data
 
 
 @dataclass(frozen=True, kw_only=True)

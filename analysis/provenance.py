@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
-from analysis import timings
 from analysis.cells import Table
 from analysis.evidence import Evidence
+from analysis.timing import timings
 from bench import environment
 from bench.record import Record
 from dpn import checkout

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, provenance, render, tables, trained_answer
+from analysis import answers, provenance, render, tables
 from analysis.cells import Table
 from analysis.evidence import Evidence
+from analysis.trained import trained_answer
 from bench.store import RECORDS
 
 UP = "../"
@@ -53,7 +54,8 @@ class Publisher:
 
         Nothing where it is optional and there is nothing to draw.
         """
-        from analysis import figure_files, figures  # matplotlib takes a second that most notebooks need not spend
+        from analysis import figures
+        from analysis.plots import figure_files
 
         drawing = figures.FIGURES[name]
         data = drawing.data(self.evidence)

@@ -4,23 +4,13 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from analysis import (
-    ablations,
-    architecture,
-    comparison,
-    costs,
-    fields,
-    gridding_table,
-    orderings,
-    orderings_table,
-    speed,
-    speed_machine,
-    synthetic_tables,
-    trained_runs,
-)
+from analysis import ablations, architecture, comparison, costs, fields
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
+from analysis.effective_fields import gridding_table
 from analysis.evidence import Evidence
+from analysis.timing import speed, speed_machine
+from analysis.trained import orderings, orderings_table, synthetic_tables, trained_runs
 
 TRAINED: dict[str, Callable[[Evidence], Table]] = {
     **{f"{name}{synthetic_tables.SUFFIX}": partial(synthetic_tables.table, name) for name in trained_runs.TABLES},

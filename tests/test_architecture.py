@@ -21,8 +21,9 @@ TORCH_FREE = (
     "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
     "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
     "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
-    "analysis.claims.audit", "analysis.explore_fields", "analysis.explorer_page", "analysis.field_verbs",
-    "analysis.erf_verbs", "analysis.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
+    "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.explorer_page",
+    "analysis.receptive_fields.field_verbs", "analysis.effective_fields.erf_verbs",
+    "analysis.effective_fields.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
     "analysis.__main__",
 )  # fmt: skip
 

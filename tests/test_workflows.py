@@ -53,13 +53,22 @@ def verbs(package: str) -> dict[str, ast.FunctionDef]:
         for key, value in zip(listed.keys, listed.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(value, ast.Name)
     }
-    functions = {
-        node.name: node
-        for path in (ROOT / package).glob("*.py")
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef)
+    origins = {
+        alias.asname or alias.name: (str(node.module), alias.name)
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
-    return {verb: functions[function] for verb, function in named.items()}
+    return {
+        verb: function_in(*origins.get(function, (f"{package}.__main__", function)))
+        for verb, function in named.items()
+    }  # fmt: skip
+
+
+def function_in(module: str, name: str) -> ast.FunctionDef:
+    """A function of a module, from its source."""
+    body = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text()).body
+    return next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == name)
 
 
 def unknown(words: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.accuracy_cells import AS_PUBLISHED
 from analysis.evidence import Evidence
-from analysis.trained_runs import printed_aps, stand_in
+from analysis.trained.trained_runs import printed_aps, stand_in
 from bench.record import METRICS, Record
 from bench.store import Store
 from bench.trained import collect

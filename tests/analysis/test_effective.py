@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis.effective import Question, estimate, estimate_random, estimates, squared_gradients
-from analysis.erf_expected import expected_field
-from analysis.erf_metrics import Values, scalars
-from analysis.random_weights import draw_he
-from analysis.stacks import stack
+from analysis.effective_fields.effective import Question, estimate, estimate_random, estimates, squared_gradients
+from analysis.effective_fields.erf_expected import expected_field
+from analysis.effective_fields.erf_metrics import Values, scalars
+from analysis.effective_fields.random_weights import draw_he
+from analysis.receptive_fields.stacks import stack
 from dpn.networks.dpn import DilationPyramidModule
 
 DPM = (32, 16, 8, 4, 2, 1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.erf_estimate import Estimate, bootstrap, convergence
-from analysis.erf_expected import expected_field
-from analysis.erf_metrics import INFLATED, Values, area_ratio, high_frequency_share, scalars
+from analysis.effective_fields.erf_estimate import Estimate, bootstrap, convergence
+from analysis.effective_fields.erf_expected import expected_field
+from analysis.effective_fields.erf_metrics import INFLATED, Values, area_ratio, high_frequency_share, scalars
 
 
 def mass(field: Values) -> dict[str, float | None]:

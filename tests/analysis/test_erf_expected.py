@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.erf_expected import expected_field
-from analysis.erf_metrics import high_frequency_share
-from analysis.stacks import stack
+from analysis.effective_fields.erf_expected import expected_field
+from analysis.effective_fields.erf_metrics import high_frequency_share
+from analysis.receptive_fields.stacks import stack
 
 DPM = (32, 16, 8, 4, 2, 1)
 REVERSED = DPM[::-1]

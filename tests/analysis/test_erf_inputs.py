@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.erf_inputs import Figures, Folder, InputError, Noise, read_image, source
+from analysis.effective_fields.erf_inputs import Figures, Folder, InputError, Noise, read_image, source
 from dpn.data.crops import MEAN, STD
 from dpn.data.synthetic_set import crops
 

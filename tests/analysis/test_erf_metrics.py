@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.erf_metrics import (
+from analysis.effective_fields.erf_metrics import (
     SHARES,
     Gaussian,
     Place,

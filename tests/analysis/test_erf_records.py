@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import figure_erf, style
-from analysis.erf_expected import expected_field
-from analysis.erf_records import HALF, Protocol, key, measure_effective
+from analysis.effective_fields.erf_expected import expected_field
+from analysis.effective_fields.erf_records import HALF, Protocol, key, measure_effective
+from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
-from analysis.random_weights import draw_he
-from analysis.stacks import stack
+from analysis.plots import figure_erf, style
+from analysis.receptive_fields.stacks import stack
 from bench.store import Store
 from bench.subject import resolve
 from dpn.zoo import ZOO

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis.explore_choices import (
+from analysis.explorer.explore_choices import (
     LARGEST_MAP,
     MOST_MAPS,
     ChoiceError,
@@ -16,10 +16,10 @@ from analysis.explore_choices import (
     parse_dilations,
     parse_map,
 )
-from analysis.explore_fields import USUAL_MAPS, network_panels, numbers, stack_panels, usual_maps, weighted
-from analysis.field_trace import trace
-from analysis.receptive_field import FieldGraph
-from analysis.stacks import stack
+from analysis.explorer.explore_fields import USUAL_MAPS, network_panels, numbers, stack_panels, usual_maps, weighted
+from analysis.receptive_fields.field_trace import trace
+from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.receptive_fields.stacks import stack
 
 DPM = (32, 16, 8, 4, 2, 1)
 REVERSED = DPM[::-1]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.explore_choices import StackChoices
-from analysis.explore_fields import Panel, stack_panels
-from analysis.explore_html import line_html, picture_html, table_html
-from analysis.explore_palette import BOTH, INK, NEIGHBOUR, PAGE, SCALE, SCALE_STEPS, UNIT, ZERO, palette
-from analysis.explore_picture import MOST_HEIGHT_PX, WIDTH_PX, draw, lay_out, magnified, scale_decades
-from analysis.style import DARK, LIGHT, Theme
+from analysis.explorer.explore_choices import StackChoices
+from analysis.explorer.explore_fields import Panel, stack_panels
+from analysis.explorer.explore_html import line_html, picture_html, table_html
+from analysis.explorer.explore_palette import BOTH, INK, NEIGHBOUR, PAGE, SCALE, SCALE_STEPS, UNIT, ZERO, palette
+from analysis.explorer.explore_picture import MOST_HEIGHT_PX, WIDTH_PX, draw, lay_out, magnified, scale_decades
+from analysis.plots.style import DARK, LIGHT, Theme
 from tests.analysis.test_figures import DEFICIENCIES, lab
 
 CHOICES = StackChoices(dilations=(4, 1), map_hw=(20, 15), unit=(8, 7))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analysis.explorer_page import write_explorer
-from analysis.stacks import stack
+from analysis.receptive_fields.stacks import stack
 from tests.analysis.chromium import Page, browser_page
 
 DPM, REV = (32, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 32)

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import figure_2, figure_bounded, figure_orders, figure_tapestry, style
 from analysis.evidence import Evidence
-from analysis.field_figure_data import (
+from analysis.plots import figure_2, figure_bounded, figure_orders, figure_tapestry, style
+from analysis.plots.field_figure_data import (
     TAPESTRIES,
     figure_2_data,
     figure_bounded_data,
     figure_orders_data,
     figure_tapestry_data,
 )
-from analysis.stacks import stack
+from analysis.receptive_fields.stacks import stack
 from dpn import dilation
 
 FIGURE_2 = {"a": (1, 1, 1), "b": (2, 2, 2), "c": (4, 2, 1), "d": (1, 2, 4)}

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from analysis.field_rules import RULES
-from analysis.field_trace import trace
+from analysis.receptive_fields.field_rules import RULES
+from analysis.receptive_fields.field_trace import trace
 
 SHAPE = (1, 4, 7, 9)
 LINEAR = nn.Linear(4, 4, dtype=torch.float64)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import fields, figure_1, style, tables
+from analysis import fields, tables
 from analysis.evidence import Evidence
-from analysis.field_records import field_record, measure_fields, profile, rows_read
-from analysis.field_trace import trace
+from analysis.plots import figure_1, style
+from analysis.receptive_fields.field_records import field_record, measure_fields, profile, rows_read
+from analysis.receptive_fields.field_trace import trace
 from bench.store import Store
 from bench.subject import resolve
 from dpn import dilation

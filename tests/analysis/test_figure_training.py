@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import figure_training, style
 from analysis.evidence import Evidence
-from analysis.figure_training import DASHES, MEAN, apart
-from analysis.trained_runs import TABLES
+from analysis.plots import figure_training, style
+from analysis.plots.figure_training import DASHES, MEAN, apart
+from analysis.trained.trained_runs import TABLES
 from tests.analysis.made_up_runs import evidence_of
 from tests.analysis.test_figures import assert_readable
 

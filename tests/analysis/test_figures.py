@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from matplotlib.text import Annotation, Text
 
-from analysis import figure_3, figure_files, style
 from analysis.evidence import Evidence
-from analysis.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
 from analysis.figures import FIGURES
-from analysis.labels import place_labels, text_box
+from analysis.plots import figure_3, figure_files, style
+from analysis.plots.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
+from analysis.plots.labels import place_labels, text_box
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record
 from bench.store import RECORDS, Store
@@ -278,7 +278,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from analysis.evidence import Evidence
-from analysis.figure_files import write_figure
+from analysis.plots.figure_files import write_figure
 from analysis.figures import FIGURES
 evidence = Evidence(records_root=Path(sys.argv[1]))
 for drawing in FIGURES.values():

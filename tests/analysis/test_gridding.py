@@ -10,16 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from analysis.axes import Window
-from analysis.coupling import coupling
-from analysis.field_graph import Edge, Map, Pointwise, UnavailableError
-from analysis.field_trace import trace
-from analysis.gridding import Gridding, gridding, orders
-from analysis.hdc import HDC_FAILURES, hdc
-from analysis.live_taps import bottleneck_macs, layer_taps
-from analysis.path_matrices import count_phases, entropy_bits, high_share, path_counts, path_matrices, support
-from analysis.receptive_field import FieldGraph
-from analysis.stacks import stack
+from analysis.receptive_fields.axes import Window
+from analysis.receptive_fields.coupling import coupling
+from analysis.receptive_fields.field_graph import Edge, Map, Pointwise, UnavailableError
+from analysis.receptive_fields.field_trace import trace
+from analysis.receptive_fields.gridding import Gridding, gridding, orders
+from analysis.receptive_fields.hdc import HDC_FAILURES, hdc
+from analysis.receptive_fields.live_taps import bottleneck_macs, layer_taps
+from analysis.receptive_fields.path_matrices import (
+    count_phases,
+    entropy_bits,
+    high_share,
+    path_counts,
+    path_matrices,
+    support,
+)
+from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.receptive_fields.stacks import stack
 from bench.macs import count
 from dpn import dilation
 from dpn.networks.dpn import DilationPyramidModule

@@ -9,15 +9,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis.field_trace import trace
-from analysis.gridding import gridding
-from analysis.gridding_measured import Measured, Networks, Watched, high_shares, high_shares_out, neighbour_cosines
-from analysis.live_taps import layer_taps
-from analysis.measured_taps import measured_taps
-from analysis.path_matrices import high_share
-from analysis.random_weights import WEIGHTS
-from analysis.responses import squared_responses
-from analysis.stacks import stack
+from analysis.effective_fields.gridding_measured import (
+    Measured,
+    Networks,
+    Watched,
+    high_shares,
+    high_shares_out,
+    neighbour_cosines,
+)
+from analysis.effective_fields.measured_taps import measured_taps
+from analysis.effective_fields.random_weights import WEIGHTS
+from analysis.effective_fields.responses import squared_responses
+from analysis.receptive_fields.field_trace import trace
+from analysis.receptive_fields.gridding import gridding
+from analysis.receptive_fields.live_taps import layer_taps
+from analysis.receptive_fields.path_matrices import high_share
+from analysis.receptive_fields.stacks import stack
 from dpn import dilation
 from dpn.networks.blocks import Bottleneck
 

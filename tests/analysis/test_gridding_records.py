@@ -6,11 +6,20 @@ from typing import Any
 import pytest
 import torch
 
-from analysis import answers, gridding_table, tables
+from analysis import answers, tables
+from analysis.effective_fields import gridding_table
+from analysis.effective_fields.gridding_measured import Measured, Watched
+from analysis.effective_fields.gridding_records import (
+    LIGHT,
+    SHOWN,
+    STEPS,
+    Protocol,
+    last_module,
+    measure_neighbours,
+    record,
+)
+from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
-from analysis.gridding_measured import Measured, Watched
-from analysis.gridding_records import LIGHT, SHOWN, STEPS, Protocol, last_module, measure_neighbours, record
-from analysis.random_weights import draw_he
 from bench.record import Record
 from bench.store import Store
 from bench.subject import resolve

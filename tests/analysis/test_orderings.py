@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import tables, trained_answer, trained_runs
+from analysis import tables
 from analysis.evidence import Evidence
-from analysis.orderings import claimed, once, over_seeds
 from analysis.provenance import explain_cell
 from analysis.publish import Publisher
+from analysis.trained import trained_answer, trained_runs
+from analysis.trained.orderings import claimed, once, over_seeds
 from bench.store import Store
 from bench.trained import collect
 from dpn.training.recipes import RECIPES, replace

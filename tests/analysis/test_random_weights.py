@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis.random_weights import calibrate_norms, draw_he
+from analysis.effective_fields.random_weights import calibrate_norms, draw_he
 from dpn.networks.dpn import DilationPyramidModule
 
 

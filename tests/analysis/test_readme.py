@@ -5,11 +5,11 @@ from statistics import mean, median
 
 import pytest
 
-from analysis import timings
 from analysis.evidence import Evidence
-from analysis.speed_cells import PERCENT
-from analysis.speed_saved import savings
-from analysis.trained_runs import runs
+from analysis.timing import timings
+from analysis.timing.speed_cells import PERCENT
+from analysis.timing.speed_saved import savings
+from analysis.trained.trained_runs import runs
 
 README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.axes import Resize, Transposed, Window, connect
-from analysis.field_graph import UnavailableError
-from analysis.field_trace import trace
-from analysis.receptive_field import FieldGraph
-from analysis.stacks import stack
+from analysis.receptive_fields.axes import Resize, Transposed, Window, connect
+from analysis.receptive_fields.field_graph import UnavailableError
+from analysis.receptive_fields.field_trace import trace
+from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.receptive_fields.stacks import stack
 from dpn import dilation
 from dpn.build import build
 from dpn.zoo import ZOO

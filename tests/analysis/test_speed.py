@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import answers, speed, speed_answer, tables, timings
+from analysis import answers, tables
 from analysis.evidence import Evidence
 from analysis.provenance import explain_cell, of_page, of_table
-from analysis.speed_machine import share_interval
-from analysis.speed_saved import pairs, savings
+from analysis.timing import speed, speed_answer, timings
+from analysis.timing.speed_machine import share_interval
+from analysis.timing.speed_saved import pairs, savings
 from bench.store import Store
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from analysis import figure_latency
 from analysis.evidence import Evidence
 from analysis.figures import FIGURES
-from analysis.speed_data import figure_latency_data, figure_roofline_data
+from analysis.plots import figure_latency
+from analysis.timing.speed_data import figure_latency_data, figure_roofline_data
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up
 from tests.analysis.test_figures import ROOT, WRITE, assert_readable, drawn, marks

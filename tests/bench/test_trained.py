@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis import trained_runs
 from analysis.evidence import Evidence
+from analysis.trained import trained_runs
 from bench import environment
 from bench.record import Record
 from bench.store import RESULTS, Store

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from analysis.axes import connect
-from analysis.effective import squared_gradients
-from analysis.random_weights import draw_he
-from analysis.stacks import stack
+from analysis.effective_fields.effective import squared_gradients
+from analysis.effective_fields.random_weights import draw_he
+from analysis.receptive_fields.axes import connect
+from analysis.receptive_fields.stacks import stack
 
 DILATIONS, MODULES, MAP_HW = (32, 16, 8, 4, 2, 1), 4, (64, 48)
 UNIT = (MAP_HW[0] // 2, MAP_HW[1] // 2)

@@ -1,0 +1,207 @@
+"""The verb `erf`: estimates effective receptive fields, prints what they come to, and writes maps and numbers."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import tyro
+
+from analysis.effective_fields import erf_inputs
+from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
+from bench import environment
+from bench.measuring import bar
+from bench.subject import Subject, parse_hw, resolve
+from dpn.released import file_of
+from dpn.whole_files import whole, write_whole
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from analysis.effective_fields.effective import Done, Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which field, of which weights, from which images.
+
+    Attributes:
+        input: height and width of the input, such as 256x192; by default the network's own.
+        of: the map of the unit: the path of the module that returns it, such as dpm.1, or output.
+        to: the map that the field is in, likewise, or input; several are separated by commas.
+        unit: row and column of the unit, such as 32,24; by default the middle of its map.
+        images: how many; of a folder at most so many.
+        source: noise, synthetic (figures drawn by a program), or a folder of images.
+        weights: a file of trained weights, or released for those that come with this project; without, weights are
+            random.
+        initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
+            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
+        seeds: of the initialisations and of the random signs, separated by commas.
+        recipe: squared, absolute or replknet.
+        batch: images in one pass.
+    """
+
+    input: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
+    of: str = "output"
+    to: str = "input"
+    unit: Annotated[str | None, tyro.conf.arg(metavar="Y,X")] = None
+    images: int = 64
+    source: str = "noise"
+    weights: Path | None = None
+    initial: str | None = None
+    seeds: str = "0"
+    recipe: str = "squared"
+    batch: int = 8
+
+    def input_hw(self) -> tuple[int, int] | None:
+        """The input size asked for."""
+        return parse_hw(self.input) if self.input else None
+
+    def units(self) -> tuple[tuple[int, int], ...] | None:
+        """The unit asked for, as the estimator takes it."""
+        if self.unit is None:
+            return None
+        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", self.unit)
+        if match is None:
+            raise ValueError(f"--unit is ROW,COLUMN, such as 32,24, not {self.unit!r}")
+        return ((int(match[1]), int(match[2])),)
+
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds asked for."""
+        if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", self.seeds):
+            raise ValueError(f"--seeds are whole numbers separated by commas, such as 0,1,2, not {self.seeds!r}")
+        return tuple(dict.fromkeys(int(seed) for seed in self.seeds.split(",")))
+
+    def question(self) -> "Question":
+        """All of it that concerns the field."""
+        from analysis.effective_fields.effective import Question
+
+        to = tuple(dict.fromkeys(name.strip() for name in self.to.split(",")))
+        return Question(
+            units=self.units(), of=self.of, to=to, recipe=self.recipe, seed=self.seed_list()[0], batch=self.batch
+        )
+
+
+def erf(
+    name: tyro.conf.Positional[str],
+    asked: Annotated[Asked, tyro.conf.OmitArgPrefixes] = Asked(),
+    out: Path | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Estimates the effective receptive field of a unit, and says how large it is, with n and 95 % intervals.
+
+    Args:
+        name: a network of the zoo, or your own as package.module:factory.
+        asked: which field, of which weights, from which images.
+        out: a folder for the maps (npy) and the numbers (json); made when it does not exist.
+        as_json: print one object a field.
+    """
+    if asked.images < 1:
+        raise ValueError(f"--images {asked.images}: at least one is needed")
+    subject = resolve(name, asked.input_hw())
+    question = asked.question()
+    source = erf_inputs.source(asked.source, asked.seed_list()[0])
+    pictures = list(source.images(subject.input_hw, asked.images))
+    with bar() as shown:
+        rounds = 1 if asked.weights else len(asked.seed_list())
+        task = shown.add_task(name, total=len(pictures) * rounds)
+        found, weights = _estimated(subject, asked, question, pictures, lambda done: shown.advance(task, done))
+    for one in found.values():
+        facts = _facts(subject, asked, source.name, weights, one, len(pictures))
+        if out is not None:
+            facts["files"] = [str(path) for path in _write(out, facts, one)]
+        print(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+
+
+def _estimated(
+    subject: Subject, asked: Asked, question: "Question", pictures: list[erf_inputs.Image], done: "Done"
+) -> tuple[dict[str, Estimate], str]:
+    """The fields, and what weights they are of."""
+    from analysis.effective_fields.effective import estimate_random, estimates
+
+    seeds = asked.seed_list()
+    if asked.weights is None:
+        initial = asked.initial or ("calibrated" if subject.spec else "given")
+        found = estimate_random(subject.factory, seeds, pictures, question, weights=initial, done=done)
+        return found, f"random, {initial}"
+    if len(seeds) > 1 or asked.initial:
+        raise ValueError(
+            "--weights are given, so there is nothing to initialise; leave --initial out and give one seed"
+        )
+    return estimates(load_trained(subject, asked.weights), pictures, question, done=done), str(asked.weights)
+
+
+def load_trained(subject: Subject, weights: Path) -> "nn.Module":
+    """The network with the weights of a file, or with those that come with this project."""
+    from dpn.checkpoints import load
+
+    net = subject.factory()
+    load(net, file_of(subject.name, weights))
+    return net
+
+
+def _facts(
+    subject: Subject, asked: Asked, source: str, weights: str, one: Estimate, images: int
+) -> dict[str, Any]:  # fmt: skip
+    """Everything about one field but its maps, ready for JSON."""
+    return {
+        "name": subject.name,
+        "spec_digest": subject.spec_digest(),
+        "input_hw": list(subject.input_hw),
+        "of": one.of,
+        "to": one.to,
+        "unit": list(one.unit),
+        "centre": list(one.centre),
+        "map_hw": list(one.mean.shape),
+        "recipe": one.recipe,
+        "source": source,
+        "images": images,
+        "weights": weights,
+        "seeds": list(asked.seed_list()),
+        "n": one.independent,
+        "draws": "images" if asked.weights or len(asked.seed_list()) == 1 else "initialisations",
+        "confidence": confidence(one.independent),
+        "saturated": one.saturated,
+        "border_share": one.border_share,
+        "scalars": {name: _scalar(scalar) for name, scalar in one.scalars().items()},
+        "radial_mass": one.radial_mass().tolist(),
+        "convergence": one.convergence().tolist(),
+        "versions": environment.versions(),
+    }
+
+
+def _scalar(scalar: Scalar) -> dict[str, Any]:
+    interval = None if scalar.interval is None else [scalar.interval.low, scalar.interval.high]
+    return {"value": scalar.value, "interval": interval, "n": scalar.n}
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """The facts for people."""
+    unit, map_hw = ", ".join(map(str, facts["unit"])), "x".join(map(str, facts["map_hw"]))
+    lines = [
+        f"{facts['name']}: unit ({unit}) of {facts['of']} in {facts['to']} ({map_hw}), recipe {facts['recipe']}, "
+        f"{facts['images']} images ({facts['source']}), weights {facts['weights']}; n = {facts['n']} {facts['draws']}"
+    ]
+    for name, scalar in facts["scalars"].items():
+        value = "none" if scalar["value"] is None else f"{scalar['value']:.4g}"
+        low_high = "" if scalar["interval"] is None else "[{:.4g}, {:.4g}]".format(*scalar["interval"])
+        lines.append(f"  {name:<22}{value:>9}  {low_high}".rstrip())
+    if facts["confidence"] < CONFIDENCE:
+        lines.append(f"  few {facts['draws']}: intervals can be trusted with {facts['confidence']:.0%} at most")
+    at_border = "yes: the map cuts the field off, its size says more of the map" if facts["saturated"] else "no"
+    lines.append(f"  {'saturated':<22}{at_border:>9}")
+    return [*lines, *(f"  {path}" for path in facts.get("files", ()))]
+
+
+def _write(out: Path, facts: dict[str, Any], one: Estimate) -> tuple[Path, Path]:
+    """Writes the maps (n, H, W) and the facts; each file appears whole or not at all."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
+    stem = re.sub(r"[^\w.-]+", "-", f"erf-{facts['name']}-{facts['of']}-{facts['to']}")
+    maps, numbers = out / f"{stem}.npy", out / f"{stem}.json"
+    with whole(maps) as beside, beside.open("wb") as file:
+        np.save(file, one.maps)
+    write_whole(numbers, (json.dumps(facts, indent=1) + "\n").encode())
+    return maps, numbers

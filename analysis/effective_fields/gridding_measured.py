@@ -1,0 +1,220 @@
+"""Gridding of networks with weights, trained or random: what gradients say of neighbours and of roughness.
+
+A squared gradient with random signed cotangents estimates how much of an output's variance comes from each position.
+Where the exact form (`analysis.receptive_fields.gridding`, `analysis.receptive_fields.coupling`) says that two outputs
+share nothing, the cosine of their maps is exactly 0; where they share positions, it also tells how evenly. A unit that
+its shortcuts lead mostly to itself has a small cosine with its neighbours, too: weights can part what is wired
+together, and never join the rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from analysis.effective_fields.effective import Done, squared_gradients
+from analysis.effective_fields.responses import squared_responses
+from analysis.receptive_fields.path_matrices import half_band
+
+RESAMPLES = 1000
+
+Maps = NDArray[np.float64]
+Units = Sequence[tuple[int, int]]
+Networks = nn.Module | Iterable[nn.Module]
+"""One network, or several of one shape, each of which is one independent draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """Which units are asked, and of which maps.
+
+    Attributes:
+        units: row and column of each, or of the first of each pair of neighbours.
+        to: the maps to look at, by name. Those between a module's input and output tell of its wiring.
+        also: further maps, which have no part in the mean over maps.
+        of: the map of the units.
+        steps: from a unit to its neighbours.
+    """
+
+    units: Units
+    to: Sequence[str]
+    also: Sequence[str] = ()
+    of: str = "output"
+    steps: Units = ((0, 1),)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """All maps that are asked for."""
+        return (*self.to, *self.also)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A scalar of one map, or the mean of it over maps.
+
+    Attributes:
+        map: name of the map, or "mean".
+        value: of the mean over all images; with more of them cosines tend to rise, and high shares to fall.
+        low: lower end of the bootstrap 95 % interval over images, for what very many would give; of several networks
+            the networks are drawn anew, too.
+        high: upper end.
+        images: how many.
+        units: how many units, or pairs of neighbours, the value is a mean over.
+        networks: how many networks it is a mean over.
+    """
+
+    map: str
+    value: float
+    low: float
+    high: float
+    images: int
+    units: int
+    networks: int = 1
+
+
+def neighbour_cosines(
+    nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0, done: Done | None = None
+) -> tuple[Measured, ...]:
+    """Cosine of the squared-gradient maps of neighbouring units, on each map; the last row is the mean over `to`.
+
+    Maps are averaged over images first, and cosines then over pairs, and over networks. Where a unit reads nothing, the
+    cosine is 0.
+
+    Args:
+        nets: the network, left as it was, or several, one after another.
+        images: (B, C, H, W), at least two.
+        watched: the units, their neighbours and the maps.
+        seed: of cotangents and bootstrap.
+        done: told how many images are done.
+
+    Raises:
+        KeyError: no such map.
+        ValueError: fewer than two images, or no units or maps.
+    """
+    first = [(y, x) for y, x in watched.units for _ in watched.steps]
+    second = [(y + dy, x + dx) for y, x in watched.units for dy, dx in watched.steps]
+    each = list(dict.fromkeys([*first, *second]))
+    pairs = [(each.index(a), each.index(b)) for a, b in zip(first, second, strict=True)]
+    weights = _resampled(len(images), seed)
+    rows = []
+    for net in _listed(nets):
+        found = _gradients(net, images, watched, each, seed, done)
+        rows.append([_pair_cosines(maps, pairs, weights) for maps in found.values()])
+    return _told(watched, rows, len(images), len(pairs), seed)
+
+
+def high_shares(
+    nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0, done: Done | None = None
+) -> tuple[Measured, ...]:
+    """Fan-in: share of the spectral energy of units' squared-gradient maps above half the Nyquist frequency.
+
+    As `path_matrices.high_share`, of the mean over images, and then the mean over units; arguments, rows and errors
+    are those of `neighbour_cosines`, whose neighbours are not asked. A map that is one point has 0.75, as white noise
+    does, so this alone says nothing of gridding.
+    """
+    weights = _resampled(len(images), seed)
+    rows = [
+        _shares(_gradients(net, images, watched, watched.units, seed, done), weights, len(watched.units))
+        for net in _listed(nets)
+    ]
+    return _told(watched, rows, len(images), len(watched.units), seed)
+
+
+def high_shares_out(nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0) -> tuple[Measured, ...]:
+    """Fan-out: the same of how strongly every map responds to one position of the image (`squared_responses`).
+
+    The units are positions of the image here.
+    """
+    _check(images, watched)
+    weights, rows = _resampled(len(images), seed), []
+    for net in _listed(nets):
+        found = squared_responses(net, images, watched.units, to=watched.maps, seed=seed)
+        rows.append(_shares(found, weights, len(watched.units)))
+    return _told(watched, rows, len(images), len(watched.units), seed)
+
+
+def _listed(nets: Networks) -> Iterable[nn.Module]:
+    return (nets,) if isinstance(nets, nn.Module) else nets
+
+
+def _gradients(
+    net: nn.Module, images: Tensor, watched: Watched, units: Units, seed: int, done: Done | None = None
+) -> dict[str, Maps]:
+    _check(images, watched)
+    found = squared_gradients(net, images, units, of=watched.of, to=watched.maps, seed=seed, done=done)
+    return {name: found[name] for name in watched.maps}  # a map that has several names may come under all of them
+
+
+def _check(images: Tensor, watched: Watched) -> None:
+    if len(images) < 2 or not watched.units or not watched.to:
+        raise ValueError(
+            f"{len(images)} images, {len(watched.units)} units, {len(watched.to)} maps: give at least two images for "
+            "an interval, one unit and one map"
+        )
+
+
+def _resampled(images: int, seed: int) -> Maps:
+    """(1 + resamples, images) how often each image counts; in the first row all count once."""
+    counts = np.random.default_rng(seed).multinomial(images, [1 / images] * images, size=RESAMPLES)
+    return np.concatenate([np.ones((1, images)), counts]).astype(np.float64)
+
+
+def _pair_cosines(maps: Maps, pairs: Units, weights: Maps) -> Maps:
+    """(resamples,) mean cosine over pairs of units of (units, images, H, W), from products between images."""
+    flat = maps.reshape(*maps.shape[:2], -1)
+    own = [_quadratic(one @ one.T, weights) for one in flat]
+    cosines = np.zeros(len(weights))
+    for a, b in pairs:
+        both = _quadratic(flat[a] @ flat[b].T, weights)
+        norms = np.sqrt(own[a]) * np.sqrt(own[b])  # a product of squares of squares could leave the range of floats
+        cosines += np.divide(both, norms, out=np.zeros_like(both), where=norms > 0)
+    return cosines / len(pairs)
+
+
+def _shares(found: dict[str, Maps], weights: Maps, units: int) -> list[Maps]:
+    rows = []
+    for maps in found.values():
+        shares = np.zeros(len(weights))
+        for one in maps:
+            flat, low = one.reshape(len(one), -1), half_band(one, (1, 2)).reshape(len(one), -1)
+            energy, kept = _quadratic(flat @ flat.T, weights), _quadratic(flat @ low.T, weights)
+            shares += np.divide(energy - kept, energy, out=np.zeros_like(energy), where=energy > 0)
+        rows.append(shares / units)
+    return rows
+
+
+def _quadratic(products: Maps, weights: Maps) -> Maps:
+    return np.asarray(((weights @ products) * weights).sum(axis=1))
+
+
+def _pooled(rows: Maps, seed: int) -> Maps:
+    """(maps, 1 + resamples) means over networks, from (networks, maps, 1 + resamples): each resample has its own."""
+    drawn = np.random.default_rng((seed, 1)).integers(len(rows), size=(RESAMPLES, len(rows)))
+    means = rows[drawn, :, np.arange(1, RESAMPLES + 1)[:, None]].mean(axis=1).T
+    return np.concatenate([rows[:, :, :1].mean(axis=0), means], axis=1)
+
+
+def _told(
+    watched: Watched, rows: Sequence[Sequence[Maps]], images: int, units: int, seed: int
+) -> tuple[Measured, ...]:  # fmt: skip
+    """Each map's row, and the mean over maps with an interval of its own: the maps share their images.
+
+    Noise in a mean over few images lowers cosines and roughens maps, and resampling does the same once more. So the
+    resamples' percentiles are reflected at the value, and where that leaves the value out, stretched to it.
+    """
+    if not rows:
+        raise ValueError("no networks; give at least one")
+    pooled = _pooled(np.asarray(rows), seed)
+    told = []
+    for name, values in zip(
+        [*watched.maps, "mean"], [*pooled, pooled[: len(watched.to)].mean(axis=0)], strict=True
+    ):  # fmt: skip
+        value = float(values[0])
+        low, high = (2 * value - np.quantile(values[1:], (0.975, 0.025))).clip(0, 1).tolist()
+        told.append(Measured(
+            map=name, value=value, low=min(low, value), high=max(high, value), images=images, units=units,
+            networks=len(rows),
+        ))  # fmt: skip
+    return tuple(told)

@@ -1,0 +1,197 @@
+"""How much neighbouring outputs of a module share, with weights, as records for a page that is made without torch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from analysis.effective_fields import erf_inputs
+from bench import environment
+from bench.provenance import measured
+from bench.record import METRICS, Record, key_of
+from bench.store import Store
+from bench.subject import Subject
+from dpn.network_names import file_digest
+from dpn.released import file_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from analysis.effective_fields.gridding_measured import Measured, Watched
+
+METRIC = "neighbour_cosine"
+
+LIGHT = tuple(f"dpn1_32{schedule}_lite" for schedule in ("", "_reversed", "_normal", "_d2", "_d4", "_d6", "_d8"))
+"""Networks of one module, one for each schedule of Tables II, III and V, that are trained at the quick budget."""
+
+DEEP = "dpn4_32"
+"""The network whose trained weights come with this project."""
+
+SHOWN = (*LIGHT, DEEP)
+
+STEPS = ((1, 0), (0, 1))
+"""From a unit to the neighbours below and to the right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How networks with weights are looked at: what makes two measurements comparable.
+
+    Attributes:
+        initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
+            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
+        source: of the images: noise, synthetic (figures drawn by a program), or a folder.
+        images: that each network gets, at least two; cosines rise with them.
+        seeds: random initialisations, numbered from 0; each is one independent draw.
+    """
+
+    initial: Annotated[str | None, tyro.conf.arg(metavar="KIND")] = None
+    source: str = "synthetic"
+    images: int = 32
+    seeds: int = 8
+
+    def check(self) -> None:
+        """Raises a ValueError where there is too little to measure."""
+        if self.images < 2 or self.seeds < 1:
+            raise ValueError(
+                f"--images {self.images}, --seeds {self.seeds}: an interval takes at least two images, and random "
+                "weights one initialisation"
+            )
+
+    def networks(self, trained: Path | None) -> int:
+        """How many networks are looked at."""
+        return self.seeds if trained is None else 1
+
+    def weights(self, subject: Subject, trained: Path | None) -> str:
+        """Which weights, in the words of a record: the digest of their file, or how they are drawn."""
+        if trained is not None:
+            return f"sha256:{file_digest(file_of(subject.name, trained))}"
+        return f"random, {self.initial or ('calibrated' if subject.spec else 'given')}"
+
+    def of_record(self, subject: Subject, trained: Path | None, of: str) -> dict[str, Any]:
+        """As a record's protocol; `of` is the map of the units."""
+        return {
+            "input_hw": list(subject.input_hw), "of": of, "weights": self.weights(subject, trained),
+            "source": erf_inputs.source(self.source).name, "images": self.images, "seeds": self.networks(trained),
+        }  # fmt: skip
+
+
+PROTOCOL = Protocol()
+"""How the cosines on the page are measured."""
+
+
+def pictures(subject: Subject, protocol: Protocol) -> "Tensor":
+    """The images (B, 3, H, W) that a network gets.
+
+    Raises:
+        InputError: a folder that has none, or fewer than two.
+        ValueError: fewer than two are asked for.
+    """
+    import numpy as np
+    import torch
+
+    protocol.check()
+    found = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
+    if len(found) < 2:
+        raise erf_inputs.InputError(f"{protocol.source} has one image; two are needed for an interval")
+    return torch.as_tensor(np.stack(found))
+
+
+def networks(subject: Subject, protocol: Protocol, images: "Tensor", trained: Path | None) -> "Iterator[nn.Module]":
+    """The network with its trained weights, or one after another with random ones."""
+    if trained is not None:
+        from analysis.effective_fields.erf_verbs import load_trained
+
+        yield load_trained(subject, trained)
+        return
+    from analysis.effective_fields.random_weights import drawn
+
+    kind = protocol.weights(subject, None).removeprefix("random, ")
+    for seed in range(protocol.seeds):
+        yield drawn(subject.factory, seed, images[:8], kind)
+
+
+def measure_neighbours(
+    subjects: Sequence[Subject], store: Store, protocol: Protocol, *, trained: Path | None = None, again: bool = False
+) -> int:  # fmt: skip
+    """Measures the networks that the store lacks, with a progress bar; returns how many records were added.
+
+    Args:
+        subjects: the networks; each has dilation modules, of which the last is looked at.
+        store: where the records go.
+        protocol: how.
+        trained: a file of weights that fits every subject, instead of random ones.
+        again: measure what the store has, too.
+
+    Raises:
+        ValueError: a network has no dilation modules, or the weights are of another network.
+    """
+    from bench.measuring import bar
+
+    work = []
+    for subject in subjects:
+        watched = last_module(subject)
+        told = protocol.of_record(subject, trained, watched.of)
+        if again or store.newest(key(subject, told)) is None:
+            work.append((subject, watched, told))
+    with bar() as shown:
+        task = shown.add_task("", total=len(work) * protocol.images * protocol.networks(trained))
+        for subject, watched, told in work:
+            shown.update(task, description=subject.name)
+            rows = _measured(subject, watched, protocol, trained, lambda n: shown.advance(task, n))
+            store.append(record(subject, watched, rows, told))
+    return len(work)
+
+
+def key(subject: Subject, told: dict[str, Any]) -> str:
+    """The key that a record of that protocol will have."""
+    digest = subject.spec_digest() or subject.name
+    return key_of(environment.machine("cpu"), METRIC, METRICS[METRIC].version, digest, told)
+
+
+def last_module(subject: Subject) -> "Watched":
+    """The middle unit of a network's last dilation module, its maps between, and the map that the module reads.
+
+    Raises:
+        ValueError: the network has no dilation modules.
+    """
+    from analysis.effective_fields.gridding_measured import Watched
+    from analysis.receptive_fields.field_rows import module_pairs
+    from analysis.receptive_fields.field_trace import trace_subject
+
+    graph = trace_subject(subject)[1]
+    pairs = module_pairs(graph)
+    if not pairs:
+        raise ValueError(f"{subject.name} has no dilation modules (maps dpm.1.0 and so on), whose gridding this is")
+    of = pairs[-1][0]
+    module = of.rpartition(".")[0] + "."
+    maps = [to for last, to in pairs if last == of]
+    _, height, width = graph.maps[graph.index(of)].shape
+    return Watched(
+        units=((height // 2, width // 2),), steps=STEPS, of=of, to=tuple(to for to in maps if to.startswith(module)),
+        also=tuple(to for to in maps if not to.startswith(module)),
+    )  # fmt: skip
+
+
+def _measured(
+    subject: Subject, watched: "Watched", protocol: Protocol, trained: Path | None, done: Callable[[int], None]
+) -> "tuple[Measured, ...]":
+    from analysis.effective_fields.gridding_measured import neighbour_cosines
+
+    images = pictures(subject, protocol)
+    return neighbour_cosines(networks(subject, protocol, images, trained), images, watched, done=done)
+
+
+def record(subject: Subject, watched: "Watched", rows: "Sequence[Measured]", told: dict[str, Any]) -> Record:
+    """The record of a measurement; its value is the mean over the maps between the module's input and output."""
+    *each, mean = rows
+    return measured(
+        subject.name, subject.spec_digest() or subject.name, METRIC, mean.value, protocol=told,
+        detail={
+            "unit": list(watched.units[0]), "interval": [mean.low, mean.high], "between": list(watched.to),
+            "entering": list(watched.also), "pairs": mean.units, "networks": mean.networks,
+            "maps": {row.map: {"value": row.value, "interval": [row.low, row.high]} for row in each},
+        },
+    )  # fmt: skip

@@ -1,0 +1,238 @@
+"""Whether training keeps the gridding that the wiring predicts: the table of neighbours' cosines, and its sentence."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.cells import Cell, Column, Row, Table, label
+from analysis.effective_fields.gridding_records import DEEP, LIGHT, METRIC
+from analysis.evidence import Evidence
+from analysis.fields import of_schedule
+from bench.record import METRICS, Record
+from dpn import dilation
+from dpn.spec import DPNSpec
+
+ID = "table-neighbours"
+MAKE = "python -m analysis neighbours"
+RANDOM, TRAINED = "random", "trained"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cosine: of one network, or a mean over several.
+
+    Attributes:
+        value: of it.
+        low: lower end of the 95 % interval; of several trained networks the lowest.
+        high: upper end, likewise.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def text(self) -> str:
+        """In percent with its interval; what is exactly zero is 0."""
+        return f"{_percent(self.value)} % ({self.ends()})" if self.high else _percent(self.value)
+
+    def ends(self) -> str:
+        """The interval."""
+        return f"{_percent(self.low)}–{_percent(self.high)}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is known of one network.
+
+    Attributes:
+        subject: its name.
+        schedule: the name of its module's schedule.
+        records: by `RANDOM` or `TRAINED`, one for each file of weights, the newest first.
+    """
+
+    subject: str
+    schedule: str
+    records: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+
+    def inside(self, kind: str) -> Shown | None:
+        """The mean over the maps between the module's input and output."""
+        return _mean([(float(r.value), r.detail["interval"]) for r in self.records.get(kind, ())])
+
+    def entering(self, kind: str) -> Shown | None:
+        """The same of the map that the module reads."""
+        found = [r.detail["maps"][name] for r in self.records.get(kind, ()) for name in r.detail["entering"]]
+        return _mean([(one["value"], one["interval"]) for one in found])
+
+    @property
+    def overlap(self) -> float:
+        """Share of what an output reads of the maps between that its neighbour reads too, exactly."""
+        return of_schedule(self.schedule).mean_interior_overlap or 0.0
+
+
+def networks(evidence: Evidence) -> list[Network]:
+    """The networks of `SHOWN` with their current records, all from as many images of one source.
+
+    Where there are records of several sources or numbers of images, those that most records have are taken.
+    """
+    there = [record for record in reversed(evidence.store.records) if _is_current(evidence, record)]
+    grounds = Counter(map(_ground, there))  # counted from the newest on, which is first among equals
+    ground = grounds.most_common(1)[0][0] if grounds else ()
+    found = []
+    for subject in (*LIGHT, DEEP):
+        spec = evidence.zoo[subject]
+        assert isinstance(spec, DPNSpec)
+        schedule = next(name for name, dilations in dilation.SCHEDULES.items() if dilations == spec.dilations)
+        records: dict[str, dict[str, Record]] = {RANDOM: {}, TRAINED: {}}
+        for record in there:
+            if record.subject == subject and _ground(record) == ground:
+                weights = str(record.protocol["weights"])
+                records[RANDOM if weights.startswith("random") else TRAINED].setdefault(weights, record)
+        kinds = {RANDOM: list(records[RANDOM].values())[:1], TRAINED: list(records[TRAINED].values())}
+        found.append(Network(subject, schedule, kinds))
+    return found
+
+
+def _is_current(evidence: Evidence, record: Record) -> bool:
+    if record.metric != METRIC or record.metric_version != METRICS[METRIC].version:
+        return False
+    spec = evidence.zoo.get(record.subject)
+    return spec is not None and record.spec_digest == spec.digest()
+
+
+def _ground(record: Record) -> tuple[str, ...]:
+    """What two measurements must share to be compared."""
+    return tuple(str(record.protocol[name]) for name in ("source", "images"))
+
+
+def table_neighbours(evidence: Evidence) -> Table:
+    """Neighbours' cosines of every schedule, with random and with trained weights, beside what the wiring says."""
+    rows = []
+    found = networks(evidence)
+    for one in found:
+        deep = one.subject == DEEP
+        name = f"{one.schedule}, last of DPN4_32" if deep else one.schedule
+        cells = {"schedule": label(name), "wired": _wired(one)}
+        for kind in (RANDOM, TRAINED):
+            cells |= {kind: _cell(one, kind, one.inside(kind)), f"{kind}_input": _cell(one, kind, one.entering(kind))}
+        rows.append(Row(one.subject, cells, rule_above=deep))
+    inside, before = "inside the module", "at its input"
+    return Table(
+        id=ID,
+        title="Neighbours, by their gradients",
+        caption="How much two neighbouring outputs of a module depend on the same positions: the cosine of their "
+        "squared gradients in percent, with 95 % intervals. Where the wiring parts them it is exactly 0, whatever the "
+        "weights. Above the line: one module of width 32 behind the light stem.",
+        columns=(
+            Column(id="schedule", label="Module", align="left"),
+            Column(id="wired", label="wired (%)", hide_on_phone=True),
+            Column(id=RANDOM, label="random", group=inside),
+            Column(id=TRAINED, label="trained", group=inside),
+            Column(id=f"{RANDOM}_input", label="random", group=before, hide_on_phone=True),
+            Column(id=f"{TRAINED}_input", label="trained", group=before, hide_on_phone=True),
+        ),
+        rows=tuple(rows),
+        notes=(*_protocol(found), *_missing(found)),
+    )
+
+
+def _wired(one: Network) -> Cell:
+    share = one.overlap
+    how = f"exact, stack of the dilations {one.schedule}: mean overlap of neighbours over the maps between"
+    return Cell(text=f"{100 * share:.1f}".removesuffix(".0"), value=share, how=how)
+
+
+def _cell(one: Network, kind: str, shown: Shown | None) -> Cell:
+    if shown is None:
+        return Cell(text="–", state="missing", how=f"not measured yet; run: {_command(one, kind)}")
+    record, *further = one.records[kind]
+    ends = f"95 % bootstrap interval {shown.low:.6g} to {shown.high:.6g}"
+    how = f"mean over {record.detail['networks']} initialisations" if kind == RANDOM else "one trained network"
+    if further:
+        how = f"mean over {1 + len(further)} trained networks, with the lowest and the highest end of their intervals"
+    return Cell(
+        text=_percent(shown.value), value=shown.value, state="measured", note=shown.ends() if shown.high else "",
+        record=record, further=tuple(further), how=f"{how}; {ends}",
+    )  # fmt: skip
+
+
+def _command(one: Network, kind: str) -> str:
+    weights = "" if kind == RANDOM else " --weights released" if one.subject == DEEP else " --weights FILE"
+    return f"{MAKE} {one.subject}{weights}"
+
+
+def _protocol(found: Sequence[Network]) -> list[str]:
+    """How it was measured, and what a small cosine does not mean."""
+    records = [one.records[kind][0] for kind in (RANDOM, TRAINED) for one in found if one.records.get(kind)]
+    if not records:
+        return []
+    said = [
+        f"The central output with its neighbours below and to the right; {records[0].protocol['images']} images "
+        f"({records[0].protocol['source']}) through each network. Inside: mean over the maps between the module's "
+        "input and output. wired: share of what an output reads of these maps that its neighbour reads too, exactly."
+    ]
+    drawn = max(record.detail["networks"] for record in records)
+    runs = max(len(one.records.get(TRAINED, ())) for one in found)
+    if drawn > 1:
+        said.append(f"random: weights drawn, mean over {drawn} initialisations, which the interval draws anew.")
+    if runs == 1:
+        said.append("trained: one network, whose interval is over images and says nothing of other seeds.")
+    elif runs:
+        said.append(f"trained: mean over up to {runs} runs, with the lowest and highest end of their intervals.")
+    return [
+        *said,
+        "A small cosine is no gridding by itself: an output that shortcuts lead mostly to its own position has little "
+        "in common with its neighbours, however it is wired.",
+    ]
+
+
+def _missing(found: Sequence[Network]) -> list[str]:
+    """What no record says, and what makes them."""
+    absent = [(one, kind) for one in found for kind in (RANDOM, TRAINED) if not one.records.get(kind)]
+    if not absent:
+        return []
+    random = [MAKE] if any(kind == RANDOM for _, kind in absent) else []  # what is there is not made again
+    commands = random + [_command(one, kind) for one, kind in absent if kind == TRAINED]
+    return [f"{len(absent)} of {2 * len(found)} measurements are missing; run: {'; '.join(commands)}."]
+
+
+def sentence(evidence: Evidence) -> str:
+    """What the records say of training and gridding, in short; empty where they say nothing of trained weights."""
+    found = [one for one in networks(evidence) if one.inside(TRAINED)]
+    apart = [one for one in found if not one.overlap]
+    joined = [one.schedule for one in apart if (shown := one.inside(TRAINED)) and shown.high]
+    zero = [one.schedule for one in apart if one.schedule not in joined]
+    said = [f"exactly 0 inside {_listed(zero)}, as the wiring demands"] if zero else []
+    said += [f"above 0 inside {_listed(joined)}, against the wiring"] if joined else []
+    said += [_compared(one) for one in found if one.overlap and one.schedule == "DPM"][:1]  # the table has the others
+    opening = "After training on synthetic figures, the cosine of neighbouring outputs' squared gradients is "
+    return f"{opening}{'; '.join(said)}." if said else ""
+
+
+def _compared(one: Network) -> str:
+    random, trained = one.inside(RANDOM), one.inside(TRAINED)
+    assert trained is not None
+    name = f"the last module of DPN4_32 ({one.schedule})" if one.subject == DEEP else one.schedule
+    told = f"{trained.text()} inside {name}"
+    if random is None:
+        return told
+    if trained.low <= random.high and random.low <= trained.high:
+        return f"{told}, not measurably other than {random.text()} with random weights"
+    return f"{told}, {'down' if trained.value < random.value else 'up'} from {random.text()} with random weights"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _mean(values: Sequence[tuple[float, Sequence[float]]]) -> Shown | None:
+    """The mean with the widest ends; None where there are no values."""
+    if not values:
+        return None
+    return Shown(
+        sum(value for value, _ in values) / len(values), min(ends[0] for _, ends in values),
+        max(ends[1] for _, ends in values),
+    )  # fmt: skip
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}" if value else "0"

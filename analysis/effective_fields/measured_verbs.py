@@ -1,0 +1,169 @@
+"""What `python -m analysis gridding NAME --measured` adds to the exact answer, and the verb `neighbours`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from analysis.effective_fields.gridding_records import (
+    PROTOCOL,
+    SHOWN,
+    STEPS,
+    Protocol,
+    measure_neighbours,
+    networks,
+    pictures,
+)
+from analysis.receptive_fields.field_rows import Row
+from analysis.receptive_fields.field_text import say, show_rows
+from analysis.receptive_fields.live_taps import LayerTaps
+from analysis.receptive_fields.receptive_field import FieldGraph
+from bench.measuring import bar, open_store
+from bench.store import RECORDS
+from bench.subject import Subject, resolve
+from dpn.cli import message
+
+if TYPE_CHECKING:
+    from analysis.effective_fields.gridding_measured import Measured
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def neighbours(
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
+    weights: Path | None = None, again: bool = False,
+    records: Annotated[Path, tyro.conf.arg(help="the folder of the records")] = RECORDS,
+) -> None:  # fmt: skip
+    """Measures how much neighbouring outputs share inside dilation modules, for the page, and keeps it as records.
+
+    Args:
+        names: networks of the zoo; by default one of each schedule, and the one with weights of its own.
+        protocol: how they are measured.
+        weights: a file of trained weights, or released, for the network that is named; the page then shows both.
+        again: measure what the records have, too.
+        records: the folder of the records.
+    """
+    if weights is not None and len(names) != 1:
+        raise ValueError("--weights are of one network; name it")
+    subjects = [resolve(name) for name in names or SHOWN]
+    added = measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
+    print(f"{len(subjects)} networks: {added} records added, {len(subjects) - added} there already")
+
+
+def measured_gridding(
+    subject: Subject, graph: FieldGraph, pairs: Pairs, protocol: Protocol, trained: Path | None
+) -> dict[str, Any]:
+    """What gradients say of some maps of a network with weights, ready for JSON, with a progress bar.
+
+    Args:
+        subject: the network.
+        graph: its wiring.
+        pairs: later and earlier map of each question.
+        protocol: which weights and images.
+        trained: a file of weights, instead of random ones.
+    """
+    from analysis.effective_fields.gridding_measured import Watched, high_shares, high_shares_out, neighbour_cosines
+    from analysis.effective_fields.measured_taps import measured_taps
+
+    images = pictures(subject, protocol)
+    nets = list(networks(subject, protocol, images, trained))
+    questions = [
+        Watched(units=(_middle(graph, of),), of=of, to=tuple(to for last, to in pairs if last == of), steps=STEPS)
+        for of in dict.fromkeys(of for of, _ in pairs)
+    ]
+    height, width = subject.input_hw
+    image = Watched(units=((height // 2, width // 2),), to=_reached(graph, pairs))
+    with bar() as shown:
+        task = shown.add_task(subject.name, total=(2 * len(questions) + 2) * len(images) * len(nets))
+
+        def done(number: int) -> None:
+            shown.advance(task, number)
+
+        rows = []
+        for asked in questions:
+            cosines = neighbour_cosines(nets, images, asked, done=done)
+            shares = high_shares(nets, images, asked, done=done)
+            rows += [
+                {"of": asked.of, "to": one.map, "cosine": _told(one), "high_share_in": _told(other)}
+                for one, other in zip(cosines[:-1], shares[:-1], strict=True)
+            ]
+        out = _or_reason(lambda: [
+            {"map": row.map, "high_share_out": _told(row)} for row in high_shares_out(nets, images, image)[:-1]
+        ])  # fmt: skip
+        done(len(images) * len(nets))
+        taps = _or_reason(lambda: [asdict(row) for row in measured_taps(nets[0], images)])
+        done(len(images) * len(nets))
+    return {
+        "weights": protocol.weights(subject, trained), "source": protocol.source, "images": len(images),
+        "networks": len(nets), "neighbours": rows, "responses": out, "taps": taps,
+    }  # fmt: skip
+
+
+def _reached(graph: FieldGraph, pairs: Pairs) -> list[str]:
+    """Every map that is asked about, once and in order, but for the image."""
+    names = {graph.index(name): name for of, to in pairs for name in (of, to) if name != "input"}
+    return [names[index] for index in sorted(names)]
+
+
+def _middle(graph: FieldGraph, name: str) -> tuple[int, int]:
+    _, height, width = graph.maps[graph.index(name)].shape
+    return height // 2, width // 2
+
+
+def _told(row: "Measured") -> Row:
+    return {"value": row.value, "interval": [row.low, row.high]}
+
+
+def _or_reason(measure: Callable[[], list[Row]]) -> list[Row] | str:
+    """The rows, or why a network of somebody's own cannot be measured in this way."""
+    try:
+        return measure()
+    except (RuntimeError, ValueError, KeyError) as error:
+        return message(error)
+
+
+def show_measured(told: dict[str, Any], taps: Sequence[LayerTaps]) -> None:
+    """Prints what `measured_gridding` found beside the wiring's live taps."""
+    networks = "one network" if told["networks"] == 1 else f"{told['networks']} networks"
+    say(
+        f"\nmeasured by gradients: weights {told['weights']}, {networks}, {told['images']} images ({told['source']}); "
+        "values with 95 % intervals"
+    )
+    show_rows(
+        (_flat(row) for row in told["neighbours"]),
+        "cosine: of the gradients in the map `to` of the middle unit of `of` and of its neighbours, below and right\n"
+        "high share: of the gradients' energy above half the Nyquist frequency; a single point has 0.75",
+    )
+    _show_or_say("responses to the middle of the image", told["responses"], _flat)
+    wired = {row.layer: row.live_taps for row in taps}
+
+    def beside(row: Row) -> Row:
+        return {"layer": row["layer"], "taps": row["taps"], "wired": wired.get(row["layer"]), "live": row["live_taps"]}
+
+    found = told["taps"]
+    if not isinstance(found, str):
+        found = [row for row in found if row["live_taps"] < wired.get(row["layer"], row["taps"])]
+    title = "layers whose weights get fewer gradients than their taps could" if found else (
+        "gradients reach every tap that the wiring lets them reach"
+    )  # fmt: skip
+    _show_or_say(title, found, beside)
+
+
+def _show_or_say(title: str, found: list[Row] | str, shape: Callable[[Row], Row]) -> None:
+    if isinstance(found, str):
+        say(f"\n{title}: not measured: {found}")
+    else:
+        show_rows(map(shape, found), title)
+
+
+def _flat(row: Row) -> Row:
+    """A row for print, in which a value and its interval are one text."""
+
+    def text(value: dict[str, Any]) -> str:
+        low, high = value["interval"]
+        return f"{value['value']:.3f} ({low:.3f} to {high:.3f})"
+
+    return {name: text(value) if isinstance(value, dict) else value for name, value in row.items()}

@@ -1,0 +1,1 @@
+"""What the notebook to explore schedules and networks is made of; its door is `analysis.explore`."""

@@ -1,0 +1,144 @@
+"""Labels beside points, placed where they cover no mark, line or other text; the same place every time."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from analysis.plots import style
+
+_PX = style.PNG_DPI / style.POINTS_PER_IN
+"""Pixels of one point, where boxes are compared."""
+
+_LEADER_FROM_PT = 9.0
+
+Extents = tuple[float, float, float, float]
+"""x0, y0, x1, y1 of a box, in pixels."""
+
+
+def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]], **text: Any) -> list[Annotation]:
+    """Writes labels beside points, each where it meets no mark, line, text or axis.
+
+    Call it when all else is drawn and the limits are final. The nearest place wins, right before left before above and
+    below; a label stays nearer to its own point than to any other that has one, and one that must go further away gets
+    a thin leader. Labels are placed one after the other, in four orders, and the order that ends best is kept: the same
+    one every time. Where no place is free the least bad one is taken.
+
+    Args:
+        axes: where the points are.
+        labels: x and y in data coordinates, and the text.
+        text: properties of the texts.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    inside = axes.get_window_extent().padded(-2 * _PX)
+    obstacles = [box for box in occupied(axes) if box.overlaps(inside)]
+    points = [tuple(map(float, axes.transData.transform((x, y)))) for x, y, _ in labels]
+    places: list[list[_Place]] = []
+    for x, y, words in labels:
+        note = axes.annotate(words, (x, y), **text)
+        size = text_box(note).size
+        note.remove()
+        places.append([_Place(points[len(places)], offset, size, rank) for rank, offset in enumerate(_offsets())])
+    orders = [sorted(range(len(labels)), key=key) for key in (
+        lambda i: -points[i][1], lambda i: points[i][1], lambda i: -points[i][0], lambda i: points[i][0],
+    )]  # fmt: skip
+    chosen = min(
+        (_arrange(places, order, obstacles, inside, points) for order in orders), key=lambda result: result[0]
+    )[1]
+    return [_annotate(axes, (x, y), words, place, text) for (x, y, words), place in zip(labels, chosen, strict=True)]
+
+
+class _Place:
+    """One place where a label could go: its box, and the leader when it is far from its point."""
+
+    def __init__(self, point: tuple[float, ...], offset: tuple[float, float], size: Any, rank: int) -> None:
+        self.dx, self.dy = offset
+        self.point, self.rank = point, rank
+        width, height = size
+        x = point[0] + self.dx * _PX - (0 if self.dx > 0 else width if self.dx < 0 else width / 2)
+        y = point[1] + self.dy * _PX - (0 if self.dy > 0 else height if self.dy < 0 else height / 2)
+        self.box = Bbox.from_bounds(x, y, width, height)
+        self.leader = math.hypot(self.dx, self.dy) > _LEADER_FROM_PT
+        steps = [step / 10 for step in range(4, 10)] if self.leader else []
+        along = [(point[0] + t * self.dx * _PX, point[1] + t * self.dy * _PX) for t in steps]
+        self.boxes = [self.box, *(Bbox.from_bounds(x, y, 0, 0).padded(_PX) for x, y in along)]
+
+
+def _arrange(
+    places: list[list[_Place]], order: list[int], obstacles: list[Bbox], inside: Bbox, points: list[tuple[float, ...]]
+) -> tuple[float, list[_Place]]:
+    """Places labels in that order; returns how bad the result is, and the places in the labels' own order."""
+    taken = [box.extents for box in obstacles]
+    chosen: dict[int, _Place] = {}
+    total = 0.0
+    for index in order:
+        scores = []
+        around = np.array(taken, dtype=float)
+        for place in places[index]:
+            overlap = math.fsum(_shared_area(piece, around) for piece in place.boxes)
+            spilled = place.box.width * place.box.height - _shared_area(place.box, [inside.extents])
+            nearest = min(_distance(place.box, point) for point in points)
+            mistakable = not place.leader and nearest < _distance(place.box, place.point)
+            scores.append(1000 * (overlap + spilled + mistakable) + place.rank)
+        total += min(scores)
+        best = chosen[index] = places[index][scores.index(min(scores))]
+        apart = best.box.padded(0.5 * style.TEXT_PT * _PX, _PX)  # so that two in a line are not read as one
+        taken += [box.extents for box in (apart, *best.boxes[1:])]
+    return total, [chosen[index] for index in range(len(places))]
+
+
+def _distance(box: Bbox, point: tuple[float, ...]) -> float:
+    """From a point to the nearest edge of a box; zero inside it."""
+    x, y = point
+    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
+
+
+def occupied(axes: Axes) -> list[Bbox]:
+    """Boxes, in pixels, of what a label must not cover: marks, lines, bars, texts and the legend."""
+    artists = [*axes.lines, *axes.patches, *axes.texts, *([legend] if (legend := axes.get_legend()) else [])]
+    boxes = [text_box(artist) if isinstance(artist, Text) else artist.get_window_extent() for artist in artists]
+    return [box.padded(_PX) for box in boxes]  # a line's box has no height otherwise
+
+
+def text_box(text: Text) -> Bbox:
+    """The box of a text in pixels; of an annotation without its leader, whose own box spans both."""
+    if isinstance(text, Annotation):
+        figure = text.get_figure(root=True)
+        text.update_positions(figure.canvas.get_renderer())  # type: ignore[union-attr]  # Agg, see `style.canvas`
+    return Text.get_window_extent(text)
+
+
+def _offsets() -> Iterator[tuple[float, float]]:
+    """Offsets in points, best first: straight ones are read more surely than slanted ones, near ones than far ones."""
+    straight, slanted = ((1, 0), (-1, 0), (0, 1), (0, -1)), tuple(itertools.product((0.75, -0.75), repeat=2))
+    for directions, distances in ((straight, (5, 7)), (slanted, (5, 7)), (straight + slanted, (10, 14, 19, 25, 32))):
+        yield from ((distance * x, distance * y) for distance in distances for x, y in directions)
+
+
+def _annotate(axes: Axes, at: tuple[float, float], words: str, place: _Place, text: dict[str, Any]) -> Annotation:
+    line = {"arrowstyle": "-", "linewidth": 0.5, "color": style.theme().muted, "shrinkA": 0, "shrinkB": 3.5}
+    return axes.annotate(
+        words,
+        at,
+        xytext=(place.dx, place.dy),
+        textcoords="offset points",
+        horizontalalignment="left" if place.dx > 0 else "right" if place.dx < 0 else "center",
+        verticalalignment="bottom" if place.dy > 0 else "top" if place.dy < 0 else "center",
+        arrowprops=line if place.leader else None,
+        **text,
+    )
+
+
+def _shared_area(box: Bbox, others: NDArray[np.float64] | Sequence[Extents]) -> float:
+    """What a box shares with others, in square pixels."""
+    x0, y0, x1, y1 = np.asarray(others, dtype=float).reshape(-1, 4).T
+    width, height = np.minimum(x1, box.x1) - np.maximum(x0, box.x0), np.minimum(y1, box.y1) - np.maximum(y0, box.y0)
+    return float((width.clip(min=0) * height.clip(min=0)).sum())

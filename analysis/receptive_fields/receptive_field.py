@@ -1,0 +1,100 @@
+"""Exact receptive fields: what a unit reads and what an input reaches, as positions and as numbers of paths. No torch.
+
+A network is a graph of maps. Each edge says which positions of one map each position of the next reads, an axis rule
+for the rows and one for the columns (`analysis.receptive_fields.axes`), and which channels. The field of a unit is
+found by walking the edges with whole maps of integers, so that branches, holes and the ends of maps come out as they
+are. Values of weights play no part: every tap counts.
+
+A path is one sequence of positions and branches from map to map that some channel can take. How many channels can does
+not matter: a convolution of a thousand channels has as many paths as one of a single channel.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from analysis.receptive_fields.axes import Frame
+from analysis.receptive_fields.extents import extents
+from analysis.receptive_fields.field_graph import Extent, Field, Kind, UnavailableError, Wiring
+from analysis.receptive_fields.flow import Backward, Flow, Forward, hull
+
+
+class FieldGraph(Wiring):
+    """A network's wiring, and what can be asked of it: fields of units, and extents."""
+
+    def backward(
+        self, of: str | int, units: Sequence[Sequence[int]], *, kind: Kind = "support", bounded: bool = True,
+        to: Sequence[str | int] | None = None, channel: int | None = None,
+    ) -> dict[int, Field]:  # fmt: skip
+        """What units of one map read of the maps before it.
+
+        Args:
+            of: the map of the units.
+            units: row and column of each.
+            kind: what to tell of each position.
+            bounded: maps end where they end; otherwise they go on for ever.
+            to: the maps to keep; all by default. Those that cannot be told are left out, `problems` says why.
+            channel: one channel of the units; by default all of them.
+
+        Returns:
+            A field for each map, by index, with one leading axis for the units.
+        """
+        start = self.index(of)
+        flow = Flow(self, kind, bounded)
+        return flow.run(start, units, channel, to, Backward(self, start))
+
+    def forward(
+        self, at: str | int, units: Sequence[Sequence[int]], *, kind: Kind = "support", bounded: bool = True,
+        to: Sequence[str | int] | None = None, channel: int | None = None,
+    ) -> dict[int, Field]:  # fmt: skip
+        """What positions of one map reach in the maps after it; the arguments are those of `backward`."""
+        start = self.index(at)
+        flow = Flow(self, kind, bounded)
+        return flow.run(start, units, channel, to, Forward(self, start))
+
+    def problems(self, of: str | int, to: str | int = 0) -> tuple[str, ...]:
+        """What stands in the way of knowing what `of` reads of `to`; nothing where all is known."""
+        end = self.index(to)
+        between = self.ancestors(self.index(of)) & self.descendants(end)
+        return tuple(self.maps[i].problem for i in sorted(between) if i != end and self.maps[i].problem)
+
+    def connected(self, of: str | int, to: str | int = 0) -> bool:
+        """Whether `of` depends on `to` at all."""
+        return self.index(to) in self.ancestors(self.index(of))
+
+    def extents(self, to: str | int = 0) -> Mapping[int, Extent | str]:
+        """The receptive field that every map has in one map, by index, or why it cannot be told; on unbounded maps."""
+        end = self.index(to)
+        if end not in self._extents:
+            self._extents[end] = extents(self, end)
+        return self._extents[end]
+
+    def extent(self, of: str | int, to: str | int = 0) -> Extent:
+        """Size, jump and centre of the receptive field that units of one map have in another, on unbounded maps.
+
+        Raises:
+            UnavailableError: an operator in between cannot be followed, or branches disagree on the jump.
+        """
+        found = self.extents(to).get(self.index(of), f"map {of!r} does not depend on {to!r}")
+        if isinstance(found, str):
+            raise UnavailableError(found)
+        return found
+
+    def reach(self, of: str | int, units: Frame, to: str | int = 0) -> Frame | None:
+        """First and last row of one map that some rows of another read, on unbounded maps; None where they read none.
+
+        Raises:
+            UnboundedError: a rule in between holds on one size of map only.
+        """
+        start, end = self.index(of), self.index(to)
+        between = self.ancestors(start) & self.descendants(end)
+        frames: dict[int, Frame | None] = {start: units}
+        for i in sorted(between, reverse=True):
+            frame = frames.get(i)
+            for edge in self.maps[i].edges:
+                if frame is not None and edge.source in between:
+                    frames[edge.source] = hull(frames.get(edge.source), edge.y.reach(frame))
+        return frames.get(end)
+
+    @cached_property
+    def _extents(self) -> dict[int, dict[int, Extent | str]]:
+        return {}

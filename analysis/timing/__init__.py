@@ -1,0 +1,1 @@
+"""Tables and sentences about time and memory, from the records of each machine."""

@@ -1,0 +1,150 @@
+"""The report's sentences about time: did fewer multiply-adds buy it, how far is it to be trusted, what is missing."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from analysis.evidence import Evidence
+from analysis.plots.figure_latency import correlation, in_words
+from analysis.timing import speed, timings
+from analysis.timing.speed_cells import PERCENT
+from analysis.timing.speed_data import figure_latency_data
+from analysis.timing.speed_machine import alarms
+from analysis.timing.speed_saved import Saving, savings
+from bench.noise_floor import HOW_TO_MEASURE
+from bench.record import Record
+
+UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
+TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))
+"""The comparisons that the paper's argument turns on: its main network and the two it names as heavy."""
+
+
+def answer(evidence: Evidence) -> str:
+    """Chapter 5: did DPN's fewer multiply-adds buy time, on the machine with most records."""
+    machines = timings.machines(evidence, "latency")
+    if not machines:
+        return UNTIMED
+    data = figure_latency_data(evidence)
+    drawn = data[data.drawn]
+    sentences = []
+    if found := savings(evidence, machines[0]):
+        sentences.append(_verdicts(found))
+        sentences += [line for pair in TURNS_ON if (line := _pair(found, *pair))]
+    if not drawn.empty:
+        taus = [in_words(correlation(data, column)) for column in ("macs", "live_macs")]
+        sentences.append(
+            f"Over {len(drawn)} networks ({drawn.setting.iloc[0]}) the order by time follows that by multiply-adds "
+            f"with Kendall's tau {taus[0]}, and by live ones with {taus[1]}."
+        )
+    return f"On {machines[0]}: {' '.join(sentences) or 'networks were timed, but none has a current record.'}"
+
+
+def _verdicts(found: list[Saving]) -> str:
+    counts = {verdict: sum(s.times.verdict == verdict for s in found) for verdict in ("faster", "slower")}
+    less = sum(s.times.interval.low > s.macs_share for s in found)
+    flagged = sum(not s.trusted for s in found)
+    doubt = f", {flagged} of them with a time that is flagged" if flagged else ""
+    return (
+        f"In {len(found)} comparisons of a DPN with a network that takes more multiply-adds, counting each setting"
+        f"{doubt}, the DPN is faster in {counts['faster']} and slower in {counts['slower']}; in {less} its share of "
+        "the time is clearly larger than its share of the multiply-adds."
+    )
+
+
+def _pair(found: list[Saving], ours: str, other: str) -> str:
+    """One comparison over all settings: "dpn4_64 takes 42 % of sbl_r50's multiply-adds and 58 to 61 % of its time"."""
+    both = [s for s in found if (s.ours, s.other) == (ours, other)]
+    if not both:
+        return ""
+    ends = dict.fromkeys(f"{PERCENT * end(s.times.ratio for s in both):.0f}" for end in (min, max))
+    return (
+        f"{ours} takes {PERCENT * both[0].macs_share:.0f} % of {other}'s multiply-adds and {' to '.join(ends)} % of "
+        "its time."
+    )
+
+
+def findings(evidence: Evidence) -> list[str]:
+    """What was found about time, for the summary's list; nothing where nothing is timed."""
+    machines = timings.machines(evidence, "latency")
+    found = savings(evidence, machines[0]) if machines else []
+    return [f"Time, on {machines[0]}: {_verdicts(found)}"] if found else []
+
+
+def cards(evidence: Evidence) -> list[tuple[str, str]]:
+    """The summary's numbers about time: networks timed on each machine, and each machine's noise floor."""
+    found = []
+    for machine in timings.machines(evidence):
+        networks = {subject for metric in timings.TIMED for subject, _ in
+                    timings.measured_on(evidence, machine, metric)}  # fmt: skip
+        found.append((str(len(networks)), f"networks timed on {machine}"))
+    for machine in sorted({record.machine for record, _ in evidence.trials}):
+        counted = alarms(evidence, machine)
+        if counted is not None:
+            wrong, number, interval = counted
+            words = (
+                f"duels of a network with itself called faster or slower: the noise floor of duels on {machine} "
+                f"(95 % interval {PERCENT * interval.low:.1f} to {PERCENT * interval.high:.1f} %)"
+            )
+            found.append((f"{wrong} of {number}", words))
+    return found or [("none", "networks timed; the noise floor is not measured")]
+
+
+def missing(evidence: Evidence) -> list[str]:
+    """What the report cannot say about time, and why."""
+    records = evidence.store.records
+    present = {record.metric for record in records}
+    sentences = []
+    if absent := [metric for metric in timings.TIMED if metric not in present]:
+        sentences.append(
+            f"Not measured on any machine: {', '.join(absent)}; run: {speed.MEASURE} --metric {','.join(absent)}."
+        )
+    if not any(record.protocol.get("device") == "cuda" for record in records if record.metric in timings.TIMED):
+        sentences.append(f"No GPU was timed; where there is one, run: {speed.MEASURE} --metric latency --device cuda.")
+    if not evidence.trials:
+        sentences.append(f"The noise floor of no machine is measured; run: {HOW_TO_MEASURE}.")
+    for machine in timings.machines(evidence, "latency"):
+        absent = [
+            name for name in evidence.networks if name not in dict(timings.measured_on(evidence, machine, "latency"))
+        ]
+        if absent:
+            sentences.append(f"Latency on {machine} is not measured for {_listed(absent)}.")
+    if stale := sorted({r.subject for r in records if r.metric in timings.TIMED and _superseded(evidence, r)}):
+        sentences.append(f"Timed before their definition changed, and to be timed again: {_listed(stale)}.")
+    return [*sentences, *_refusals(evidence)]
+
+
+def _superseded(evidence: Evidence, record: Record) -> bool:
+    """Whether a record is all that its cell has, and is of an older definition."""
+    if record.subject not in evidence.zoo:
+        return False
+    setting = timings.setting_of(record.protocol)
+    return timings.found(evidence, record.subject, record.metric, record.machine, setting).stale
+
+
+def _refusals(evidence: Evidence) -> Iterator[str]:
+    """One sentence for each reason for which cells could not be measured, and never were since."""
+    cells: dict[tuple[str, str], list[str]] = defaultdict(list)
+    newest = {record.key(): record for record in evidence.store.records if record.metric == "refusal"}
+    for record in newest.values():
+        protocol = {name: value for name, value in record.protocol.items() if name != "of"}
+        metric = str(record.protocol.get("of", "latency"))
+        done = any(
+            (other.metric, other.machine, other.spec_digest, other.protocol)
+            == (metric, record.machine, record.spec_digest, protocol)
+            for other in evidence.store.records
+        )
+        if not done:
+            where = f"{metric} of {record.subject} ({timings.setting_of(protocol)})"
+            cells[record.machine, str(record.detail.get("reason", "no reason is recorded"))].append(where)
+    for (machine, reason), refused in cells.items():
+        yield f"Could not be measured on {machine}: {_listed(refused)}: {reason.rstrip('.')}."
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    """Names, of many the first and how many more.
+
+    Example:
+        >>> _listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,159 @@
+"""Cells of the tables of speed: a median with its interval, a share of a ceiling, bytes, a ratio of two times."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, from_record, label
+from analysis.timing.timings import Setting
+from bench.record import Record
+from bench.rows import UNTRUSTED
+from bench.rows import Row as Measured
+from bench.statistics import Comparison
+from bench.store import Found
+from bench.turns import compare_times
+
+MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}
+"""Behind a time whose record has the flag."""
+
+MEANINGS = {
+    "disturbed": "other work on the machine met every attempt of at least one process",
+    "no steady state": "a process never became steady; the second half of its samples counts",
+    "budget spent": "the interval was still wider than wanted when the cell's time was spent",
+}
+PERCENT = 100
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """A positive number with that many significant digits, never as a power of ten.
+
+    Example:
+        >>> rounded(51.237), rounded(0.01234), rounded(1234.5), rounded(9.996)
+        ('51.2', '0.0123', '1234', '10.0')
+    """
+    return f"{value:.{_decimals(value, digits)}f}"
+
+
+def _decimals(value: float, digits: int = 3) -> int:
+    if value <= 0:
+        return 0
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value, so that 9.996 counts as 10.0
+    return max(0, digits - 1 - exponent)
+
+
+def span(low: float, high: float, like: float) -> str:
+    """An interval with the decimals of the value it belongs to.
+
+    Example:
+        >>> span(50.04, 52.349, like=51.237)
+        '50.0–52.3'
+    """
+    places = _decimals(like)
+    return f"{low:.{places}f}–{high:.{places}f}"
+
+
+def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
+    """A median with its interval, and marks for the record's flags.
+
+    Args:
+        found: the record of a latency, a throughput or an energy.
+        unit: what is shown, such as "ms".
+        scale: from the record's unit to the one shown.
+    """
+    record = found.record
+    if record is None:
+        return NOT_MEASURED
+    cell = from_record(found, lambda value: rounded(float(value) * scale))
+    value, interval = float(record.value) * scale, record.detail.get("interval")
+    marks = "".join(MARKS.get(flag, "") for flag in record.flags)
+    if interval is None:
+        return replace(cell, value=value, note=marks, how=unit)
+    low, high = (float(end) * scale for end in interval)
+    how = (
+        f"in {unit}, the median of {len(record.samples)} samples of {len(record.detail.get('processes', ()))} fresh "
+        f"processes; {PERCENT * float(record.detail.get('confidence', 0)):.0f} % interval {low:.6g} to {high:.6g}"
+    )
+    if record.flags:
+        how += f"; {', '.join(record.flags)}"
+    return replace(cell, value=value, note=span(low, high, value) + marks, how=how)
+
+
+def flag_notes(records: Iterable[Record | None]) -> list[str]:
+    """What the marks that occur mean, one sentence each."""
+    present = {flag for record in records if record is not None for flag in record.flags}
+    return [f"{sign}: {flag}: {MEANINGS[flag]}." for flag, sign in MARKS.items() if flag in present]
+
+
+def roofline_share(found: Found) -> Cell:
+    """The share of the nearer ceiling that a network reached, in percent; a note says when that is the copies'."""
+    record = found.record
+    roofline = None if record is None else record.detail.get("roofline")
+    if record is None or not roofline:
+        return NOT_MEASURED
+    share = PERCENT * float(roofline["share"])
+    how = (
+        f"{1e3 * float(roofline['floor_s']):.4g} ms at the nearer ceiling, {roofline['bound']}, over the time; "
+        f"ceilings {float(roofline['arithmetic_ceiling']):.4g} MAC/s and {float(roofline['copy_ceiling']):.4g} byte/s"
+    )
+    shown = from_record(found, lambda _: rounded(share, 2), how=how)
+    return replace(shown, value=share, note="copy" if roofline["bound"] == "copy" else "")
+
+
+def in_megabytes(found: Found, name: str = "") -> Cell:
+    """Bytes of a record of memory in units of 10^6: its value, or an entry of its detail."""
+    record = found.record
+    count = None if record is None else record.detail.get(name) if name else record.value
+    if record is None or count is None:
+        return NOT_MEASURED
+    how = f"bytes / 10^6 of {name or 'the value'}"
+    if not name and record.samples:
+        how += f"; {len(record.samples)} processes, {min(record.samples):.0f} to {max(record.samples):.0f} bytes"
+    return replace(from_record(found, lambda _: rounded(float(count) / 1e6), how=how), value=float(count) / 1e6)
+
+
+def compared_times(ours: Found, other: Found) -> Comparison | None:
+    """The time of one network over another's, by the fresh processes of both; None where one is not measured."""
+    if ours.record is None or other.record is None or ours.stale or other.stale:
+        return None
+    base, head = (
+        Measured(record=record, file=f"{record.machine}/{record.metric}.jsonl")
+        for record in (other.record, ours.record)
+    )
+    return compare_times(base, head)
+
+
+def time_share(ours: Found, other: Found) -> Cell:
+    """The time of one network in percent of another's, with its interval."""
+    found = compared_times(ours, other)
+    if found is None or ours.record is None or other.record is None:
+        return NOT_MEASURED
+    share, low, high = (PERCENT * value for value in (found.ratio, found.interval.low, found.interval.high))
+    flags = {flag for record in (ours.record, other.record) for flag in record.flags}
+    marks = "".join(sign for flag, sign in MARKS.items() if flag in flags)
+    how = f"ratio of times by their processes: {found.verdict}, {found.reason}"
+    return Cell(
+        text=rounded(share), value=share, state="measured", note=span(low, high, share) + marks, record=ours.record,
+        further=(other.record,), how=how,
+    )  # fmt: skip
+
+
+def trusted(*founds: Found) -> bool:
+    """Whether no record is missing or has a flag with which it decides nothing."""
+    return all(found.record is not None and not UNTRUSTED & set(found.record.flags) for found in founds)
+
+
+def setting_columns(settings: Iterable[Setting], unit: str) -> list[Column]:
+    """A column for each setting, those of one back end under one header that names the unit."""
+    return [
+        Column(id=setting.id, label=setting.place, group=f"{setting.group} ({unit})") for setting in settings
+    ]  # fmt: skip
+
+
+def nothing_measured(table_id: str, title: str, command: str, machine: str = "") -> Table:
+    """The table that stands where no record exists, or none of a machine: the command that makes them."""
+    return Table(
+        id=table_id,
+        title=title,
+        caption=f"{machine or 'No machine'} has {'no' if machine else 'a'} record of this yet.",
+        columns=(Column(id="command", label="to measure it", align="left"),),
+        rows=(Row("none", {"command": label(command)}),),
+    )

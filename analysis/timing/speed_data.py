@@ -1,0 +1,90 @@
+"""What the figures of speed are drawn from: one row for each time that was measured, on every machine."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.evidence import Evidence
+from analysis.plots.figure_data import short_name
+from analysis.timing import timings
+from bench.record import Record
+
+
+def figure_latency_data(evidence: Evidence) -> pd.DataFrame:
+    """One row for each current latency.
+
+    Columns: machine, setting, drawn (whether the figure shows this machine and setting), subject, label (empty for
+    networks that no row of Tables VI and VII names first), macs and live_macs of one image (exact; missing where
+    nothing current is counted), batch, seconds, low and high (the 95 % interval), flags, share and bound (of the
+    machine's nearer ceiling), measured_from.
+    """
+    rows = []
+    labels = _labels(evidence)
+    for machine in timings.machines(evidence, "latency"):
+        networks = timings.measured_on(evidence, machine, "latency")
+        for setting in timings.settings(evidence, machine, "latency"):
+            for subject, _ in networks:
+                found = timings.found(evidence, subject, "latency", machine, setting)
+                if found.record is None or found.stale:
+                    continue
+                rows.append(
+                    {"machine": machine, "setting": str(setting), "drawn": False, "subject": subject,
+                     "label": labels.get(subject, ""), "macs": _count(evidence, subject, "macs"),
+                     "live_macs": _count(evidence, subject, "live_macs"), "batch": setting.batch}
+                    | _measured(found.record)
+                )  # fmt: skip
+    data = pd.DataFrame(rows, columns=COLUMNS).astype({"macs": "Int64", "live_macs": "Int64", "drawn": bool})
+    if len(data):
+        data["drawn"] = (data.machine == data.machine.iloc[0]) & (data.setting == _most_complete(data))
+    return data
+
+
+def figure_roofline_data(evidence: Evidence) -> pd.DataFrame:
+    """The same rows, those with a share of a ceiling; every setting of the first machine is drawn."""
+    data = figure_latency_data(evidence).dropna(subset=["share"]).reset_index(drop=True)
+    if len(data):
+        data["drawn"] = data.machine == data.machine.iloc[0]
+    return data
+
+
+COLUMNS = (
+    "machine", "setting", "drawn", "subject", "label", "macs", "live_macs", "batch", "seconds", "low", "high", "flags",
+    "share", "bound", "measured_from",
+)  # fmt: skip
+
+
+def _most_complete(data: pd.DataFrame) -> str:
+    """The setting in which most networks were timed on the first machine; the first of several."""
+    first = data[data.machine == data.machine.iloc[0]]
+    counts = first.groupby("setting", sort=False).subject.count()
+    return str(counts.idxmax())
+
+
+def _measured(record: Record) -> dict[str, Any]:
+    interval = record.detail.get("interval") or (None, None)
+    roofline = record.detail.get("roofline") or {}
+    return {
+        "seconds": float(record.value),
+        "low": interval[0],
+        "high": interval[1],
+        "flags": ", ".join(record.flags),
+        "share": roofline.get("share"),
+        "bound": roofline.get("bound", ""),
+        "measured_from": record.provenance(),
+    }
+
+
+def _count(evidence: Evidence, subject: str, metric: str) -> int | None:
+    record = evidence.record(subject, metric)
+    return None if record is None else int(record.value)
+
+
+def _labels(evidence: Evidence) -> dict[str, str]:
+    """Names of the networks of Tables VI and VII, as the paper prints them; a name that both have stands for COCO's."""
+    names: dict[str, str] = {}
+    for table in (evidence.reported["table-6"], evidence.reported["table-7"]):
+        for row in table.rows[1:]:
+            name = short_name(table.cell(row, "method").printed)
+            if name not in names.values():
+                names[table.cell(row, "params").subject] = name
+    return names

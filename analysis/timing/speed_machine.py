@@ -1,0 +1,207 @@
+"""What the machines themselves were measured to be: their ceilings, and how often the harness errs on them."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
+from analysis.evidence import Evidence
+from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
+from bench.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
+from bench.record import Record
+from bench.statistics import ALPHA, Comparison, Interval
+from bench.yardsticks import ASV_ALPHA, ASV_FACTOR, asv_rule, pytest_benchmark_rule
+
+CEILINGS = {"arithmetic_ceiling": ("arithmetic", "GMAC/s"), "copy_ceiling": ("copy", "GB/s")}
+Decided = tuple[Record, Comparison]
+Rule = Callable[[Decided], str]
+
+
+def table_ceilings(evidence: Evidence) -> Table:
+    """The best arithmetic and the fastest copy that each machine was seen to reach, and what reached it."""
+    newest = {r.key(): r for r in evidence.store.records if r.metric in CEILINGS}
+    records = sorted(newest.values(), key=lambda r: (r.machine, r.metric, str(r.protocol)))
+    if not records:
+        return nothing_measured(
+            "table-ceilings", "Ceilings", "they are measured with the first latency: python -m bench measure NAME "
+            "--metric latency",
+        )  # fmt: skip
+    rows: list[Row] = []
+    for record in records:
+        rule = bool(rows) and not rows[-1].id.startswith(f"{record.machine}/")
+        rows.append(_ceiling_row(record, rule_above=rule))
+    return Table(
+        id="table-ceilings",
+        title="Ceilings",
+        caption="The most that each machine was seen to do, each the best of every installed library; shares of the "
+        "ceiling refer to these.",
+        columns=(
+            Column(id="machine", label="Machine", align="left"),
+            Column(id="kind", label="Ceiling", align="left"),
+            Column(id="threads", label="threads"),
+            Column(id="rate", label="10^9 a second"),
+            Column(id="winner", label="reached by", align="left", hide_on_phone=True),
+            Column(id="second", label="another library reached", align="left", hide_on_phone=True),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Arithmetic in multiply-adds, copy in bytes read and written. Every candidate ran in a process of its own; "
+            "the fastest block of calls counts.",
+        ),
+    )
+
+
+def _ceiling_row(record: Record, *, rule_above: bool) -> Row:
+    kind, unit = CEILINGS[record.metric]
+    precision = str(record.protocol.get("precision", ""))
+    rates = {name: float(found["rate"]) for name, found in record.detail.get("candidates", {}).items()}
+    winner = str(record.detail.get("winner", ""))
+    rivals = {name: rate for name, rate in rates.items() if name.split()[0] != winner.split()[0]} if winner else {}
+    second = max(rivals, key=lambda name: rivals[name], default="")
+    parts = [record.machine, kind, precision, str(record.protocol["threads"])]
+    cells = {
+        "machine": label(record.machine),
+        "kind": label(" ".join(filter(None, (kind, precision)))),
+        "threads": label(str(record.protocol["threads"])),
+        "rate": Cell(
+            text=rounded(record.value / 1e9), value=record.value, state="measured", record=record,
+            how=f"in {unit}, the best of {len(rates)} candidates",
+        ),
+        "winner": label(winner),
+        "second": label(f"{second}: {rounded(rivals[second] / 1e9)}" if second else "–"),
+    }  # fmt: skip
+    return Row("/".join(filter(None, parts)), cells, rule_above=rule_above)
+
+
+def table_noise(evidence: Evidence) -> Table:
+    """How often the harness errs, and how often two widely used rules would have on the same samples."""
+    machines = sorted({record.machine for record, _ in evidence.trials})
+    if not machines:
+        return nothing_measured("table-noise", "Noise floor", HOW_TO_MEASURE)
+    ratios = sorted({_ratio(record) for record, _ in evidence.trials})
+    rows = [
+        Row(
+            f"{machine}/{name}",
+            {"machine": label(machine), "rule": label(words)}
+            | {_column(ratio): _rate(evidence, machine, ratio, rule) for ratio in ratios},
+            rule_above=place == 0 and machine != machines[0],
+        )
+        for machine in machines
+        for place, (name, (words, rule)) in enumerate(RULES.items())
+    ]
+    return Table(
+        id="table-noise",
+        title="Noise floor",
+        caption="Comparisons whose true answer is known: how many of a network with itself were called faster or "
+        "slower, which is an error, and how many true slowdowns were called slower, which is right.",
+        columns=(
+            Column(id="machine", label="Machine", align="left", hide_on_phone=True),
+            Column(id="rule", label="Rule", align="left"),
+            *(Column(id=_column(ratio), label=_heading(ratio), group=_group(ratio)) for ratio in ratios),
+        ),
+        rows=tuple(rows),
+        notes=(
+            f"Behind each share: its 95 % interval (Clopper and Pearson). {_what(evidence)}",
+            "All rules decide the same samples. The other two know neither rounds nor processes: each side's samples "
+            "are pooled for them.",
+        ),
+    )
+
+
+def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None:
+    """Comparisons of a network with itself that the harness called faster or slower, of how many, and the interval."""
+    return _counted(evidence, machine, 1.0, _ours)
+
+
+def share_interval(hits: int, trials: int) -> Interval:
+    """The exact 95 % interval of a probability, after Clopper and Pearson.
+
+    Example:
+        >>> found = share_interval(0, 200)
+        >>> found.low, round(found.high, 4)
+        (0.0, 0.0183)
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, trials).proportion_ci(0.95, method="exact")
+    return Interval(low=float(found.low), high=float(found.high), confidence=0.95)
+
+
+def _ours(trial: Decided) -> str:
+    return trial[1].verdict
+
+
+def _pytest_benchmark(trial: Decided) -> str:
+    return pytest_benchmark_rule(*_pooled(trial[0]))
+
+
+def _asv(trial: Decided) -> str:
+    return asv_rule(*_pooled(trial[0]))
+
+
+def _pooled(record: Record) -> tuple[list[float], list[float]]:
+    rounds = record.detail["rounds"]
+    a, b = ([time for fought in rounds for time in fought[side]] for side in ("a", "b"))
+    return a, b
+
+
+RULES: dict[str, tuple[str, Rule]] = {
+    "harness": (f"this harness: exact rank test over rounds, p <= {ALPHA:g}", _ours),
+    "pytest_benchmark": ("pytest-benchmark: min:5%", _pytest_benchmark),
+    "asv": (f"asv: Mann-Whitney p < {ASV_ALPHA:g} and a factor of {ASV_FACTOR:g}", _asv),
+}
+"""Rules that decide the trials: a row's id, what it is called, and its verdict."""
+
+
+def _counted(evidence: Evidence, machine: str, ratio: float, rule: Rule) -> tuple[int, int, Interval] | None:
+    trials = [trial for trial in evidence.trials if trial[0].machine == machine and _ratio(trial[0]) == ratio]
+    if not trials:
+        return None
+    wanted: Iterable[str] = FALSE_ALARMS if ratio == 1 else ("slower",) if ratio > 1 else ("faster",)
+    hits = sum(rule(trial) in wanted for trial in trials)
+    return hits, len(trials), share_interval(hits, len(trials))
+
+
+def _rate(evidence: Evidence, machine: str, ratio: float, rule: Rule) -> Cell:
+    counted = _counted(evidence, machine, ratio, rule)
+    if counted is None:
+        return NOT_MEASURED
+    hits, number, interval = counted
+    records = [r for r, _ in evidence.trials if r.machine == machine and _ratio(r) == ratio]
+    share = PERCENT * hits / number
+    return Cell(
+        text=f"{hits} of {number}", value=share, state="measured", record=records[0], further=tuple(records[1:]),
+        note=f"{PERCENT * interval.low:.1f}–{PERCENT * interval.high:.1f} %",
+        how=f"{hits} of {number} trials on {machine}, decided from the raw rounds in their records: {share:.4g} %",
+    )  # fmt: skip
+
+
+def _ratio(record: Record) -> float:
+    return float(str(record.protocol["true_ratio"]))
+
+
+def _column(ratio: float) -> str:
+    return f"ratio_{ratio:g}"
+
+
+def _heading(ratio: float) -> str:
+    return "with itself" if ratio == 1 else f"{PERCENT * abs(ratio - 1):.3g} %"
+
+
+def _group(ratio: float) -> str:
+    if ratio == 1:
+        return "called different"
+    return "called slower, truly slower by" if ratio > 1 else "called faster, truly faster by"
+
+
+def _what(evidence: Evidence) -> str:
+    def listed(values: Sequence[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    records = [record for record, _ in evidence.trials]
+    sizes = ["x".join(map(str, size)) for r in records if isinstance(size := r.protocol.get("input_hw", []), list)]
+    effects = [f"{PERCENT * float(record.detail['effect']):g} %" for record in records]
+    rounds = [str(len(record.detail["rounds"])) for record in records]
+    return (
+        f"Trials are duels of {listed([r.subject for r in records])} at {listed(sizes)} in {listed(rounds)} rounds of "
+        "two fresh processes; a slowdown is that many more calls. For this harness the smallest difference that "
+        f"matters is {listed(effects)}."
+    )

@@ -1,0 +1,129 @@
+"""Did fewer multiply-adds buy time: each DPN of the paper against each network it is compared with, in both."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
+from analysis.evidence import Evidence
+from analysis.timing import timings
+from analysis.timing.speed_cells import (
+    PERCENT,
+    compared_times,
+    flag_notes,
+    rounded,
+    setting_columns,
+    time_share,
+    trusted,
+)
+from analysis.timing.timings import Setting
+from bench.statistics import Comparison
+from bench.turns import APART
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """A DPN and a network that takes more multiply-adds, in one setting.
+
+    Attributes:
+        ours: the DPN.
+        other: the network it is compared with.
+        setting: how both were run.
+        macs_share: multiply-adds of ours over the other's.
+        times: time of ours over the other's.
+        trusted: whether neither time is flagged so that it decides nothing.
+    """
+
+    ours: str
+    other: str
+    setting: Setting
+    macs_share: float
+    times: Comparison
+    trusted: bool
+
+
+def pairs(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Each DPN of Tables VI and VII with each other network of its table that takes the same input."""
+    for name in ("table-6", "table-7"):
+        table = evidence.reported[name]
+        subjects = [table.cell(row, "params").subject for row in table.rows[1:]]
+        built = [subject for subject in subjects if subject in evidence.zoo]
+        for ours in (subject for subject in built if subject.startswith("dpn")):
+            for other in (subject for subject in built if not subject.startswith("dpn")):
+                if evidence.zoo[ours].input_hw == evidence.zoo[other].input_hw:
+                    yield ours, other
+
+
+def table_time_saved(evidence: Evidence, machine: str) -> Table:
+    """Shares of multiply-adds beside shares of time on one machine."""
+    settings = timings.settings(evidence, machine, "latency")
+    rows: list[Row] = []
+    for ours, other in pairs(evidence):
+        cells = {
+            s.id: time_share(*(timings.found(evidence, name, "latency", machine, s) for name in (ours, other)))
+            for s in settings
+        }
+        if all(cell.record is None for cell in cells.values()):
+            continue
+        words = {"ours": label(ours), "other": label(other)}
+        counts = {name: _count_share(evidence, ours, other, name) for name in ("macs", "live_macs")}
+        rule = bool(rows) and not rows[-1].id.startswith(f"{ours}/")
+        rows.append(Row(f"{ours}/{other}", words | counts | cells, rule_above=rule))
+    return Table(
+        id="table-time-saved",
+        title="",
+        caption=f"Each DPN in percent of a network that the paper compares it with: of its multiply-adds, and of its "
+        f"time on {machine}, with the 95 % interval. Where time is the larger share, fewer multiply-adds bought less "
+        "time than they promise.",
+        columns=(
+            Column(id="ours", label="Network", align="left"),
+            Column(id="other", label="in % of", align="left"),
+            Column(id="macs", label="nominal", group="MACs"),
+            Column(id="live_macs", label="live", group="MACs"),
+            *setting_columns(settings, "time"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Only networks that take the same input are compared. Ratio and interval come from the medians of fresh "
+            "processes (Hodges-Lehmann estimate, exact rank test inverted). Where no sweep measured both in turns, the "
+            f"interval is wider by {PERCENT * APART:.0f} % at either end: what the hour can make on a shared machine.",
+            *flag_notes(record for row in rows for c in row.cells.values() for record in (c.record, *c.further)),
+        ),
+    )
+
+
+def savings(evidence: Evidence, machine: str) -> list[Saving]:
+    """Every comparison of a DPN with a network that takes more multiply-adds, one image a call."""
+    found = []
+    for ours, other in pairs(evidence):
+        share = macs_share(evidence, ours, other, "macs")
+        if share is None or share >= 1:
+            continue
+        for setting in timings.settings(evidence, machine, "latency"):
+            both = [timings.found(evidence, name, "latency", machine, setting) for name in (ours, other)]
+            times = compared_times(*both)
+            if times is not None and setting.batch == 1:
+                found.append(
+                    Saving(ours=ours, other=other, setting=setting, macs_share=share, times=times,
+                           trusted=trusted(*both))
+                )  # fmt: skip
+    return found
+
+
+def macs_share(evidence: Evidence, ours: str, other: str, metric: str) -> float | None:
+    """Multiply-adds of one network over another's; None where one is not counted."""
+    counts = [evidence.record(name, metric) for name in (ours, other)]
+    if counts[0] is None or counts[1] is None:
+        return None
+    return counts[0].value / counts[1].value
+
+
+def _count_share(evidence: Evidence, ours: str, other: str, metric: str) -> Cell:
+    share, record, second = macs_share(evidence, ours, other, metric), *(
+        evidence.record(name, metric) for name in (ours, other)
+    )  # fmt: skip
+    if share is None or record is None or second is None:
+        return NOT_MEASURED
+    return Cell(
+        text=rounded(PERCENT * share), value=PERCENT * share, state="measured", record=record, further=(second,),
+        how="the first count over the second, in percent",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What trained runs say of the orderings that the paper claims."""
