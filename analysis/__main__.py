@@ -9,10 +9,10 @@ from typing import Annotated
 import tyro
 
 from analysis.effective_fields.erf_records import PROTOCOL, Protocol
-from analysis.effective_fields.erf_verbs import erf
-from analysis.effective_fields.measured_verbs import neighbours
 from analysis.evidence import Evidence
-from analysis.receptive_fields.field_verbs import gridding, receptive_field
+from analysis.verbs.erf_verbs import erf
+from analysis.verbs.field_verbs import gridding, receptive_field
+from analysis.verbs.measured_verbs import neighbours
 from bench.store import RECORDS, RESULTS
 from dpn import cli
 

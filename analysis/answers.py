@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, fields, published
+from analysis import architecture, comparison, costs, fields, gridding_table, published
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
-from analysis.effective_fields import gridding_table
 from analysis.evidence import Evidence
 from analysis.timing import speed_answer
 from analysis.trained import trained_answer

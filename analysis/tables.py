@@ -4,10 +4,9 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from analysis import ablations, architecture, comparison, costs, fields
+from analysis import ablations, architecture, comparison, costs, fields, gridding_table
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
-from analysis.effective_fields import gridding_table
 from analysis.evidence import Evidence
 from analysis.timing import speed, speed_machine
 from analysis.trained import orderings, orderings_table, synthetic_tables, trained_runs

@@ -22,7 +22,7 @@ TORCH_FREE = (
     "bench.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
     "bench.compare_verbs", "bench.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
     "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.explorer_page",
-    "analysis.receptive_fields.field_verbs", "analysis.effective_fields.erf_verbs",
+    "analysis.verbs.field_verbs", "analysis.verbs.erf_verbs",
     "analysis.effective_fields.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
     "analysis.__main__",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from analysis.effective_fields.erf_estimate import Estimate
+from analysis.effective_fields.trained_weights import load_trained
 from bench import environment
 from bench.provenance import measured
 from bench.record import METRICS, Record, key_of
@@ -95,7 +96,6 @@ def measure_effective(
 def _estimated(subject: Subject, protocol: Protocol, trained: Path | None, done: Callable[[int], None]) -> Estimate:
     from analysis.effective_fields import erf_inputs
     from analysis.effective_fields.effective import Question, estimate_random, estimates
-    from analysis.effective_fields.erf_verbs import load_trained
 
     question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
     images = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analysis.effective_fields import erf_inputs
+from analysis.effective_fields.trained_weights import load_trained
 from bench import environment
 from bench.provenance import measured
 from bench.record import METRICS, Record, key_of
@@ -102,8 +103,6 @@ def pictures(subject: Subject, protocol: Protocol) -> "Tensor":
 def networks(subject: Subject, protocol: Protocol, images: "Tensor", trained: Path | None) -> "Iterator[nn.Module]":
     """The network with its trained weights, or one after another with random ones."""
     if trained is not None:
-        from analysis.effective_fields.erf_verbs import load_trained
-
         yield load_trained(subject, trained)
         return
     from analysis.effective_fields.random_weights import drawn

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
-from analysis.effective_fields.erf_verbs import Asked, erf
+from analysis.verbs.erf_verbs import Asked, erf
 from dpn import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,7 +153,7 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 def started(*arguments: str) -> "subprocess.Popen[str]":
     # A shell's background job ignores Ctrl-C, and so does all that it starts: here it must not.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    verbs = "from dpn import cli; from analysis.effective_fields.erf_verbs import erf"
+    verbs = "from dpn import cli; from analysis.verbs.erf_verbs import erf"
     code = f"{listen}; {verbs}; cli.run('p', 'd', {{'erf': erf, 'other': print}})"
     command = [sys.executable, "-c", code, "erf", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -183,7 +183,7 @@ def test_options_have_their_short_names() -> None:
 
 def test_the_module_of_the_verb_imports_no_torch() -> None:
     """So that the command line starts fast; the verb imports the estimator when it is called."""
-    modules = ", ".join(f"analysis.effective_fields.{name}" for name in ("erf_verbs", "erf_expected", "erf_inputs"))
+    modules = ", ".join(f"analysis.{name}" for name in ("verbs.erf_verbs", "effective_fields.erf_expected"))
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"

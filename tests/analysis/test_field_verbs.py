@@ -12,9 +12,9 @@ import torch
 import tyro
 from torch import nn
 
-from analysis.effective_fields.measured_verbs import neighbours
 from analysis.receptive_fields.field_text import shown
-from analysis.receptive_fields.field_verbs import gridding, receptive_field
+from analysis.verbs.field_verbs import gridding, receptive_field
+from analysis.verbs.measured_verbs import neighbours
 from bench.subject import resolve
 from dpn.cli import message
 
@@ -238,7 +238,7 @@ def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None
 
 def test_a_stack_needs_no_torch() -> None:
     code = (
-        "import sys; from analysis.receptive_fields.field_verbs import gridding, receptive_field;"
+        "import sys; from analysis.verbs.field_verbs import gridding, receptive_field;"
         "gridding(dilations='2,1', map_='9x9', orders=True); receptive_field(dilations='2,1', map_='9x9');"
         "print('torch' in sys.modules)"
     )

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from analysis import answers, tables
-from analysis.effective_fields import gridding_table
+from analysis import answers, gridding_table, tables
 from analysis.effective_fields.gridding_measured import Measured, Watched
 from analysis.effective_fields.gridding_records import (
     LIGHT,

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.effective_fields.probing import probe
 from analysis.receptive_fields.field_trace import trace
-from analysis.receptive_fields.probing import probe
 
 
 def test_without_gates_probing_finds_the_exact_support() -> None:

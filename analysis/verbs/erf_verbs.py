@@ -11,15 +11,13 @@ import tyro
 
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
+from analysis.effective_fields.trained_weights import load_trained
 from bench import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
-from dpn.released import file_of
 from dpn.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from analysis.effective_fields.effective import Done, Question
 
 
@@ -131,15 +129,6 @@ def _estimated(
             "--weights are given, so there is nothing to initialise; leave --initial out and give one seed"
         )
     return estimates(load_trained(subject, asked.weights), pictures, question, done=done), str(asked.weights)
-
-
-def load_trained(subject: Subject, weights: Path) -> "nn.Module":
-    """The network with the weights of a file, or with those that come with this project."""
-    from dpn.checkpoints import load
-
-    net = subject.factory()
-    load(net, file_of(subject.name, weights))
-    return net
 
 
 def _facts(

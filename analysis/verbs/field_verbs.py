@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analysis.effective_fields.gridding_records import Protocol
-from analysis.effective_fields.measured_verbs import measured_gridding, show_measured
 from analysis.receptive_fields.coupling import Coupling
 from analysis.receptive_fields.field_rows import coupled, extent_row, module_pairs, stack_rows
 from analysis.receptive_fields.field_text import say, show_rows, shown
@@ -19,6 +18,7 @@ from analysis.receptive_fields.gridding import gridding as gridding_of
 from analysis.receptive_fields.gridding import orders as orders_of
 from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.verbs.measured_verbs import measured_gridding, show_measured
 from bench.subject import parse_hw, resolve
 from dpn.cli import message
 
@@ -205,7 +205,7 @@ def _probed(subject: "Subject", graph: FieldGraph, to: str) -> str:
     """What gradients of the output's central unit reach where no rule leads: a lower bound, and marked as one."""
     import torch
 
-    from analysis.receptive_fields.probing import IMAGES, probe
+    from analysis.effective_fields.probing import IMAGES, probe
 
     torch.manual_seed(0)
     _, height, width = graph.maps[graph.index("output")].shape

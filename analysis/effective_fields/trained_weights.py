@@ -1,0 +1,23 @@
+"""A network with trained weights, from a file or from those that come with this project."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.subject import Subject
+from dpn.released import file_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_trained(subject: Subject, weights: Path) -> "nn.Module":
+    """The network with the weights of a file, or with those that come with this project.
+
+    Raises:
+        CheckpointError: the file cannot be used, or is not this network's.
+    """
+    from dpn.checkpoints import load
+
+    net = subject.factory()
+    load(net, file_of(subject.name, weights))
+    return net
