@@ -31,10 +31,6 @@ def whole(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: as `write_whole`.
-
-    Example:
-        >>> with whole(folder / "maps.npy") as beside, beside.open("wb") as file:
-        ...     np.save(file, maps)
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

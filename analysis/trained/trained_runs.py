@@ -72,8 +72,7 @@ def runs(evidence: Evidence, budget: str) -> Runs:
     """The current runs of a budget: of today's recipes and definitions, all validated on the same people.
 
     All were trained with as many people in a batch norm, too. Where there are several such sets of runs, the one with
-    most runs is taken, and the newest of equals. Of a network and
-    a seed that was trained twice, the newest run counts.
+    most runs is taken, and the newest of equals. Of a network and a seed that was trained twice, the newest run counts.
     """
     there = [r for r in reversed(evidence.store.records) if r.metric == METRIC and r.protocol.get("budget") == budget]
     current = [record for record in there if _is_current(evidence, record, budget)]
