@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.cell import Cell
 from bench.runners import Arrays, Runner, read_input
 from bench.torch_networks import flatten, network
+from dpn.error_words import first_line
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -172,9 +173,3 @@ def set_products(precision: str) -> None:
 def to_arrays(answer: Any) -> Arrays:
     """The tensors of a network's answer as fp32 arrays on the CPU."""
     return [tensor.detach().float().cpu().numpy().astype(np.float32, copy=False) for tensor in flatten(answer)]
-
-
-def first_line(error: BaseException) -> str:
-    """The kind of an error and the first line of its message that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

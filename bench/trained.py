@@ -16,6 +16,7 @@ from bench.accuracy import METRIC_OF
 from bench.provenance import measured
 from bench.record import Record
 from bench.store import Store
+from dpn.error_words import in_words
 from dpn.training.folder import RunFolder, rows
 from dpn.training.legs import changes
 from dpn.training.recipes import RECIPES, Recipe
@@ -108,9 +109,8 @@ def record_of(run: RunFolder, machine: str = "") -> Record | None:
         result = run.result()
         return None if result is None else _record(run, result, machine)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(
-            f"{run.result_file} is no result of a run of this version ({reason}); train it again"
+            f"{run.result_file} is no result of a run of this version ({in_words(error)}); train it again"
         ) from error
 
 

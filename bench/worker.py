@@ -20,6 +20,7 @@ from bench import disturbance, telemetry
 from bench.ceilings import Kind
 from bench.cell import Cell
 from bench.steady import steady_start
+from dpn.error_words import in_words
 
 PR_SET_PDEATHSIG = 1
 
@@ -132,7 +133,7 @@ def serve(path: str, token: str) -> None:
                 answer: dict[str, Any] = {"answer": command(**request)}
             # A user's network may raise anything, or leave: it is reported, and the sweep goes on.
             except (Exception, SystemExit) as error:
-                answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
+                answer = {"error": in_words(error)[:400]}
             _say(stream, answer)
 
 

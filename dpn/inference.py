@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, to_input, worker_init
+from dpn.error_words import in_words
 from dpn.heatmaps import Codec, decode, flip_average, to_image
-from dpn.network_names import in_words
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
 from dpn.runtime import Precision, Runtime

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpn import zoo
+from dpn.error_words import in_words
 from dpn.released import released
 from dpn.spec import ModelSpec
 
@@ -114,16 +115,6 @@ def parse_hw(text: str) -> tuple[int, int]:
     if match is None:
         raise NetworkError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most, not {text!r}")
     return int(match[1]), int(match[2])
-
-
-def in_words(error: BaseException) -> str:
-    """What kind of error it is and what it says, in one line.
-
-    Example:
-        >>> in_words(ValueError("no  way")), in_words(AssertionError())
-        ('ValueError: no way', 'AssertionError')
-    """
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 
 def imported(name: str) -> "Callable[[], nn.Module]":

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+from dpn.error_words import first_line
 from dpn.export.graph import OUTPUTS, Deployed
 
 Format = Literal["onnx", "torchscript", "torch-export"]
@@ -147,14 +148,3 @@ def has(package: str) -> bool:
     except ImportError:
         return False
     return True
-
-
-def first_line(error: Exception) -> str:
-    r"""What an exporter or a reader says, without the pages that often follow.
-
-    Example:
-        >>> first_line(ValueError("no such thing\n  at line 5"))
-        'ValueError: no such thing'
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from dpn.data.samples import to_input
 from dpn.data.synthetic import SyntheticFigures
-from dpn.export.formats import CONTENTS, Format, check_installed, first_line, has, open_file
+from dpn.error_words import first_line
+from dpn.export.formats import CONTENTS, Format, check_installed, has, open_file
 from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
 from dpn.inference import codec_of, inference_mode

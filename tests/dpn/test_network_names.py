@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dpn.network_names import NetworkError, imported, in_words, parse_hw
+from dpn.error_words import in_words
+from dpn.network_names import NetworkError, imported, parse_hw
 
 FACTORIES = """
 from torch import nn

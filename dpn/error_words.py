@@ -1,0 +1,22 @@
+"""What went wrong, in one line: for errors of anybody's code, of exporters and of back ends. Imports nothing."""
+
+
+def in_words(error: BaseException) -> str:
+    """What kind of error it is and all that it says.
+
+    Example:
+        >>> in_words(ValueError("no  way")), in_words(AssertionError())
+        ('ValueError: no way', 'AssertionError')
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def first_line(error: BaseException) -> str:
+    r"""What kind of error it is and the first line that says something, without the pages that often follow.
+
+    Example:
+        >>> first_line(ValueError("no such thing\n  at line 5"))
+        'ValueError: no such thing'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
