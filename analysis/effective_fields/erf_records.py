@@ -1,21 +1,20 @@
 """Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from analysis.effective_fields.erf_estimate import Estimate
-from analysis.effective_fields.trained_weights import load_trained
-from bench import environment
+from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
+from analysis.effective_fields.trained_weights import known_by, load_trained
 from bench.provenance import measured
-from bench.record import METRICS, Record, key_of
+from bench.record import Record
 from bench.store import Store
 from bench.subject import Subject
-from dpn.network_names import file_digest
-from dpn.released import file_of
 
 METRIC = "effective_field"
 
@@ -57,12 +56,6 @@ PROTOCOL = Protocol()
 """How the fields on the page are estimated."""
 
 
-def key(subject: Subject, protocol: Protocol, device: str = "cpu") -> str:
-    """The key that a record will have."""
-    version, digest = METRICS[METRIC].version, str(subject.spec_digest())
-    return key_of(environment.machine(device), METRIC, version, digest, protocol.of_record(subject))
-
-
 def measure_effective(
     subjects: Sequence[Subject], store: Store, protocol: Protocol, *, trained: Path | None = None, again: bool = False
 ) -> int:  # fmt: skip
@@ -78,22 +71,24 @@ def measure_effective(
     Raises:
         ValueError: the weights are of another network.
     """
-    from bench.measuring import bar
-
     if trained is not None:
-        digest = file_digest(file_of(subjects[0].name, trained))
-        protocol = replace(protocol, weights=f"sha256:{digest}", images=protocol.images * protocol.seeds, seeds=1)
-    wanted = [s for s in subjects if again or store.newest(key(s, protocol)) is None]
-    with bar() as shown:
-        task = shown.add_task("", total=len(wanted) * protocol.images * protocol.seeds)
-        for subject in wanted:
-            shown.update(task, description=subject.name)
-            found = _estimated(subject, protocol, trained, lambda n: shown.advance(task, n))
-            store.append(record(subject, found, protocol))
-    return len(wanted)
+        weights = known_by(subjects[0], trained)
+        protocol = replace(protocol, weights=weights, images=protocol.images * protocol.seeds, seeds=1)
+    work = [
+        Wanted(
+            subject=subject, metric=METRIC, protocol=protocol.of_record(subject),
+            images=protocol.images * protocol.seeds, make=partial(_made, subject, protocol, trained),
+        )
+        for subject in subjects
+    ]  # fmt: skip
+    return add_missing(work, store, again=again)
 
 
-def _estimated(subject: Subject, protocol: Protocol, trained: Path | None, done: Callable[[int], None]) -> Estimate:
+def _made(subject: Subject, protocol: Protocol, trained: Path | None, done: Done) -> Record:
+    return record(subject, _estimated(subject, protocol, trained, done), protocol)
+
+
+def _estimated(subject: Subject, protocol: Protocol, trained: Path | None, done: Done) -> Estimate:
     from analysis.effective_fields import erf_inputs
     from analysis.effective_fields.effective import Question, estimate_random, estimates
 
@@ -113,7 +108,7 @@ def record(subject: Subject, found: Estimate, protocol: Protocol) -> Record:
     value = scalars[HALF]["value"]
     mean = found.mean
     return measured(
-        subject.name, subject.spec_digest() or subject.name, METRIC, value if value is not None else 0.0,
+        subject.name, digest_of(subject), METRIC, value if value is not None else 0.0,
         protocol=protocol.of_record(subject), complete=value is not None,
         flags=("saturated",) if found.saturated else (),
         detail={

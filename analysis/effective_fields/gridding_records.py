@@ -1,21 +1,20 @@
 """How much neighbouring outputs of a module share, with weights, as records for a page that is made without torch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from analysis.effective_fields import erf_inputs
-from analysis.effective_fields.trained_weights import load_trained
-from bench import environment
+from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
+from analysis.effective_fields.trained_weights import known_by, load_trained
 from bench.provenance import measured
-from bench.record import METRICS, Record, key_of
+from bench.record import Record
 from bench.store import Store
 from bench.subject import Subject
-from dpn.network_names import file_digest
-from dpn.released import file_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,7 +67,7 @@ class Protocol:
     def weights(self, subject: Subject, trained: Path | None) -> str:
         """Which weights, in the words of a record: the digest of their file, or how they are drawn."""
         if trained is not None:
-            return f"sha256:{file_digest(file_of(subject.name, trained))}"
+            return known_by(subject, trained)
         return f"random, {self.initial or ('calibrated' if subject.spec else 'given')}"
 
     def of_record(self, subject: Subject, trained: Path | None, of: str) -> dict[str, Any]:
@@ -127,27 +126,17 @@ def measure_neighbours(
     Raises:
         ValueError: a network has no dilation modules, or the weights are of another network.
     """
-    from bench.measuring import bar
-
     work = []
     for subject in subjects:
         watched = last_module(subject)
         told = protocol.of_record(subject, trained, watched.of)
-        if again or store.newest(key(subject, told)) is None:
-            work.append((subject, watched, told))
-    with bar() as shown:
-        task = shown.add_task("", total=len(work) * protocol.images * protocol.networks(trained))
-        for subject, watched, told in work:
-            shown.update(task, description=subject.name)
-            rows = _measured(subject, watched, protocol, trained, lambda n: shown.advance(task, n))
-            store.append(record(subject, watched, rows, told))
-    return len(work)
-
-
-def key(subject: Subject, told: dict[str, Any]) -> str:
-    """The key that a record of that protocol will have."""
-    digest = subject.spec_digest() or subject.name
-    return key_of(environment.machine("cpu"), METRIC, METRICS[METRIC].version, digest, told)
+        work.append(
+            Wanted(
+                subject=subject, metric=METRIC, protocol=told, images=protocol.images * protocol.networks(trained),
+                make=partial(_made, subject, watched, protocol, trained, told),
+            )
+        )  # fmt: skip
+    return add_missing(work, store, again=again)
 
 
 def last_module(subject: Subject) -> "Watched":
@@ -174,20 +163,21 @@ def last_module(subject: Subject) -> "Watched":
     )  # fmt: skip
 
 
-def _measured(
-    subject: Subject, watched: "Watched", protocol: Protocol, trained: Path | None, done: Callable[[int], None]
-) -> "tuple[Measured, ...]":
+def _made(
+    subject: Subject, watched: "Watched", protocol: Protocol, trained: Path | None, told: dict[str, Any], done: Done
+) -> Record:
     from analysis.effective_fields.gridding_measured import neighbour_cosines
 
     images = pictures(subject, protocol)
-    return neighbour_cosines(networks(subject, protocol, images, trained), images, watched, done=done)
+    rows = neighbour_cosines(networks(subject, protocol, images, trained), images, watched, done=done)
+    return record(subject, watched, rows, told)
 
 
 def record(subject: Subject, watched: "Watched", rows: "Sequence[Measured]", told: dict[str, Any]) -> Record:
     """The record of a measurement; its value is the mean over the maps between the module's input and output."""
     *each, mean = rows
     return measured(
-        subject.name, subject.spec_digest() or subject.name, METRIC, mean.value, protocol=told,
+        subject.name, digest_of(subject), METRIC, mean.value, protocol=told,
         detail={
             "unit": list(watched.units[0]), "interval": [mean.low, mean.high], "between": list(watched.to),
             "entering": list(watched.also), "pairs": mean.units, "networks": mean.networks,

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.subject import Subject
+from dpn.network_names import file_digest
 from dpn.released import file_of
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+def known_by(subject: Subject, weights: Path) -> str:
+    """What stands for the weights in a record: the digest of their file."""
+    return f"sha256:{file_digest(file_of(subject.name, weights))}"
 
 
 def load_trained(subject: Subject, weights: Path) -> "nn.Module":

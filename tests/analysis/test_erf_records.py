@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from analysis.effective_fields.erf_expected import expected_field
-from analysis.effective_fields.erf_records import HALF, Protocol, key, measure_effective
+from analysis.effective_fields.erf_records import HALF, METRIC, Protocol, measure_effective
+from analysis.effective_fields.missing_records import key
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
 from analysis.plots import figure_erf, style
@@ -30,9 +31,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_field_is_estimated_once(records: Path) -> None:
     subject, store = resolve("dpn1_32_d8"), Store(records)
     (record,) = store.records
-    assert record.key() == key(subject, QUICK)
+    assert record.key() == key(subject, METRIC, QUICK.of_record(subject))
     assert measure_effective([subject], store, QUICK) == 0
-    assert store.newest(key(subject, Protocol(images=1, seeds=3))) is None
+    assert store.newest(key(subject, METRIC, Protocol(images=1, seeds=3).of_record(subject))) is None
     found = record.detail["scalars"][HALF]
     assert record.value == found["value"]
     assert found["interval"][0] <= found["value"] <= found["interval"][1]
