@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import assemble, backends, ceilings, disturbance
 from bench.cell import Cell
@@ -58,6 +58,8 @@ class Rival:
     key: str
     results: list[dict[str, Any]]
 
+
+Item = TypeVar("Item")
 
 Tell = Callable[[str, float], None]
 """Told what is being measured and how many cells' worth of work ended since the last time."""
@@ -111,8 +113,8 @@ class Sweep:
             else:
                 self._refuse(cell, subject.spec_digest(), reason)
         rivals = []
-        for size, alike in _by_input(offered).items():
-            folder = home / "x".join(map(str, size))
+        for alike in _grouped(offered, lambda cell: cell.shape()):
+            folder = home / "x".join(map(str, alike[0].shape()))
             folder.mkdir(parents=True)
             rivals += self._rivals(subject, alike, folder, journal, again=again)
         return rivals
@@ -257,19 +259,20 @@ class Sweep:
 
 def _side_by_side(rivals: Iterable[Rival]) -> list[Rival]:
     """The rivals of one setting next to each other, networks in the order in which they came."""
-    groups: dict[tuple[object, ...], list[Rival]] = {}
-    for rival in rivals:
+
+    def setting(rival: Rival) -> tuple[object, ...]:
         cell = rival.cell
-        setting = cell.metric, cell.device, cell.backend, cell.precision, cell.threads, cell.batch
-        groups.setdefault(setting, []).append(rival)
-    return [rival for group in groups.values() for rival in group]
+        return cell.metric, cell.device, cell.backend, cell.precision, cell.threads, cell.batch
+
+    return [rival for group in _grouped(rivals, setting) for rival in group]
 
 
-def _by_input(cells: Sequence[Cell]) -> dict[tuple[int, ...], list[Cell]]:
-    groups: dict[tuple[int, ...], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.shape(), []).append(cell)
-    return groups
+def _grouped(items: Iterable[Item], key: Callable[[Item], tuple[object, ...]]) -> list[list[Item]]:
+    """Those of one key together, in the order in which their first ones came."""
+    groups: dict[tuple[object, ...], list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 def _without_numbers(reason: str) -> str:
