@@ -7,13 +7,14 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Writes a file beside its place and renames it when it is on disk; after an error nothing is left of it.
 
-    Its folder is made if it is missing. What a killed program left of an earlier try goes with the next.
+    Its folder is made if it is missing. What killed programs left there goes when a process first writes into it.
 
     Raises:
         OSError: there is no room, or no permission; names the file that was to be written, not the one beside it.
@@ -32,10 +33,10 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OSError: as `write_whole`.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.dpn-part")
     try:
         make_folder(path.parent)
-        _remove_orphans(path)
+        _remove_orphans(path.parent.absolute())
         with beside.open("xb") as owner:
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(owner, fcntl.LOCK_EX)
@@ -65,10 +66,11 @@ def make_folder(path: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
-def _remove_orphans(path: Path) -> None:
-    """Removes what killed processes left beside a file."""
-    left = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.part")
-    for orphan in [other for other in path.parent.iterdir() if left.fullmatch(other.name)]:
+@cache
+def _remove_orphans(folder: Path) -> None:
+    """Removes what killed processes left in a folder; once, since a folder may get thousands of files."""
+    left = re.compile(r"\..+\.[0-9a-f]{8}\.dpn-part")
+    for orphan in [other for other in folder.iterdir() if left.fullmatch(other.name)]:
         with suppress(OSError), orphan.open("rb") as file:
             if file.seek(0, os.SEEK_END):  # an empty one may be new, and not locked yet
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives

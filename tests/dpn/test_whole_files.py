@@ -73,7 +73,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write_and_nothing_else(tm
         assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -signal.SIGKILL
         (left,) = tmp_path.iterdir()  # of the second one: the first one's is gone
         assert left.read_bytes() == b"half"
-    others = {tmp_path / name for name in (".last.pt.kept", ".last.pt.1234", "x.last.pt.0123abcd.part")}
+    others = {tmp_path / name for name in (".last.pt.kept", ".last.pt.1234", "x.last.pt.0123abcd.dpn-part")}
     for other in others:
         other.write_bytes(b"somebody's")
     with whole(path) as beside:
