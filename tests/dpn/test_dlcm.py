@@ -1,32 +1,20 @@
 """DLCM: near its published cost, its hierarchy against a second computation, and that it learns."""
 
-import time
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.conventions import CONVENTIONS
-from bench.macs import Count, count
 from dpn.build import build
 from dpn.spec import DLCMSpec, replace
-from tests.dpn.parity import Layers, relative_error, scramble
+from tests.dpn.learning import losses_of_ten_steps
+from tests.dpn.parity import Layers, counted, relative_error, scramble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WHOLE = DLCMSpec(name="dlcm", joints=16, input_hw=(256, 256))
 SMALL = replace(WHOLE, name="small", levels=2, joints=5, parts=(5, 3), input_hw=(64, 64))
-
-
-def counted(spec: DLCMSpec) -> Count:
-    start = time.process_time()
-    with torch.device("meta"):
-        net = build(spec)
-    assert time.process_time() - start < 2
-    result = count(net, (1, 3, 256, 256))
-    assert result.complete
-    return result
 
 
 @pytest.mark.parametrize("part_ends", [True, False])
@@ -123,15 +111,10 @@ def test_ten_steps_reduce_the_loss_and_every_gradient_is_finite() -> None:
     net = build(SMALL)
     images = torch.randn(2, 3, 64, 64)
     targets = [torch.rand(2, n, 16, 16) for n in (5, 3 + 5, 5)]
-    optimiser = torch.optim.Adam(net.parameters(), lr=5e-4)
-    losses = []
-    for _ in range(11):
-        optimiser.zero_grad()
-        loss = sum(F.mse_loss(maps, wanted) for maps, wanted in zip(net(images), targets, strict=True))
-        loss.backward()
-        losses.append(loss.item())
-        for path, parameter in net.named_parameters():
-            assert parameter.grad is not None, path
-            assert bool(parameter.grad.isfinite().all()), path
-        optimiser.step()
+
+    def loss() -> Tensor:
+        pairs = zip(net(images), targets, strict=True)
+        return torch.stack([F.mse_loss(maps, wanted) for maps, wanted in pairs]).sum()
+
+    losses = losses_of_ten_steps(net, torch.optim.Adam(net.parameters(), lr=5e-4), loss)
     assert losses[-1] < 0.9 * losses[0]

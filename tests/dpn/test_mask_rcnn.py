@@ -2,7 +2,6 @@
 
 import copy
 import re
-import time
 from collections import Counter
 from typing import Any
 
@@ -59,12 +58,7 @@ def photograph(height: int, width: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize(("frozen", "params"), [(True, 59_137_258), (False, 59_190_378)])
 def test_size_and_cost_of_a_whole_photograph(frozen: bool, params: int) -> None:
-    count(nn.Conv2d(1, 1, 1), (1, 1, 1, 1))  # the first count of a process makes torch load its compiler
-    start = time.perf_counter()
-    net = on_meta(replace(FULL, frozen_batch_norm=frozen))
-    built = time.perf_counter()
-    counted = count(net, (1, 3, 800, 1088))
-    assert (built - start < 2, time.perf_counter() - built < 3) == (True, True)
+    counted = count(on_meta(replace(FULL, frozen_batch_norm=frozen)), (1, 3, 800, 1088))
     assert counted.complete
     assert counted.params == params
     assert counted.macs == 526_672_140_544

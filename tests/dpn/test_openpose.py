@@ -1,7 +1,6 @@
 """OpenPose: published costs, the port's names, and parity with a computation written without its modules."""
 
 import re
-import time
 from collections.abc import Iterator
 from functools import cache
 
@@ -34,18 +33,6 @@ def test_costs(height: int, width: int, macs: int) -> None:
     assert counted.complete
     assert counted.params == 52_311_446
     assert sum(parameter.numel() for parameter in on_meta().model0.parameters()) == 7_340_480
-
-
-def test_building_and_counting_are_fast() -> None:
-    on_meta()  # torch's first use of the device is not the network's cost
-    start = time.perf_counter()
-    with torch.device("meta"):
-        net = build(SPEC)
-    built = time.perf_counter()
-    count(net, (1, 3, 368, 368))
-    assert built - start < 2
-    assert time.perf_counter() - built < 3
-    assert all(parameter.is_meta for parameter in net.parameters())
 
 
 # Names
