@@ -54,7 +54,7 @@ class Evidence:
     @cached_property
     def trials(self) -> list[tuple[Record, Comparison]]:
         """Every comparison whose true answer is known, the newest of each kind, as today's rules decide its samples."""
-        from bench.trials import decided
+        from bench.verdicts.trials import decided
 
         return list(decided(list({record.key(): record for record in self.store.records}.values())))
 

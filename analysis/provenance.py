@@ -7,7 +7,7 @@ from pathlib import Path
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from analysis.timing import timings
-from bench import environment
+from bench.machine import environment
 from bench.record import Record
 from dpn import checkout
 

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 
 from analysis import render
 from analysis.publish import UP
-from bench import environment
+from bench.machine import environment
 from bench.store import RESULTS
 from dpn import checkout
 

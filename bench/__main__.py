@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import conventions, suite
-from bench.accuracy_verbs import accuracy, trained
 from bench.choices import Choices
-from bench.compare_verbs import compare, export
-from bench.duel_verbs import duel, trials
 from bench.measuring import count_networks, measure_cells, open_store
 from bench.plan import Plan
 from bench.store import RECORDS
 from bench.subject import Subject, parse_hw, resolve
+from bench.verbs.accuracy_verbs import accuracy, trained
+from bench.verbs.compare_verbs import compare, export
+from bench.verbs.duel_verbs import duel, trials
 from dpn import cli
 from dpn.zoo import ZOO
 
@@ -181,7 +181,7 @@ def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
     import torch
 
     from bench.macs import count as count_net
-    from bench.second_opinions import second_opinions, to_record_detail
+    from bench.opinions.second_opinions import second_opinions, to_record_detail
 
     with torch.device("meta"):
         net = subject.factory()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import environment
+from bench.machine import environment
 from bench.provenance import measured
 from bench.record import METRICS, Record, key_of
 from bench.store import Store

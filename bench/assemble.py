@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from bench import ceilings, environment
+from bench import ceilings
 from bench.cell import Cell
+from bench.machine import environment
 from bench.plan import Plan
 from bench.provenance import measured
 from bench.record import METRICS, Record, key_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from bench import environment
+from bench.machine import environment
 
 Metric = Literal["latency", "throughput", "memory", "energy"]
 Device = Literal["cpu", "cuda"]
@@ -26,7 +26,7 @@ class Cell:
         input_hw: height and width of the input in pixels.
         metric: what is measured.
         device: where it runs.
-        backend: a name of `bench.backends.BACKENDS`.
+        backend: a name of `bench.running.backends.BACKENDS`.
         precision: of the arithmetic; "tf32" is CUDA's rounding of fp32 products.
         batch: images a call.
         threads: threads of the arithmetic on the CPU.

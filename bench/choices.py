@@ -6,8 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from bench import backends, cell
+from bench import cell
 from bench.cell import Cell
+from bench.running import backends
 from bench.subject import Subject, parse_hw
 
 

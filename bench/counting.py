@@ -10,9 +10,9 @@ from torch import nn
 
 from bench.count_changes import count_changes
 from bench.macs import Count, count
+from bench.opinions.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.provenance import measured
 from bench.record import Record
-from bench.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.store import Store
 from bench.subject import Subject
 

@@ -2,7 +2,7 @@
 
 Runs in a worker process. A call of a small network is often over on the GPU before the CPU has queued the next kernel.
 A graph queues all kernels at once, so what it saves is the share of the time that launching costs. Blocks of the two
-take turns; a block during which the GPU was slowed down is discarded and counted (`bench.gpu.reasons`).
+take turns; a block during which the GPU was slowed down is discarded and counted (`bench.machine.gpu.reasons`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench import gpu, timing
+from bench import timing
+from bench.machine import gpu
 from bench.timing import Runner
 
 WARMUP_S = 0.2
@@ -149,7 +150,7 @@ def take(runner: Runner, samples: int, calls: int, tools: Tools) -> Block:
 def _torch_tools() -> Tools:
     import torch
 
-    from bench import torch_runners
+    from bench.running import torch_runners
 
     return Tools(
         event=lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from bench import gpu
+from bench.machine import gpu
 from bench.timing import Runner
 
 POWERCAP = Path("/sys/class/powercap")

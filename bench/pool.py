@@ -15,9 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.alike import VARIABLES, fixed_addresses
+from bench.peak_memory.alike import VARIABLES, fixed_addresses
 from bench.plan import Plan
 from bench.scratch import Scratch
+
+OURS = ("bench", "dpn")
 
 START_S = 120.0
 """How long an interpreter may take to import its libraries, and a forked worker to answer."""
@@ -123,10 +125,10 @@ class Zygote:
         """Starts the interpreter and waits until its libraries are imported.
 
         Args:
-            modules: what it imports.
+            modules: what it imports; those of ours that the checkout keeps elsewhere it imports when it needs them.
             folder: a checkout whose `bench` and `dpn` it runs; by default those of this process.
             variables: environment variables to set.
-            alike: without what the system draws anew for each process, see `bench.alike`.
+            alike: without what the system draws anew for each process, see `bench.peak_memory.alike`.
 
         Raises:
             WorkerError: it did not start; the message holds the last line of what it printed.
@@ -147,6 +149,8 @@ class Zygote:
         environ = {**os.environ, **(variables or {}), **(VARIABLES if alike else {})}
         if folder is None:
             environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        else:
+            modules = [module for module in modules if _is_there(module, folder)]
         with fixed_addresses() if alike else nullcontext():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench.worker", self._path, *modules],
@@ -204,6 +208,12 @@ class Zygote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_there(module: str, folder: Path) -> bool:
+    """Whether a module is one of others, or this checkout of ours has it: files move from commit to commit."""
+    package, *_ = module.split(".")
+    return package not in OURS or (folder / module.replace(".", "/")).with_suffix(".py").is_file()
 
 
 @contextmanager

@@ -6,15 +6,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench import backends, ceilings
+from bench import ceilings
 from bench.cell import BackendName, Cell
 from bench.plan import Plan
 from bench.pool import Worker, WorkerError, Zygote
+from bench.running import backends
 
-SOURCES = ("bench.runners", "bench.timing", "bench.subject")
+SOURCES = ("bench.running.runners", "bench.timing", "bench.subject")
 """Our own modules that an interpreter imports before it forks, so that no worker spends its time on that."""
 
-TORCH_SOURCES = ("dpn.build", "bench.artifacts")
+TORCH_SOURCES = ("dpn.build", "bench.running.artifacts")
 
 
 def modules_of(cell: Cell) -> tuple[str, ...]:

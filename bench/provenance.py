@@ -4,7 +4,7 @@ import datetime
 import math
 from typing import Any
 
-from bench import environment
+from bench.machine import environment
 from bench.record import EXACT, METRICS, Record
 from dpn import checkout
 

@@ -96,7 +96,7 @@ class Record(BaseModel):
         complete: False when an operator was met that nobody knows how to count.
         flags: what a reader must know before trusting the value: "disturbed", "no steady state", "budget spent".
         detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators; what it must
-            hold is in `bench.metric_fields`.
+            hold is in `bench.record_fields`.
         machine: the key of the machine, or "exact".
         versions: versions of python, torch and whatever else took part.
         environment: system, processor, libraries' build and settings that decide speed, flat.

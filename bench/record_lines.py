@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.metric_fields import OF
 from bench.record import METRICS, SCHEMA_VERSION, Record
+from bench.record_fields.metrics import OF
 
 SHOWN = 3
 """How many lines with one fault are named by their numbers."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from bench.metric_fields import OF
 from bench.record import METRICS, Record
+from bench.record_fields.metrics import OF
 from bench.reported import Reported
 from bench.store import RESULTS
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import onnx_file
-from bench.onnx_file import OnnxFile
+from bench.running import onnx_file
+from bench.running.onnx_file import OnnxFile
 from dpn import zoo
 from dpn.network_names import NetworkError, imported, parse_hw
 from dpn.spec import ModelSpec

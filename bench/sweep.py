@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench import assemble, backends, ceilings, disturbance
+from bench import assemble, ceilings
 from bench.cell import Cell
 from bench.journal import Journal
+from bench.machine import disturbance
 from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
+from bench.running import backends
 from bench.scratch import Scratch
 from bench.store import Store
 from bench.subject import Subject

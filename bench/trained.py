@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import environment
 from bench.accuracy import METRIC_OF
+from bench.machine import environment
 from bench.provenance import measured
 from bench.record import Record
 from bench.store import Store

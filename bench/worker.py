@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import disturbance, telemetry
 from bench.ceilings import Kind
 from bench.cell import Cell
+from bench.machine import disturbance
+from bench.running import telemetry
 from bench.steady import steady_start
 from dpn.error_words import in_words
 
@@ -34,13 +35,14 @@ class Worker:
 
     def prepare(self, cell: dict[str, Any], folder: str, onnx: bool) -> dict[str, Any]:
         """Writes the reference outputs, and the ONNX file if wanted, below `folder`."""
-        from bench import artifacts
+        from bench.running import artifacts
 
         return artifacts.prepare(to_cell(cell), Path(folder), onnx=onnx)
 
     def open(self, cell: dict[str, Any], folder: str, check: bool = True) -> dict[str, Any]:
         """Builds the network in its back end, compares its outputs with the reference, sets calls a sample."""
-        from bench import opening, runners, timing
+        from bench import timing
+        from bench.running import opening, runners
 
         opened = to_cell(cell)
         self.runner = opening.open_runner(opened, Path(folder))
@@ -94,10 +96,10 @@ class Worker:
     def memory(self, cell: dict[str, Any], folder: str) -> dict[str, Any]:
         """Peak memory of building and running a network in this process."""
         if cell["device"] == "cuda":
-            from bench import cuda_memory
+            from bench.peak_memory import cuda_memory
 
             return cuda_memory.measure(to_cell(cell), Path(folder))
-        from bench import memory
+        from bench.peak_memory import memory
 
         return memory.measure(to_cell(cell), Path(folder))
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import psutil
 
-from bench import telemetry
+from bench.running import telemetry
 
 LEAST_COPY_BYTES = 256 * 2**20
 """Every copied array holds at least this much, and at least four times the last level cache (STREAM's rule)."""
@@ -141,7 +141,7 @@ def _numpy_copy() -> Workload:
 def _torch(candidate: Candidate, device: str, precision: str, threads: int) -> Workload:
     import torch
 
-    from bench import torch_runners
+    from bench.running import torch_runners
 
     torch_runners.set_threads(threads)
     torch_runners.set_products(precision)

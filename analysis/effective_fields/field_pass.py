@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import Values
 from bench.macs import evaluation_mode, inside_modules
-from bench.torch_networks import flatten
+from bench.running.torch_networks import flatten
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import environment
+from bench.machine import environment
 from bench.measuring import bar
 from bench.record import METRICS, Record, key_of
 from bench.store import Store

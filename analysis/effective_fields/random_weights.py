@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.field_pass import as_it_was
 from analysis.effective_fields.image_batches import like
-from bench.torch_networks import norms
+from bench.running.torch_networks import norms
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, *_TRANSPOSED)
@@ -54,7 +54,7 @@ def calibrate_norms(net: nn.Module, images: Tensor) -> None:
     """Gives every batch norm the mean and variance, channel by channel, of what reaches it from a batch of images.
 
     In evaluation mode the network then does to these images what it does in training mode, dropout apart. (Where only
-    the size of maps matters, `bench.torch_networks.calibrate` leaves the network more linear.)
+    the size of maps matters, `bench.running.torch_networks.calibrate` leaves the network more linear.)
 
     Args:
         net: in evaluation mode.

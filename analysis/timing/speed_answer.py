@@ -10,8 +10,8 @@ from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_data import figure_latency_data
 from analysis.timing.speed_machine import alarms
 from analysis.timing.speed_saved import Saving, savings
-from bench.noise_floor import HOW_TO_MEASURE
 from bench.record import Record
+from bench.verdicts.noise_floor import HOW_TO_MEASURE
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
 TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))

@@ -10,7 +10,7 @@ from bench.rows import UNTRUSTED
 from bench.rows import Row as Measured
 from bench.statistics import Comparison
 from bench.store import Found
-from bench.turns import compare_times
+from bench.verdicts.turns import compare_times
 
 MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}
 """Behind a time whose record has the flag."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
 from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
-from bench.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
 from bench.record import Record
 from bench.statistics import ALPHA, Comparison, Interval
-from bench.yardsticks import ASV_ALPHA, ASV_FACTOR, asv_rule, pytest_benchmark_rule
+from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
+from bench.verdicts.yardsticks import ASV_ALPHA, ASV_FACTOR, asv_rule, pytest_benchmark_rule
 
 CEILINGS = {"arithmetic_ceiling": ("arithmetic", "GMAC/s"), "copy_ceiling": ("copy", "GB/s")}
 Decided = tuple[Record, Comparison]

@@ -17,7 +17,7 @@ from analysis.timing.speed_cells import (
 )
 from analysis.timing.timings import Setting
 from bench.statistics import Comparison
-from bench.turns import APART
+from bench.verdicts.turns import APART
 
 
 @dataclass(frozen=True, kw_only=True)

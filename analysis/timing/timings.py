@@ -21,7 +21,7 @@ class Setting:
 
     Attributes:
         device: "cpu" or "cuda".
-        backend: a name of `bench.backends.BACKENDS`.
+        backend: a name of `bench.running.backends.BACKENDS`.
         precision: of the arithmetic.
         batch: images a call.
         threads: of the arithmetic on the CPU.

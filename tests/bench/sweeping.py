@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import assemble
 from bench.cell import Cell
-from bench.environment import ROOT
+from bench.machine.environment import ROOT
 from bench.plan import Plan
 from bench.record import Record
 from bench.store import Store

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import environment
 from bench.accuracy import EXAMPLES, Question, examples, measure, network_of, record_of, with_truth
-from bench.accuracy_verbs import accuracy
+from bench.machine import environment
 from bench.record import Record
 from bench.store import Store
+from bench.verbs.accuracy_verbs import accuracy
 from dpn import cli, evaluation
 from dpn.data.opening import Asked, open_data
 from dpn.inference import predict

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import alike
-from bench.environment import ROOT
+from bench.machine.environment import ROOT
+from bench.peak_memory import alike
 from bench.pool import Zygote
 from tests.bench.waiting import wait_until
 

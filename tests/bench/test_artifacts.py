@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import torch_networks
-from bench.artifacts import prepare
 from bench.cell import Cell
 from bench.counting import count_subject
-from bench.runners import MODEL, REFERENCE, read_reference
+from bench.running import torch_networks
+from bench.running.artifacts import prepare
+from bench.running.runners import MODEL, REFERENCE, read_reference
+from bench.running.torch_networks import STATISTICS, calibrate, example, flatten, network, norms, seeded
 from bench.subject import resolve
-from bench.torch_networks import STATISTICS, calibrate, example, flatten, network, norms, seeded
 from tests.bench.onnx_models import convolution
 
 CELL = Cell(subject="dpn1_32", input_hw=(64, 48))
@@ -52,7 +52,8 @@ def test_another_process_writes_the_same(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     here = prepare(CELL, tmp_path / "here", onnx=False)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom bench.artifacts import prepare\nfrom bench.cell import Cell\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from bench.cell import Cell\nfrom bench.running.artifacts import prepare\n"
         f"print(prepare({CELL!r}, Path(sys.argv[1]), onnx=False))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]
@@ -137,7 +138,8 @@ def test_an_onnx_file_is_its_own_reference_and_needs_no_torch(tmp_path: Path) ->
     path = convolution(tmp_path / "net.onnx", ("batch", 3, "height", "width"), apart="weights.bin")
     cell = Cell(subject=str(path), input_hw=(8, 6), batch=2, backend="onnxruntime")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom bench.artifacts import prepare\nfrom bench.cell import Cell\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from bench.cell import Cell\nfrom bench.running.artifacts import prepare\n"
         f"print(prepare({cell!r}, Path(sys.argv[1]), onnx=True)['digest'], 'torch' in sys.modules)"
     )
     folder = tmp_path / "folder"

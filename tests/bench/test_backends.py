@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from bench import backends
-from bench.backends import BACKENDS, offered, unavailable
 from bench.cell import DEVICES, PRECISIONS, BackendName, Cell
+from bench.running import backends
+from bench.running.backends import BACKENDS, offered, unavailable
 
 CELL = {"subject": "dpn1_32", "input_hw": (64, 48)}
 
@@ -82,7 +82,7 @@ def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_asking_what_is_offered_imports_none_of_it() -> None:
     code = (
-        "import sys\nfrom bench.backends import offered\noffered('cpu')\n"
+        "import sys\nfrom bench.running.backends import offered\noffered('cpu')\n"
         "print([name for name in ('torch', 'onnx', 'onnxruntime', 'openvino') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

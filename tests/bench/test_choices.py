@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import backends, environment, measuring
+from bench import measuring
 from bench.choices import Choices
-from bench.environment import ROOT
+from bench.machine import environment
+from bench.machine.environment import ROOT
 from bench.measuring import open_store
 from bench.plan import Plan
+from bench.running import backends
 from bench.subject import resolve
 
 NAN = math.nan

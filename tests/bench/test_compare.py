@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.compare import Compared, DifferentMachinesError, Report, compare
-from bench.compare_verbs import compare as compare_verb
-from bench.compare_verbs import records_of
 from bench.count_changes import count_changes
-from bench.gate import Gate
 from bench.record import Record
 from bench.store import RECORDS, Store
+from bench.verbs.compare_verbs import compare as compare_verb
+from bench.verbs.compare_verbs import records_of
+from bench.verdicts.compare import Compared, DifferentMachinesError, Report, compare
+from bench.verdicts.gate import Gate
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import disturbance
-from bench.disturbance import Disturbance, Snapshot, between, reasons, snapshot
+from bench.machine import disturbance
+from bench.machine.disturbance import Disturbance, Snapshot, between, reasons, snapshot
 
 BEFORE = Snapshot(
     at_s=10.0, own_cpu_s={1: 4.0}, busy_s=100.0, steal_s=1.0, pressure_s=5.0, run_delay_s={(1, 1): 0.5, (1, 2): 0.25},

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench import duel, duel_verbs
 from bench.cell import Cell
 from bench.choices import Choices
-from bench.duel import Duel, Rules, Side, checkout, fight
-from bench.environment import ROOT
-from bench.fought import read
+from bench.machine.environment import ROOT
+from bench.verbs import duel_verbs
+from bench.verdicts import duel
+from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
+from bench.verdicts.fought import read
 from tests.bench.onnx_models import convolution
 
 pytestmark = pytest.mark.usefixtures("own_lock")

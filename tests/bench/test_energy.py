@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import energy, gpu
+from bench import energy
+from bench.machine import gpu
 
 
 def zone(folder, name, kind, joules, span=1000.0):

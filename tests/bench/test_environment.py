@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment, gpu, processor
 from bench.counting import make_record
-from bench.environment import ROOT
+from bench.machine import environment, gpu, processor
+from bench.machine.environment import ROOT
 from bench.subject import resolve
 from tests.bench.provenance import provenance_fields
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench import gpu
-from bench import nvml as asking
-from bench.gpu import GpuState, PowerSampler, integral, reasons
+from bench.machine import gpu
+from bench.machine import nvml as asking
+from bench.machine.gpu import GpuState, PowerSampler, integral, reasons
 
 GIB = 2**30
 GOOD = GpuState(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.macs import Count, CountError, Operator, count
-from bench.micro_models import Layers
+from bench.opinions.micro_models import Layers
 from dpn.build import build
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench import alike, cuda_memory, gpu, memory, tensor_peak
 from bench.cell import Cell
+from bench.machine import gpu
+from bench.peak_memory import alike, cuda_memory, memory, tensor_peak
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), metric="memory")
 
@@ -94,7 +95,7 @@ import json, sys, types
 from pathlib import Path
 import torch
 from torch import nn
-from bench import memory
+from bench.peak_memory import memory
 from bench.cell import Cell
 torch.set_num_threads({threads})
 def open_runner(cell, folder):

@@ -13,17 +13,16 @@ import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
-from bench import markdown
-from bench.compare import compare
-from bench.compare_verbs import export, rendered
-from bench.escaping import code, one_line, prose
-from bench.gate import Gate
-from bench.noise_floor import NoiseFloor, noise_sentence
-from bench.outlets import FILES
+from bench.outlets.escaping import code, one_line, prose
+from bench.outlets.files import FILES, markdown
+from bench.outlets.worded import amount
 from bench.record import Record
 from bench.rows import Row, quantities, rows
 from bench.store import RECORDS, Store
-from bench.worded import amount
+from bench.verbs.compare_verbs import export, rendered
+from bench.verdicts.compare import compare
+from bench.verdicts.gate import Gate
+from bench.verdicts.noise_floor import NoiseFloor, noise_sentence
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 
 NUMBER = {"type": "number"}

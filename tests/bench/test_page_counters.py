@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import memory, page_counters
+from bench.peak_memory import memory, page_counters
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux counts pages like this")
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from bench import pool
 from bench.cell import Cell
+from bench.machine.environment import ROOT
 from bench.plan import Plan
 from bench.pool import WorkerError, Zygote, machine_to_itself
 from bench.processes import run_cell
@@ -70,6 +72,16 @@ def test_a_worker_has_the_time_that_the_plan_and_its_network_need():
     worker = Slow()
     run_cell(worker, Cell(subject="a", input_hw=(64, 48)), Path(), Plan())  # type: ignore[arg-type]
     assert worker.granted == {"open": 600 + 10 * 60, "series": 600 + 10 * 4 * 50}
+
+
+def test_a_checkout_imports_what_it_has_of_ours_and_all_of_others(tmp_path: Path) -> None:
+    """Commits of a duel keep their files in different places."""
+    for package in ("dpn", "bench"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    (tmp_path / "bench/running/runners.py").unlink()
+    with pytest.raises(WorkerError, match="no_such_library"):
+        Zygote(("no_such_library",), folder=tmp_path)
+    Zygote(("json", "bench.running.runners"), folder=tmp_path).close()
 
 
 def test_an_interpreter_that_cannot_start_says_why():

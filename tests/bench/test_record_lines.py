@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bench.metric_fields import OF
 from bench.record import METRICS, SCHEMA_VERSION, Record
+from bench.record_fields.metrics import OF
 from bench.record_lines import Fault, read_line
 from bench.schemas import schemas
 from bench.store import RECORDS, Store

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import backends
-from bench.artifacts import prepare
 from bench.cell import PRECISIONS, Cell
-from bench.opening import open_runner
-from bench.runners import REFERENCE, TOLERANCE, Runner, check, largest_difference, read_reference
+from bench.running import backends
+from bench.running.artifacts import prepare
+from bench.running.opening import open_runner
+from bench.running.runners import REFERENCE, TOLERANCE, Runner, check, largest_difference, read_reference
 from tests.bench.onnx_models import convolution
 
 SMALL: dict[str, Any] = {"subject": "dpn1_32", "input_hw": (64, 48)}
@@ -97,8 +97,8 @@ def test_calls_do_not_depend_on_each_other(folder: Path) -> None:
 def test_onnx_readers_need_no_torch(folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom bench.cell import Cell\n"
-        "from bench.opening import open_runner\n"
-        "from bench.runners import check\n"
+        "from bench.running.opening import open_runner\n"
+        "from bench.running.runners import check\n"
         "for name in sys.argv[2:]:\n"
         "    cell = Cell(subject='dpn1_32', input_hw=(64, 48), backend=name)\n"
         "    check(open_runner(cell, Path(sys.argv[1])), cell, Path(sys.argv[1]))\n"

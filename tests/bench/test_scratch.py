@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import scratch
-from bench.environment import ROOT
+from bench.machine.environment import ROOT
 from bench.pool import Zygote
 from bench.scratch import OWNER, Scratch
 from tests.bench.waiting import wait_until

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.macs import count
-from bench.second_opinions import COUNTERS, Opinion, agreeing, second_opinions, to_record_detail
+from bench.opinions.second_opinions import COUNTERS, Opinion, agreeing, second_opinions, to_record_detail
 from dpn.build import build
 from dpn.zoo import ZOO
 
@@ -281,7 +281,7 @@ def test_importing_ptflops_does_not_keep_a_redirected_stdout() -> None:
     program = """
 import inspect, sys
 from torch import nn
-from bench.second_opinions import agreeing, second_opinions
+from bench.opinions.second_opinions import agreeing, second_opinions
 assert agreeing(second_opinions(nn.Conv2d(3, 8, 3), (1, 3, 10, 10))) == 4
 from ptflops import get_model_complexity_info
 assert inspect.signature(get_model_complexity_info).parameters["ost"].default is sys.stdout

@@ -268,6 +268,7 @@ def test_relative_width() -> None:
 
 
 def test_no_torch_and_no_scipy_until_needed() -> None:
-    code = "import sys, bench.statistics, bench.steady, bench.yardsticks; print({'torch', 'scipy'} & set(sys.modules))"
+    modules = "bench.statistics, bench.steady, bench.verdicts.yardsticks"
+    code = f"import sys, {modules}; print({{'torch', 'scipy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from bench.environment import ROOT
+from bench.machine.environment import ROOT
 from bench.pool import WorkerError, Zygote
-from bench.telemetry import REPORTERS
+from bench.running.telemetry import REPORTERS
 
 IMPORTING = """
 import sys, threading
-from bench import telemetry
+from bench.running import telemetry
 telemetry.switch_off()
 import openvino
 print(threading.active_count(), [name for name, module in sys.modules.items() if "telemetry" in name and module])

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
-from bench import environment
+from bench.machine import environment
 from bench.record import Record
 from bench.store import RESULTS, Store
 from bench.trained import CONTINUED, POINTS, collect, curve, recipe_digest, record_of
@@ -178,7 +178,7 @@ def test_committed_records_are_of_recipes_as_they_are() -> None:
 
 
 def test_the_verb_says_what_came_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench.accuracy_verbs import trained
+    from bench.verbs.accuracy_verbs import trained
 
     def typed(*words: object) -> int:
         with pytest.raises(SystemExit) as caught:

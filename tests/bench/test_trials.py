@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import trials
 from bench.cell import Cell
-from bench.duel import Duel, Rules
 from bench.statistics import compare_rounds
 from bench.store import Store
+from bench.verdicts import trials
+from bench.verdicts.duel import Duel, Rules
 from tests.bench.onnx_models import convolution
 from tests.bench.sweeping import records_of
 

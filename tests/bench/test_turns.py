@@ -4,7 +4,7 @@ import pytest
 
 from bench.record import Record
 from bench.rows import Row
-from bench.turns import APART, compare_times, in_turns
+from bench.verdicts.turns import APART, compare_times, in_turns
 from tests.bench.timing_records import a_process, timing_record
 
 FIVE = [[1.00, 1.01], [1.01, 1.02], [0.99, 1.00], [1.02, 1.00], [1.00, 1.00]]

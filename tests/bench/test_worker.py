@@ -12,7 +12,7 @@ import pytest
 
 from bench import timing, worker
 from bench.cell import Cell
-from bench.disturbance import Disturbance
+from bench.machine.disturbance import Disturbance
 from bench.pool import WorkerError, Zygote
 from bench.processes import modules_of
 from bench.steady import steady_start

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.yardsticks import asv_rule, pytest_benchmark_rule
+from bench.verdicts.yardsticks import asv_rule, pytest_benchmark_rule
 
 
 def test_the_fastest_sample_alone_decides_for_pytest_benchmark() -> None:

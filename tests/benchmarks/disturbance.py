@@ -6,7 +6,7 @@ Run it from the checkout, on an otherwise idle machine; it takes about five minu
 
 A block is a row of matrix products of one size, on one thread or on one for each physical core, for as long as it is
 said to last. Half of the blocks run beside two busy processes that the script starts. Printed are the shares of blocks
-that `bench.disturbance.reasons` finds something against. The script fails (exit code 1) when it notices less than 95 %
+that `machine.disturbance.reasons` finds something against. It fails (exit code 1) when it notices less than 95 %
 of the disturbed blocks of 0.3 s and longer, or, on a machine that was idle before and after, rejects more than 5 % of
 the clean ones; on a machine that was not, their share says nothing about the rule and is not judged. Shorter blocks
 are printed for what they are worth.
@@ -26,8 +26,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 - see above
 
-from bench import environment  # noqa: E402
-from bench.disturbance import FOREIGN_SHARE, Disturbance, between, reasons, snapshot  # noqa: E402
+from bench.machine import environment  # noqa: E402
+from bench.machine.disturbance import FOREIGN_SHARE, Disturbance, between, reasons, snapshot  # noqa: E402
 
 DURATIONS_S = (0.05, 0.1, 0.3, 0.5, 1.0)
 JUDGED_S = 0.3

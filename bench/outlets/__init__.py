@@ -1,0 +1,1 @@
+"""Rows and comparisons as files and words for others to read."""

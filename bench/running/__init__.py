@@ -1,0 +1,1 @@
+"""A network in a back end: what there is, how it is opened, and how it runs."""

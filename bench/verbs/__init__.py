@@ -1,0 +1,1 @@
+"""The verbs of `python -m bench` that take more than a few lines."""

@@ -1,0 +1,177 @@
+"""The verbs `compare` and `export`: where records come from, which outlet they go to, and exit codes. No torch."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from bench.machine.environment import ROOT
+from bench.outlets.files import FILES, csv_text
+from bench.outlets.markdown import comment, comparison_summary, summary
+from bench.outlets.worded import as_text
+from bench.rows import rows
+from bench.scratch import Scratch
+from bench.store import RECORDS, Store
+from bench.verdicts.compare import Compared, Report
+from bench.verdicts.compare import compare as compare_records
+from bench.verdicts.fought import read as read_duels
+from bench.verdicts.gate import Gate
+from dpn.cli import message
+
+RECORDS_IN_GIT = "results/records"
+
+Positional = tyro.conf.Positional[str]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+COLUMNS = (
+    "verdict", "ratio", "ratio_low", "ratio_high", "p", "subject", "metric", "unit", "machine", "protocol", "base",
+    "head", "notes", "base_commit", "base_recorded_at", "base_key", "head_commit", "head_recorded_at", "head_key",
+    "file",
+)  # fmt: skip
+
+
+def compare(
+    base: Positional,
+    head: Positional,
+    effect: float = 0.05,
+    gate_time: float | None = None,
+    no_gate_counts: Flag = False,
+    across_machines: Flag = False,
+    format_: Annotated[
+        Literal["text", "summary", "comment", "gab", "bmf", "csv", "json"], tyro.conf.arg(name="format")
+    ] = "text",
+    duels: Path | None = None,
+    out: Path | None = None,
+) -> int:
+    """Compares two sets of records: exit code 1 when a gate fails, 2 when they cannot be compared.
+
+    Args:
+        base: a folder of records, or a git revision of this project, whose committed records are read.
+        head: likewise; the set that is judged.
+        effect: the smallest difference of times that matters.
+        gate_time: fail when a time is slower by more than this, such as 0.25; by default times never fail.
+        no_gate_counts: let changed counts pass.
+        across_machines: compare times of different machines too; they never fail.
+        format_: text, Markdown (summary, comment), or a file for a program; gab and bmf hold the values of HEAD.
+        duels: what python -m bench duel --json printed, to report beside the records; with --gate-time, a side that
+            was called slower fails.
+        out: write to this file instead of standard output.
+    """
+    try:
+        gate = Gate(counts=not no_gate_counts, time=gate_time)
+        with records_of(base) as old, records_of(head) as new:
+            report = compare_records(_opened(old), _opened(new), effect=effect, across_machines=across_machines)
+        if not any(entry.base and entry.head for entry in report.compared):
+            raise ValueError(f"{base} and {head} have no quantity in common, so that nothing is compared; "
+                             "measure the same networks for both")  # fmt: skip
+        report = replace(report, duels=read_duels(duels) if duels else ())
+        failures = gate.failures(report)
+        text = rendered(report, failures, format_)
+    except (ValueError, OSError) as error:
+        print(f"error: {message(error)}", file=sys.stderr)
+        return 2
+    _write(text, out)
+    if out is not None or format_ != "text":
+        for failure in failures:
+            print(f"fails: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def export(
+    format_: Annotated[Literal["csv", "gab", "bmf", "summary", "json"], tyro.conf.arg(name="format")],
+    records: Path = RECORDS,
+    out: Path | None = None,
+) -> None:
+    """Writes the current records for another program, or as Markdown.
+
+    Args:
+        format_: csv; gab for github-action-benchmark (customSmallerIsBetter); bmf for Bencher; summary; json.
+        records: the folder of records.
+        out: write to this file instead of standard output.
+    """
+    if not records.is_dir():
+        raise ValueError(f"no folder {records}; give a folder of records such as {RECORDS_IN_GIT}")
+    found = rows(_opened(records))
+    _write(summary(found) if format_ == "summary" else FILES[format_](found), out)
+
+
+def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
+    """A comparison in one of the formats of the command line."""
+    for_people: dict[str, Callable[[Report, Sequence[str]], str]] = {
+        "text": as_text, "summary": comparison_summary, "comment": comment,
+    }  # fmt: skip
+    if format_ in for_people:
+        return for_people[format_](report, failures)
+    if format_ in ("gab", "bmf"):
+        return FILES[format_](report.head)
+    lines = [_line(entry) for entry in report.compared]
+    if format_ == "csv":
+        return csv_text(COLUMNS, [line | {"notes": "; ".join(line["notes"])} for line in lines])
+    fought = [duel.model_dump() for duel in report.duels]
+    answer = {"effect": report.effect, "failures": list(failures), "rows": lines, "duels": fought}
+    return json.dumps(answer, indent=1, allow_nan=False) + "\n"
+
+
+@contextmanager
+def records_of(place: str) -> Iterator[Path]:
+    """A folder with the records of a folder or of a git revision of this project.
+
+    Raises:
+        ValueError: the place is neither, or the revision has no records.
+    """
+    if Path(place).is_dir():
+        yield Path(place)
+        return
+    if place.startswith("-"):
+        raise ValueError(f"{place!r} is neither a folder of records nor a git revision")
+    with Scratch() as home:
+        done = subprocess.run(["git", "archive", place, "--", RECORDS_IN_GIT], cwd=ROOT, capture_output=True)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise ValueError(f"{place!r} is neither a folder nor a git revision with {RECORDS_IN_GIT}: {''.join(said)}")
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(home, filter="data")
+        yield home / RECORDS_IN_GIT
+
+
+def _opened(folder: Path) -> Store:
+    store = Store(folder)
+    for warning in store.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    if reason := store.why_empty():
+        raise ValueError(reason)
+    return store
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _line(entry: Compared) -> dict[str, Any]:
+    record = entry.row.record
+    low, high = entry.interval or (None, None)
+    line: dict[str, Any] = {
+        "verdict": entry.verdict, "ratio": entry.ratio, "ratio_low": low, "ratio_high": high, "p": entry.p,
+        "subject": record.subject, "metric": record.metric, "unit": record.unit, "machine": entry.machine,
+        "protocol": json.dumps(record.protocol), "notes": list(entry.notes), "file": entry.row.file,
+    }  # fmt: skip
+    for side, row in (("base", entry.base), ("head", entry.head)):
+        of_row = row.record if row else None
+        line |= {
+            side: of_row.value if of_row else None,
+            f"{side}_commit": of_row.commit if of_row else None,
+            f"{side}_recorded_at": of_row.recorded_at if of_row else None,
+            f"{side}_key": of_row.key() if of_row else None,
+        }
+    return line

@@ -1,0 +1,124 @@
+"""The verbs `duel` and `trials`: what they print, and their exit codes."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from bench.cell import Cell
+from bench.choices import Choices
+from bench.machine import environment
+from bench.measuring import bar, open_store
+from bench.running import backends
+from bench.store import RECORDS
+from bench.subject import resolve
+from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
+from bench.verdicts.trials import SLOWDOWNS, decided
+from bench.verdicts.trials import run as run_trials
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+def duel(
+    a: tyro.conf.Positional[str],
+    b: tyro.conf.Positional[str],
+    of: str | None = None,
+    choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(metric="latency"),  # noqa: B008 - frozen
+    rules: Annotated[Rules, tyro.conf.OmitArgPrefixes] = Rules(),  # noqa: B008 - frozen
+    gate: Flag = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> int:
+    """Times two networks, or two commits, against each other in turns: is B faster or slower than A?
+
+    Args:
+        a: a network; with --of, a revision of this project.
+        b: another network; with --of, another revision, or the word "here" for the files as they are.
+        of: networks to compare at the two revisions, separated by commas.
+        choices: how the networks are run; one value each.
+        rules: how the duel is fought.
+        gate: exit with 1 when B is slower.
+        as_json: print one object a line.
+    """
+    slower = False
+    with ExitStack() as stack:
+        for name, side_a, side_b in _sides(stack, a, b, of, choices):
+            fought = _shown(name, side_a, side_b, rules)
+            slower |= fought.comparison().verdict == "slower"
+            _print_duel(name, a, b, fought, as_json=as_json)
+    return 1 if gate and slower else 0
+
+
+def _shown(name: str, a: Side, b: Side, rules: Rules) -> Duel:
+    with bar() as shown:
+        task = shown.add_task(name, total=rules.rounds)
+        return fight(a, b, rules, lambda done: shown.update(task, completed=done))
+
+
+def _sides(stack: ExitStack, a: str, b: str, of: str | None, choices: Choices) -> list[tuple[str, Side, Side]]:
+    def only(name: str) -> Cell:
+        cells = choices.cells(resolve(name, choices.input_hw()))
+        if len(cells) != 1:
+            raise ValueError(
+                "a duel compares one cell; give one value each for metric, device, backend, batch, threads"
+            )
+        if (reason := backends.unavailable(cells[0])) is not None:
+            raise ValueError(reason)
+        return cells[0]
+
+    if of is None:
+        return [(f"{b} against {a}", Side(cell=only(a)), Side(cell=only(b)))]
+    folders = [None if revision == "here" else stack.enter_context(checkout(revision)) for revision in (a, b)]
+    return [
+        (f"{name}: {b} against {a}", *(Side(cell=only(name), folder=folder) for folder in folders))  # type: ignore[misc]
+        for name in of.split(",")
+    ]
+
+
+def _print_duel(name: str, a: str, b: str, fought: Duel, *, as_json: bool) -> None:
+    found = fought.comparison()
+    if as_json:
+        answer: dict[str, Any] = {
+            "name": name, "a": a, "b": b, "verdict": found.verdict, "ratio": found.ratio,
+            "interval": [found.interval.low, found.interval.high], "confidence": found.interval.confidence,
+            "p": found.p, "effect": found.effect, "rounds": len(fought.rounds), "reason": found.reason,
+            "machine": environment.machine(), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
+        }  # fmt: skip
+        print(json.dumps(answer))
+        return
+    print(f"{name}: {found.verdict}; time ratio {found.ratio:.3f} "
+          f"[{found.interval.low:.3f}, {found.interval.high:.3f}], {found.reason}")  # fmt: skip
+
+
+def trials(
+    same: int = 200,
+    slower: int = 50,
+    network: str = "dpn1_32",
+    choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(input="64x48", metric="latency", threads="1"),  # noqa: B008 - frozen
+    records: Path = RECORDS,
+) -> int:
+    """Puts the harness to the test here: a network against itself, and against exact slowdowns of 10 and 25 %.
+
+    Args:
+        same: A/A comparisons.
+        slower: A/B comparisons of each slowdown.
+        network: a small network, for its many processes.
+        choices: how it is run; one value each.
+        records: the folder that the trials are kept in; those that it has are not fought again.
+    """
+    cells = choices.cells(resolve(network, choices.input_hw()))
+    if len(cells) != 1:
+        raise ValueError("trials are of one cell; give one value each for metric, device, backend, batch, threads")
+    store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
+    with bar() as shown:
+        task = shown.add_task("trials", total=sum(wanted.values()))
+        added = run_trials(store, cells[0], wanted, Rules(), lambda done: shown.advance(task, done))
+    counts: dict[float, dict[str, int]] = {ratio: {} for ratio in wanted}
+    for record, found in decided([one for one in store.records if one.machine == environment.machine()]):
+        row = counts[float(record.protocol["true_ratio"])]  # type: ignore[arg-type]
+        row[found.verdict] = row.get(found.verdict, 0) + 1
+    print(f"{added} trials added")
+    for ratio, row in counts.items():
+        print(f"true ratio {ratio}: " + ", ".join(f"{number} {verdict}" for verdict, number in sorted(row.items())))
+    return 0

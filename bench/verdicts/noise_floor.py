@@ -1,0 +1,70 @@
+"""How often the harness errs on a machine, from comparisons whose true answer is known. Imports no torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.rows import Row
+from bench.verdicts.trials import decided
+
+FALSE_ALARMS = frozenset({"faster", "slower"})
+
+HOW_TO_MEASURE = "python -m bench trials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor:
+    """What the trials of one machine came to.
+
+    Attributes:
+        machine: the machine's key.
+        same: how many networks were compared with themselves.
+        false_alarms: how many of these were called faster or slower.
+        slowdowns: by true ratio above 1, how many trials there were and how many were called slower.
+    """
+
+    machine: str
+    same: int
+    false_alarms: int
+    slowdowns: dict[float, tuple[int, int]]
+
+    def sentence(self) -> str:
+        """The noise floor in one sentence.
+
+        Example:
+            >>> NoiseFloor(machine="m", same=200, false_alarms=1, slowdowns={1.1: (50, 46)}).sentence()
+            '1 of 200 duels of a network with itself gave a false alarm; 46 of 50 slowdowns of 10 % were found'
+        """
+        parts = []
+        if self.same:
+            parts.append(f"{self.false_alarms} of {self.same} duels of a network with itself gave a false alarm")
+        for ratio, (trials, found) in sorted(self.slowdowns.items()):
+            parts.append(f"{found} of {trials} slowdowns of {100 * (ratio - 1):.3g} % were found")
+        return "; ".join(parts)
+
+
+def noise_floor(rows: Iterable[Row], machine: str) -> NoiseFloor | None:
+    """The noise floor of a machine, or None where no trial was run on it.
+
+    Args:
+        rows: any rows; those of trials on this machine count, each with the verdict that today's rules give it.
+        machine: the machine's key.
+    """
+    verdicts: dict[float, list[str]] = {}
+    trials = [row.record for row in rows if row.record.metric == "trial" and row.record.machine == machine]
+    for record, found in decided(trials):
+        verdicts.setdefault(float(str(record.protocol["true_ratio"])), []).append(found.verdict)
+    if not verdicts:
+        return None
+    same = verdicts.pop(1.0, [])
+    return NoiseFloor(
+        machine=machine,
+        same=len(same),
+        false_alarms=sum(verdict in FALSE_ALARMS for verdict in same),
+        slowdowns={ratio: (len(found), found.count("slower")) for ratio, found in verdicts.items() if ratio > 1},
+    )
+
+
+def noise_sentence(rows: Iterable[Row], machine: str) -> str:
+    """The noise floor of a machine in one sentence, or how to measure it."""
+    floor = noise_floor(rows, machine)
+    return floor.sentence() if floor else f"not measured on this machine; run: {HOW_TO_MEASURE}"
