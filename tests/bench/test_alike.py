@@ -15,7 +15,7 @@ from tests.bench.waiting import wait_until
 
 LAYOUT = "import sys; print(list(map(id, (sys, len, print))), hash('a'), open('/proc/self/maps').read())"
 
-SETTINGS = "from bench import alike; print(alike.settings())"
+SETTINGS = "from bench.peak_memory import alike; print(alike.settings())"
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="addresses are fixed on Linux")
 

@@ -149,7 +149,7 @@ def test_description_is_flat_and_says_enough(device: str) -> None:
 
 
 def test_description_imports_no_torch() -> None:
-    code = "import sys; from bench import environment; environment.describe(); print('torch' in sys.modules)"
+    code = "import sys; from bench.machine import environment; environment.describe(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
 
