@@ -1,6 +1,7 @@
-"""From the results of a cell's processes to one record: pooled samples, interval, flags, roofline. Imports no torch."""
+"""From the results of a cell's processes to one record: median, interval, flags, roofline. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from statistics import median
 from typing import Any
 
@@ -10,7 +11,7 @@ from bench.machine import environment
 from bench.plan import Plan
 from bench.provenance import measured
 from bench.record import METRICS, Record, key_of
-from bench.statistics import median_interval, pooled_interval
+from bench.statistics import median_interval, medians
 
 BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}
 """Bytes of an element; counts of bytes are of fp32."""
@@ -38,9 +39,9 @@ def counted(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[Mapping[st
 
 
 def narrow(results: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
-    """Whether the interval of the pooled samples' median is as narrow as the plan wants it; always, without samples."""
-    samples = [sample for result in results if "samples" in result for sample in _kept(result)]
-    return not samples or median_interval(samples).relative_width(median(samples)) <= plan.width
+    """Whether the interval of the processes' median is as narrow as the plan wants it; always, without samples."""
+    kept = [_kept(result) for result in results if "samples" in result]
+    return not kept or median_interval(medians(kept)).relative_width(median(medians(kept))) <= plan.width
 
 
 def record(
@@ -60,9 +61,9 @@ def record(
     if cell.metric in ("memory", "energy"):
         return _simple(cell, digest, results)
     taken = counted(results, plan)
-    samples = [sample for result in taken for sample in _kept(result)]
-    center = median(samples)
-    interval = pooled_interval([_kept(result) for result in taken])
+    kept = [_kept(result) for result in taken]
+    center = median(medians(kept))
+    interval = median_interval(medians(kept))
     detail: dict[str, Any] = {
         "interval": [interval.low, interval.high],
         "confidence": interval.confidence,
@@ -77,7 +78,7 @@ def record(
     if "cuda" in taken[0]:
         detail["cuda"] = [result["cuda"] for result in taken]
     return make_for(
-        cell, digest, cell.metric, center, protocol=cell.protocol(), samples=tuple(samples),
+        cell, digest, cell.metric, center, protocol=cell.protocol(), samples=tuple(chain(*kept)),
         flags=_flags(taken, plan), detail=detail,
     )  # fmt: skip
 

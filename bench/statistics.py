@@ -97,25 +97,21 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) ->
     return Interval(float(ordered[left_out]), float(ordered[-1 - left_out]), reached)
 
 
-def pooled_interval(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
-    """The interval of the median of pooled samples, widened to the range of the processes' own medians.
+def medians(processes: Sequence[Sequence[float]]) -> list[float]:
+    """One value for each fresh process, however many samples it took: the median of them.
 
-    Order statistics take the samples for independent; those of one process are not, and on a busy machine the medians
-    of processes differ by more than the pooled interval says.
+    Samples of one process are not independent, and on a busy machine a fast process delivers more of them than a slow
+    one: pooled, they would weigh the machine's best minutes more.
 
     Args:
-        processes: samples of each process, any unit.
-        confidence: of the order statistics; the widened interval names theirs.
+        processes: steady samples of each process, any unit.
 
-    Example:
-        >>> pooled_interval([[1.0] * 9, [1.2] * 3])
-        Interval(low=1.0, high=1.2, confidence=0.96142578125)
+    Raises:
+        ValueError: no process, one without samples, or a sample that is not a positive number.
     """
     if not processes:
         raise ValueError("no process has samples; measure at least one")
-    inner = median_interval([sample for process in processes for sample in process], confidence)
-    medians = [float(np.median(_times(process, "samples of a process"))) for process in processes]
-    return Interval(min(inner.low, *medians), max(inner.high, *medians), inner.confidence)
+    return [float(np.median(_times(process, "samples of a process"))) for process in processes]
 
 
 def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], effect: float = 0.05) -> Comparison:

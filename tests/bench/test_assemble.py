@@ -1,6 +1,7 @@
 """Records from made-up results of processes: which count, what is flagged, what is kept."""
 
 from collections.abc import Sequence
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from bench import assemble
 from bench.cell import Cell
 from bench.plan import Plan
+from bench.record import METRICS
 from bench.rows import Row
+from bench.statistics import median_interval, medians
+from bench.store import RECORDS, Store
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), batch=2)
 
@@ -72,11 +76,33 @@ def test_samples_lie_by_process_as_readers_divide_them() -> None:
 
 
 def test_flags() -> None:
-    wide = result((1.0, 2.0, 1.0, 2.0), start=0)
     assert made([result()] * 3).flags == ()
     assert made([result()] * 2 + [result((1.0,) * 6, "busy")]).flags == ("disturbed",)
     assert made([result()] * 2 + [result((1.0,) * 6, start=None)]).flags == ("no steady state",)
-    assert made([wide] * 3).flags == ("budget spent",)
+    assert made([result(), result(), result((1.2,) * 6, start=0)]).flags == ("budget spent",)  # processes disagree
+    assert made([result((1.0, 2.0, 1.0, 2.0), start=0)] * 3).flags == ()  # and here their samples alone do
+
+
+def test_processes_count_alike_and_their_range_is_the_interval() -> None:
+    fast, slow = result((1.0,) * 40, start=0), result((1.2,) * 4, start=0)
+    record = made([fast, slow, slow])
+    assert (record.value, record.detail["interval"]) == (1.2, [1.0, 1.2])
+    assert record.detail["confidence"] == 0.75
+    assert len(record.samples) == 48
+
+
+def test_every_committed_time_follows_from_its_samples() -> None:
+    """Records of version 1 were stated anew by the rule of version 2; whoever doubts a value can do so too."""
+    current = [record for record in Store(RECORDS).records if record.metric in ("latency", "throughput")]
+    current = [record for record in current if record.metric_version == METRICS[record.metric].version]
+    assert len(current) > 500
+    for record in current:
+        samples = iter(record.samples)
+        own = medians([list(islice(samples, process["samples"])) for process in record.detail["processes"]])
+        interval = median_interval(own)
+        assert record.value == median(own)
+        assert record.detail["interval"] == [interval.low, interval.high]
+        assert record.detail["confidence"] == interval.confidence
 
 
 def test_without_a_steady_state_the_second_half_counts() -> None:

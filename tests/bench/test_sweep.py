@@ -68,7 +68,8 @@ def test_records_of_a_sweep_say_everything_and_a_second_sweep_measures_nothing(t
         jsonschema.validate(json.loads(record.model_dump_json()), schemas()["records/record.schema.json"])
         assert provenance_fields(record) >= 30
         assert record.key() == assemble.key(cell, record.spec_digest)
-        assert record.value == median(record.samples)
+        own = [process.get("median", process.get("value")) for process in record.detail["processes"]]
+        assert record.value == median(own)
         assert len(record.detail["processes"]) == TINY.processes
         if cell.metric == "memory":
             assert "hashes are not random" in record.detail["settings"]
@@ -174,14 +175,15 @@ def result(*reasons: str, samples: tuple[float, ...] = (1.0, 1.0, 1.0), seconds:
     ("results", "wants"),
     [
         ([], True),
-        ([result()] * 4, True),
-        ([result()] * 5, False),
-        ([result("busy")] * 5, True),  # disturbed: up to the most
+        ([result()] * 5, True),
+        ([result()] * 6, False),
+        ([result("busy")] * 6, True),  # disturbed: up to the most
         ([result("busy")] * 9, True),
         ([result("busy")] * 10, False),
-        ([result("busy")] + [result()] * 5, False),  # as many clean ones as wanted
-        ([result(samples=(1.0, 2.0))] * 5, True),  # wide
-        ([result(samples=(1.0, 2.0), seconds=12.0)] * 5, False),  # wide, but the budget is spent
+        ([result("busy")] + [result()] * 6, False),  # as many clean ones as wanted
+        ([result(samples=(1.0, 2.0))] * 6, False),  # samples differ, processes do not
+        ([*[result()] * 5, result(samples=(1.2,))], True),  # wide
+        ([*[result(seconds=12.0)] * 5, result(samples=(1.2,))], False),  # wide, but the budget is spent
         ([result(seconds=40.0)] * 2, True),  # three in any case
         ([result(seconds=40.0)] * 3, False),
     ],
