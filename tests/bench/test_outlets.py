@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.outlets.escaping import code, one_line, prose
 from bench.outlets import markdown
+from bench.outlets.escaping import code, one_line, prose
 from bench.outlets.files import FILES
 from bench.outlets.worded import amount
 from bench.record import Record
