@@ -1,27 +1,27 @@
 """The report's sentences that hold numbers, all computed: each chapter's answer, the findings, what is missing."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from analysis import architecture, comparison, costs, fields, gridding_table, published
+from analysis import architecture, costs, fields, gridding_table, one_unit
 from analysis.claims.audit import VERDICTS, audit
 from analysis.cost_cells import GIMACS
+from analysis.costs import Met
 from analysis.evidence import Evidence
 from analysis.timing import speed_answer
 from analysis.trained import trained_answer
-from bench.conventions import round_printed
+from bench.conventions import CONVENTIONS, round_printed
 from dpn import dilation
 
 UNMEASURED = "Nothing is measured yet; run: python -m bench measure --suite paper"
+UNCOUNTED = "No network is counted in both readings of Table I; run: python -m bench measure --suite paper."
 HOLDS, UNITS_ONLY, FAILS, OPEN = VERDICTS
 
 
-def digits_met(evidence: Evidence) -> tuple[int, int, int]:
-    """Published DPN costs, how many the costed reading prints, and how many Table I to the letter prints."""
-    rows = costs.table_readings(evidence).rows
-    met = {name: sum(row.cells[name].state == "match" for row in rows) for name in costs.READINGS}
-    return len(rows), met["costed"], met["printed"]
+def digits_met(evidence: Evidence) -> Met:
+    """How many published costs of DPN networks the readings of Table I print."""
+    return costs.met(costs.table_readings(evidence).rows)
 
 
 def verdicts(evidence: Evidence) -> Counter[str]:
@@ -36,11 +36,14 @@ def measured(evidence: Evidence) -> int:
 
 def cards(evidence: Evidence) -> list[tuple[str, str]]:
     """Number and label of the summary's cards."""
-    total, costed, letter = digits_met(evidence)
-    found = verdicts(evidence)
+    met, found = digits_met(evidence), verdicts(evidence)
+    left = f" ({met.counted} of {met.published} are counted)" if met.counted < met.published else ""
+    digits = [
+        (f"{met.costed} of {met.counted}", f"published DPN costs met by Table I as the costs imply it{left}"),
+        (f"{met.printed} of {met.counted}", "met by Table I to the letter"),
+    ]
     return [
-        (f"{costed} of {total}", "published DPN costs met by Table I as the costs imply it"),
-        (f"{letter} of {total}", "met by Table I to the letter"),
+        *(digits if met.counted else [("none", f"of {met.published} published DPN costs counted in both readings")]),
         (f"{measured(evidence)} of {len(evidence.networks)}", "networks counted, to the last multiply-add"),
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
         (str(found[UNITS_ONLY]), "claims that hold only on the paper's own numbers and units"),
@@ -51,13 +54,15 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
 
 def summary(evidence: Evidence) -> str:
     """What the whole report comes to."""
-    total, costed, letter = digits_met(evidence)
-    found = verdicts(evidence)
+    met, found = digits_met(evidence), verdicts(evidence)
+    digits = (
+        f"Of {met.words}, the networks built here print {met.costed} once Table I is given the 1x1 convolution that "
+        f"its costs imply, and {met.printed} without it."
+    )
     return (
-        f"Of {total} published costs of DPN networks, the networks built here print {costed} once Table I is given the "
-        f"1x1 convolution that its costs imply, and {letter} without it. Of {found.total()} quantitative claims in the "
-        f"paper, {found[HOLDS]} hold, {found[UNITS_ONLY]} only on the paper's own numbers and units, {found[FAILS]} do "
-        f"not, and {found[OPEN]} cannot be checked from costs and printed numbers alone."
+        f"{digits if met.counted else UNCOUNTED} Of {found.total()} quantitative claims in the paper, {found[HOLDS]} "
+        f"hold, {found[UNITS_ONLY]} only on the paper's own numbers and units, {found[FAILS]} do not, and "
+        f"{found[OPEN]} cannot be checked from costs and printed numbers alone."
     )
 
 
@@ -69,12 +74,15 @@ def network(evidence: Evidence) -> str:
     cells = [cell for row in architecture.table_1(evidence).rows for cell in row.cells.values()]
     same = sum(cell.state == "match" for cell in cells)
     different = sum(cell.state == "differs" for cell in cells)
+    spelled = (
+        f"{same} of the {same + different} entries of Table I read the same in the built networks; one convolution "
+        "that the table does not list is there too. "
+    )
     reach, ordinary = dilation.rf_pyramid(), dilation.rf_of_schedule(dilation.normal())
     return (
-        f"The built DPN4_64 has {int(wide.value):,} parameters and DPN4_32 {int(slim.value):,}. {same} of the "
-        f"{same + different} entries of Table I read the same in the built networks; one convolution that "
-        f"the table does not list is there too. One module reads {reach} positions along each axis (Eq. 6), "
-        f"{ordinary} with ordinary convolutions."
+        f"The built DPN4_64 has {int(wide.value):,} parameters and DPN4_32 {int(slim.value):,}. "
+        f"{spelled if same + different else ''}One module reads {reach} positions along each axis (Eq. 6), {ordinary} "
+        "with ordinary convolutions."
     )
 
 
@@ -91,12 +99,13 @@ def cost(evidence: Evidence) -> str:
         return UNMEASURED
     found = architecture.layers_of(layers)
     modules = sum(layer.macs for layer in architecture.in_stage(found, "dpm"))
-    total, met, letter = digits_met(evidence)
+    met = digits_met(evidence)
+    digits = f"Read as its costs imply, Table I prints {met.costed} of {met.words}; to the letter, {met.printed}."
     return (
         f"DPN4_64 takes {int(macs.value):,} multiply-adds for a 256x192 image, {_gi(evidence, 'dpn4_64')} in units of "
         f"2^30, which is what the paper calls GFLOPs; {_percent(modules, macs.value)} of them are in the modules, and "
-        f"{_percent(live.value, macs.value)} of all meet data rather than padding. Read as its costs imply, Table I "
-        f"prints {met} of {total} published costs; to the letter, {letter}."
+        f"{_percent(live.value, macs.value)} of all meet data rather than padding. "
+        f"{digits if met.counted else UNCOUNTED}"
     )
 
 
@@ -119,22 +128,6 @@ def ablations(evidence: Evidence) -> str:
     )
 
 
-def comparison_(evidence: Evidence) -> str:
-    """Chapter 7."""
-    coco, table = comparison.table_6_one_unit(evidence), comparison.table_7_one_unit(evidence)
-    as_printed, one_unit = table.cell("pil", "share_printed").text, table.cell("pil", "share").text
-    used = [published.PUBLISHED_AS[key].resolve() for key in published.PUBLISHED_AS if key[0] in ("table-6", "table-7")]
-    conventions = len({(c.flops_per_mac, c.divisor, c.transposed_at) for c in used})
-    rows = [*coco.rows, *table.rows]
-    moved = sum(row.cells["rank"].text != row.cells["rank_printed"].text for row in rows)
-    sbl = {column: coco.cell("sbl_r50", column).text for column in ("rank_printed", "rank")}
-    return (
-        f"The cost columns of Tables VI and VII mix {conventions} ways of counting. In one unit DPN4_64 takes "
-        f"{one_unit} % of PIL's multiply-adds, not {as_printed} %. {moved} of the {len(rows)} rows with a printed cost "
-        f"change their rank by cost: SBL goes from place {sbl['rank_printed']} to {sbl['rank']} in Table VI."
-    )
-
-
 def claims(evidence: Evidence) -> str:
     """Chapter 8."""
     found = verdicts(evidence)
@@ -150,15 +143,14 @@ def reproduce(_: Evidence) -> str:
 
 
 def findings(evidence: Evidence) -> list[str]:
-    """What was found that a reader of the paper should know, one sentence each."""
-    total, costed, letter = digits_met(evidence)
-    sentences = [
-        f"Table I as printed misses {total - letter} of {total} published costs. One more 1x1 convolution, batch norm "
-        f"and ReLU at the modules' resolution, and upsampling kept at high resolution, meet {costed}.",
-        "The paper's “GFLOPs” are multiply-adds divided by 2^30, not operations, and not by 10^9.",
-        comparison_(evidence),
-        *speed_answer.findings(evidence),
-    ]
+    """What was found that a reader of the paper should know, one sentence each; nothing that no record says."""
+    met, sentences = digits_met(evidence), []
+    if met.counted:
+        sentences.append(
+            f"Table I as printed misses {met.counted - met.printed} of {met.words}. One more 1x1 convolution, batch "
+            f"norm and ReLU at the modules' resolution, and upsampling kept at high resolution, meet {met.costed}."
+        )
+    sentences += [*_own_unit(evidence), one_unit.answer(evidence), *speed_answer.findings(evidence)]
     if layers := evidence.record("dpn4_64", "layers"):
         found = [x for x in architecture.layers_of(layers) if x.dilation and max(x.dilation) == max(dilation.pyramid())]
         ratio = Fraction(sum(x.live_macs for x in found), sum(x.macs for x in found))
@@ -167,6 +159,24 @@ def findings(evidence: Evidence) -> list[str]:
             f"exactly {ratio} of its taps meet the 32x24 map, the others only padding."
         )
     return sentences
+
+
+def _own_unit(evidence: Evidence) -> Iterator[str]:
+    """What the paper's "GFLOPs" of its own networks are, where every counted one says so."""
+    counted = [
+        (by_kind, str(cell.number))
+        for cell in costs.published_digits(evidence)
+        if cell.metric == "gflops" and (by_kind := evidence.macs_by_kind(cell.subject))
+    ]
+    gimacs, gmacs = (
+        sum(CONVENTIONS[name].printed(by_kind) == printed for by_kind, printed in counted)
+        for name in ("gimacs", "gmacs")
+    )
+    if gmacs < gimacs == len(counted):
+        yield (
+            "The paper's “GFLOPs” of its own DPNs are multiply-adds divided by 2^30, not operations, and not by 10^9: "
+            f"so {gimacs} of {len(counted)} counted costs have the printed digits, against {gmacs} divided by 10^9."
+        )
 
 
 def contradicted(evidence: Evidence) -> list[str]:
@@ -231,7 +241,7 @@ ALL: dict[str, Callable[[Evidence], str]] = {
     "cost": cost,
     "speed": speed_answer.answer,
     "ablations": ablations,
-    "comparison": comparison_,
+    "comparison": one_unit.answer,
     "claims": claims,
     "reproduce": reproduce,
 }

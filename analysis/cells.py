@@ -10,6 +10,7 @@ from typing import Literal, cast
 from bench.conventions import round_printed
 from bench.record import Record
 from bench.reported import Reported, compare
+from bench.statistics import Interval
 from bench.store import Found
 
 State = Literal["label", "reported", "measured", "match", "differs", "stale", "missing"]
@@ -34,6 +35,10 @@ class Cell:
         record: the record behind it.
         further: other records behind it, for a number that follows from several.
         how: for a derived number, how it follows from its sources, in one line.
+        interval: of the value and in its unit, for the csv; the note shows it rounded.
+        n: how many independent ones the value rests on: processes, trials, seeds or networks.
+        p: of the test that goes with the value.
+        flags: what limits the value, such as "disturbed".
     """
 
     text: str
@@ -44,6 +49,10 @@ class Cell:
     record: Record | None = None
     further: tuple[Record, ...] = ()
     how: str = ""
+    interval: Interval | None = None
+    n: int | None = None
+    p: float | None = None
+    flags: tuple[str, ...] = ()
 
     def sources(self) -> tuple[str, ...]:
         """Lines that say where the number comes from; empty for labels."""

@@ -1,5 +1,6 @@
 """What a DPN costs: the two readings of Table I, the other counters' opinions, and every network in one list."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from analysis.cells import EMPTY, NOT_MEASURED, Cell, Column, Row, Table, compared, from_print, from_record, label
@@ -11,6 +12,40 @@ from bench.reported import Reported
 READINGS = ("costed", "printed")
 COUNTED_FOR_SHOW = ("dpn4_32", "dpn4_64", "dpn4_64_highres")
 """Networks whose second opinions the report prints; the records have every network's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """How many published costs of DPN networks the readings of Table I print; only what is counted is judged.
+
+    Attributes:
+        published: costs that the paper prints.
+        counted: those for which both readings have a current count.
+        costed: of the counted, how many the reading that the costs imply prints.
+        printed: of the counted, how many Table I to the letter prints.
+        one_alone: of the counted, how many only one of the readings prints.
+    """
+
+    published: int
+    counted: int
+    costed: int
+    printed: int
+    one_alone: int
+
+    @property
+    def words(self) -> str:
+        """What was judged, such as "16 published costs of DPN networks"."""
+        costs = f"{self.published} published costs of DPN networks"
+        return costs if self.counted == self.published else f"the {self.counted} counted of {costs}"
+
+
+def met(rows: tuple[Row, ...]) -> Met:
+    """How the readings do, by the rows of `table_readings`."""
+    states = [tuple(row.cells[reading].state for reading in READINGS) for row in rows]
+    counted = [pair for pair in states if set(pair) <= {"match", "differs"}]
+    costed, printed = (sum(pair[place] == "match" for pair in counted) for place in (0, 1))
+    one_alone = sum(len(set(pair)) == 2 for pair in counted)
+    return Met(published=len(rows), counted=len(counted), costed=costed, printed=printed, one_alone=one_alone)
 
 
 def published_digits(evidence: Evidence) -> list[Reported]:
@@ -26,9 +61,7 @@ def published_digits(evidence: Evidence) -> list[Reported]:
 def table_readings(evidence: Evidence) -> Table:
     """The two readings of Table I against every published digit of a DPN's cost."""
     rows: list[Row] = []
-    met = dict.fromkeys(READINGS, 0)
-    digits = published_digits(evidence)
-    for cell in digits:
+    for cell in published_digits(evidence):
         cells = {
             "where": label(title(cell.table)),
             "network": label(cell.subject),
@@ -37,13 +70,11 @@ def table_readings(evidence: Evidence) -> Table:
         }
         for reading, subject in zip(READINGS, (cell.subject, f"{cell.subject}_printed"), strict=True):
             cells[reading] = _reading(evidence, subject, cell)
-            met[reading] += cells[reading].state == "match"
         rows.append(Row(f"{cell.table}/{cell.row}/{cell.column}", cells, rule_above=_starts(rows, cell.table)))
     return Table(
         id="table-readings",
         title="Two readings of Table I",
-        caption=f"Of {len(digits)} published costs of DPN networks, the costed reading of Table I prints "
-        f"{met['costed']} and Table I to the letter {met['printed']}.",
+        caption=_outcome(met(tuple(rows))),
         columns=(
             Column(id="where", label="In", align="left", hide_on_phone=True),
             Column(id="network", label="Network", align="left"),
@@ -60,6 +91,15 @@ def table_readings(evidence: Evidence) -> Table:
             COST_NOTE,
             "Shown with three decimals; the comparison rounds to the published ones.",
         ),
+    )
+
+
+def _outcome(found: Met) -> str:
+    if not found.counted:
+        return f"{found.published} published costs of DPN networks; none is counted yet in both readings of Table I."
+    return (
+        f"Of {found.words}, the costed reading of Table I prints {found.costed} and Table I to the letter "
+        f"{found.printed}. Those that only one of them prints decide: {found.one_alone}."
     )
 
 
@@ -124,13 +164,10 @@ def table_counters(evidence: Evidence) -> Table:
                 extras = "; ".join(f"{reason}: {count:+,}" for reason, count in opinion["extras"].items())
                 cells["reasons"] = label(extras or "none")
             rows.append(Row(f"{name}/{opinion['counter']}", cells))
-    agreeing = [record for name in evidence.networks if (record := evidence.record(name, "second_opinions"))]
-    exact = sum(all(o["unexplained"] == 0 for o in record.detail["opinions"]) for record in agreeing)
     return Table(
         id="table-counters",
         title="Second opinions",
-        caption=f"The same network by other counters. For {exact} of {len(agreeing)} networks that were counted by "
-        "all of them, every difference is explained to the last multiply-add.",
+        caption=f"The same network by other counters. {_explained(evidence)}",
         columns=(
             Column(id="network", label="Network", align="left"),
             Column(id="counter", label="Counter", align="left"),
@@ -141,6 +178,18 @@ def table_counters(evidence: Evidence) -> Table:
         ),
         rows=tuple(rows),
         notes=("FlopCounterMode returns operations, two for each multiply-add; its total is halved here.",),
+    )
+
+
+def _explained(evidence: Evidence) -> str:
+    """For how many networks the counters' differences have reasons."""
+    asked = [record for name in evidence.networks if (record := evidence.record(name, "second_opinions"))]
+    if not asked:
+        return "None was asked yet."
+    exact = sum(all(opinion["unexplained"] == 0 for opinion in record.detail["opinions"]) for record in asked)
+    return (
+        f"For {exact} of {len(asked)} networks that were counted by all of them, every difference is explained to the "
+        "last multiply-add."
     )
 
 

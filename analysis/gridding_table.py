@@ -9,6 +9,7 @@ from analysis.effective_fields.gridding_records import DEEP, LIGHT, METRIC
 from analysis.evidence import Evidence
 from analysis.fields import of_schedule
 from bench.record import METRICS, Record
+from bench.statistics import CONFIDENCE, Interval
 from dpn import dilation
 from dpn.spec import DPNSpec
 
@@ -151,7 +152,9 @@ def _cell(one: Network, kind: str, shown: Shown | None) -> Cell:
         how = f"mean over {1 + len(further)} trained networks, with the lowest and the highest end of their intervals"
     return Cell(
         text=_percent(shown.value), value=shown.value, state="measured", note=shown.ends() if shown.high else "",
-        record=record, further=tuple(further), how=f"{how}; {ends}",
+        record=record, further=tuple(further), how=f"{how}; {ends}", n=len(further) + int(record.detail["networks"]),
+        interval=Interval(shown.low, shown.high, CONFIDENCE),
+        flags=("widest ends of several intervals",) if further else (),
     )  # fmt: skip
 
 
@@ -170,6 +173,10 @@ def _protocol(found: Sequence[Network]) -> list[str]:
         f"({records[0].protocol['source']}) through each network. Inside: mean over the maps between the module's "
         "input and output. wired: share of what an output reads of these maps that its neighbour reads too, exactly."
     ]
+    said.append(
+        "A value is of these images, uncorrected; with more of them cosines tend to rise. Its interval (the "
+        "bootstrap's, reflected at the value) is for very many images, so that a value may stand at its lower end."
+    )
     drawn = max(record.detail["networks"] for record in records)
     runs = max(len(one.records.get(TRAINED, ())) for one in found)
     if drawn > 1:

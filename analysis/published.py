@@ -20,11 +20,13 @@ class PublishedCost:
         convention: a key of `bench.conventions.CONVENTIONS`.
         certainty: see `Certainty`.
         evidence: one sentence.
+        belongs_to: the network of the zoo that has this cost, where that is another than the row's own.
     """
 
     convention: str
     certainty: Certainty
     evidence: str
+    belongs_to: str = ""
 
     def resolve(self) -> Convention:
         """The convention itself."""
@@ -52,6 +54,7 @@ PUBLISHED_AS: dict[tuple[str, str], PublishedCost] = {
         certainty="medium",
         evidence="14.303 Gi multiply-adds are met only without the residual block after each hourglass, and no public "
         "variant has the printed parameters as well; the standard network costs 19.2.",
+        belongs_to="hourglass8_no_post_residual",
     ),
     ("table-6", "cpn_r50"): PublishedCost(
         convention="gimacs",

@@ -7,9 +7,10 @@ attach a source to a cell, spans no lone header over two lines, and puts a rando
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +151,40 @@ def _body_cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
     }
 
 
+BESIDE: Mapping[str, Callable[[Cell], object]] = {
+    "low": lambda cell: cell.interval and cell.interval.low,
+    "high": lambda cell: cell.interval and cell.interval.high,
+    "confidence": lambda cell: cell.interval and cell.interval.confidence,
+    "n": lambda cell: cell.n,
+    "p": lambda cell: cell.p,
+    "flags": lambda cell: "; ".join((*cell.flags, *(("stale",) if cell.state == "stale" else ()))) or None,
+}
+"""What a csv has beside a value, by what is added to the column's id, where a cell of the column has it."""
+
+
 def to_csv(table: Table) -> str:
-    r"""The exact values by row id and column id, as RFC 4180 has it but with "\n"; see `exact`."""
+    r"""The exact values by row id and column id, as RFC 4180 has it but with "\n"; see `exact`.
+
+    A column whose cells have an interval, a number of independent ones, a p value or flags is followed by columns of
+    these: `eager_1` by `eager_1_low`, `eager_1_high` and so on, as `BESIDE` names them.
+    """
+    columns: list[tuple[str, str, Callable[[Cell], str]]] = []
+    for column in table.columns:
+        columns.append((column.id, column.id, exact))
+        for name, read in BESIDE.items():
+            if any(read(row.cells[column.id]) is not None for row in table.rows):
+                columns.append((f"{column.id}_{name}", column.id, partial(_beside, read)))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["row", *(column.id for column in table.columns)])
+    writer.writerow(["row", *(name for name, _, _ in columns)])
     for row in table.rows:
-        writer.writerow([plain(row.id), *(exact(row.cells[column.id]) for column in table.columns)])
+        writer.writerow([plain(row.id), *(written(row.cells[of]) for _, of, written in columns)])
     return buffer.getvalue()
+
+
+def _beside(read: Callable[[Cell], object], cell: Cell) -> str:
+    value = read(cell)
+    return "" if value is None else repr(float(value)) if isinstance(value, float) else plain(str(value))
 
 
 def exact(cell: Cell) -> str:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from analysis import ablations, architecture, comparison, costs, fields, gridding_table
+from analysis import ablations, architecture, comparison, costs, fields, gridding_table, one_unit
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
@@ -25,9 +25,9 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-5": ablations.table_5,
     **TRAINED,
     "table-6": comparison.table_6,
-    "table-6-one-unit": comparison.table_6_one_unit,
+    "table-6-one-unit": partial(one_unit.table, "table-6"),
     "table-7": comparison.table_7,
-    "table-7-one-unit": comparison.table_7_one_unit,
+    "table-7-one-unit": partial(one_unit.table, "table-7"),
     "table-readings": costs.table_readings,
     "table-fields": architecture.table_fields,
     "table-gridding": fields.table_gridding,

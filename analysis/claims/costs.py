@@ -68,6 +68,18 @@ def each_share(
     return check
 
 
+def both(*checks: Recompute) -> Recompute:
+    """Whether all of several hold: one failure decides, one that stays open leaves it open."""
+
+    def check(evidence: Evidence) -> Check:
+        found = [one(evidence) for one in checks]
+        outcomes = {one.holds for one in found}
+        holds = False if False in outcomes else None if None in outcomes else True
+        return Check("; ".join(one.text for one in found), holds)
+
+    return check
+
+
 def _read(evidence: Evidence, table: str, rows: Sequence[str], cost: Cost) -> tuple[dict[str, Amount], list[str]]:
     """The costs that are known, by row, and the rows of the others."""
     known: dict[str, Amount] = {}

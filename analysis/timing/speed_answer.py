@@ -10,10 +10,14 @@ from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_data import figure_latency_data
 from analysis.timing.speed_machine import alarms
 from analysis.timing.speed_saved import Saving, savings
+from analysis.timing.timings import Setting
 from bench.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
+NAMED = 6
+"""So many networks are named; of more, the first and how many more."""
+
 TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))
 """The comparisons that the paper's argument turns on: its main network and the two it names as heavy."""
 
@@ -29,25 +33,39 @@ def answer(evidence: Evidence) -> str:
     if found := savings(evidence, machines[0]):
         sentences.append(_verdicts(found))
         sentences += [line for pair in TURNS_ON if (line := _pair(found, *pair))]
-    if not drawn.empty:
-        taus = [in_words(correlation(data, column)) for column in ("macs", "live_macs")]
+    taus = {} if drawn.empty else {column: correlation(data, column) for column in ("macs", "live_macs")}
+    if any(taus.values()):
+        macs, live = map(in_words, taus.values())
         sentences.append(
             f"Over {len(drawn)} networks ({drawn.setting.iloc[0]}) the order by time follows that by multiply-adds "
-            f"with Kendall's tau {taus[0]}, and by live ones with {taus[1]}."
+            f"with Kendall's tau {macs}, and by live ones with {live}."
         )
     return f"On {machines[0]}: {' '.join(sentences) or 'networks were timed, but none has a current record.'}"
 
 
 def _verdicts(found: list[Saving]) -> str:
     counts = {verdict: sum(s.times.verdict == verdict for s in found) for verdict in ("faster", "slower")}
-    less = sum(s.times.interval.low > s.macs_share for s in found)
-    flagged = sum(not s.trusted for s in found)
-    doubt = f", {flagged} of them with a time that is flagged" if flagged else ""
+    pairs, flagged = len({(s.ours, s.other) for s in found}), sum(not s.trusted for s in found)
+    doubt = f"; {flagged} with a time that is flagged" if flagged else ""
+    larger, smaller, open_ = _against_macs(found)
+    backends: dict[str, list[Saving]] = defaultdict(list)
+    for saving in sorted(found, key=lambda saving: saving.setting.order()):
+        backends[saving.setting.backend].append(saving)
+    each = "; ".join(f"{name} {'/'.join(map(str, _against_macs(own)))}" for name, own in backends.items())
+    of = f"{pairs} pairs, each" if pairs > 1 else "one pair,"
     return (
-        f"In {len(found)} comparisons of a DPN with a network that takes more multiply-adds, counting each setting"
-        f"{doubt}, the DPN is faster in {counts['faster']} and slower in {counts['slower']}; in {less} its share of "
-        "the time is clearly larger than its share of the multiply-adds."
+        f"In {len(found)} comparisons of a DPN with a network that takes more multiply-adds ({of} counted once for "
+        f"each setting{doubt}), the DPN is faster in {counts['faster']} and slower in {counts['slower']}. Its share of "
+        f"the time is clearly larger than its share of the multiply-adds in {larger}, clearly smaller in {smaller}, "
+        f"and neither in {open_} (by back end, larger/smaller/neither: {each})."
     )
+
+
+def _against_macs(found: list[Saving]) -> tuple[int, int, int]:
+    """In how many the share of time is larger than that of multiply-adds, in how many smaller, in how many neither."""
+    larger = sum(s.times.interval.low > s.macs_share for s in found)
+    smaller = sum(s.times.interval.high < s.macs_share for s in found)
+    return larger, smaller, len(found) - larger - smaller
 
 
 def _pair(found: list[Saving], ours: str, other: str) -> str:
@@ -107,9 +125,33 @@ def missing(evidence: Evidence) -> list[str]:
         ]
         if absent:
             sentences.append(f"Latency on {machine} is not measured for {_listed(absent)}.")
-    if stale := sorted({r.subject for r in records if r.metric in timings.TIMED and _superseded(evidence, r)}):
-        sentences.append(f"Timed before their definition changed, and to be timed again: {_listed(stale)}.")
-    return [*sentences, *_refusals(evidence)]
+    return [*sentences, *_stale(evidence), *_refusals(evidence)]
+
+
+def _stale(evidence: Evidence) -> Iterator[str]:
+    """One sentence for each machine and metric of which some cells have records of an older definition alone."""
+    cells: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in evidence.store.records:
+        if record.metric in timings.TIMED and _superseded(evidence, record):
+            cells[record.machine, record.metric].append(record)
+    for (machine, metric), old in sorted(cells.items()):
+        names = list(dict.fromkeys(record.subject for record in old))
+        yield (
+            f"{metric.capitalize()} on {machine} was measured before a definition changed, for {_listed(names)}; "
+            f"there, run: {_again(names, metric, [timings.setting_of(record.protocol) for record in old])}."
+        )
+
+
+def _again(names: list[str], metric: str, settings: list[Setting]) -> str:
+    """The command that measures these networks in these settings."""
+    subjects = " ".join(names) if len(names) <= NAMED else "--suite paper"
+    options = {
+        name: ",".join(dict.fromkeys(str(getattr(setting, name)) for setting in sorted(settings, key=Setting.order)))
+        for name in ("device", "backend", "precision", "batch", "threads")
+    }
+    usual = {"device": "cpu", "precision": "fp32", "batch": "1"}
+    asked = [f"--{name} {values}" for name, values in options.items() if usual.get(name) != values]
+    return " ".join(["python -m bench measure", subjects, f"--metric {metric}", *asked])
 
 
 def _superseded(evidence: Evidence, record: Record) -> bool:
@@ -139,7 +181,7 @@ def _refusals(evidence: Evidence) -> Iterator[str]:
         yield f"Could not be measured on {machine}: {_listed(refused)}: {reason.rstrip('.')}."
 
 
-def _listed(names: list[str], most: int = 6) -> str:
+def _listed(names: list[str], most: int = NAMED) -> str:
     """Names, of many the first and how many more.
 
     Example:

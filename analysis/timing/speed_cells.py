@@ -8,7 +8,7 @@ from analysis.timing.timings import Setting
 from bench.record import Record
 from bench.rows import UNTRUSTED
 from bench.rows import Row as Measured
-from bench.statistics import Comparison
+from bench.statistics import Comparison, Interval
 from bench.store import Found
 from bench.verdicts.turns import compare_times
 
@@ -65,8 +65,9 @@ def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
     cell = from_record(found, lambda value: rounded(float(value) * scale))
     value, interval = float(record.value) * scale, record.detail.get("interval")
     marks = "".join(MARKS.get(flag, "") for flag in record.flags)
+    cell = replace(cell, value=value, n=len(record.detail.get("processes", ())) or None, flags=record.flags)
     if interval is None:
-        return replace(cell, value=value, note=marks, how=unit)
+        return replace(cell, note=marks, how=unit)
     low, high = (float(end) * scale for end in interval)
     how = (
         f"in {unit}, the median of {len(record.samples)} samples of {len(record.detail.get('processes', ()))} fresh "
@@ -74,7 +75,8 @@ def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
     )
     if record.flags:
         how += f"; {', '.join(record.flags)}"
-    return replace(cell, value=value, note=span(low, high, value) + marks, how=how)
+    exact = Interval(low, high, float(record.detail.get("confidence", 0)))
+    return replace(cell, note=span(low, high, value) + marks, how=how, interval=exact)
 
 
 def flag_notes(records: Iterable[Record | None]) -> list[str]:
@@ -95,7 +97,9 @@ def roofline_share(found: Found) -> Cell:
         f"ceilings {float(roofline['arithmetic_ceiling']):.4g} MAC/s and {float(roofline['copy_ceiling']):.4g} byte/s"
     )
     shown = from_record(found, lambda _: rounded(share, 2), how=how)
-    return replace(shown, value=share, note="copy" if roofline["bound"] == "copy" else "")
+    copies = roofline["bound"] == "copy"
+    flags = (*record.flags, *(("copy is the nearer ceiling",) if copies else ()))
+    return replace(shown, value=share, note="copy" if copies else "", flags=flags)
 
 
 def in_megabytes(found: Found, name: str = "") -> Cell:
@@ -107,7 +111,9 @@ def in_megabytes(found: Found, name: str = "") -> Cell:
     how = f"bytes / 10^6 of {name or 'the value'}"
     if not name and record.samples:
         how += f"; {len(record.samples)} processes, {min(record.samples):.0f} to {max(record.samples):.0f} bytes"
-    return replace(from_record(found, lambda _: rounded(float(count) / 1e6), how=how), value=float(count) / 1e6)
+    shown = from_record(found, lambda _: rounded(float(count) / 1e6), how=how)
+    n = None if name else len(record.samples) or None
+    return replace(shown, value=float(count) / 1e6, n=n, flags=record.flags)
 
 
 def compared_times(ours: Found, other: Found) -> Comparison | None:
@@ -132,7 +138,8 @@ def time_share(ours: Found, other: Found) -> Cell:
     how = f"ratio of times by their processes: {found.verdict}, {found.reason}"
     return Cell(
         text=rounded(share), value=share, state="measured", note=span(low, high, share) + marks, record=ours.record,
-        further=(other.record,), how=how,
+        further=(other.record,), how=how, interval=Interval(low, high, found.interval.confidence), p=found.p,
+        flags=tuple(flag for flag in MARKS if flag in flags),
     )  # fmt: skip
 
 

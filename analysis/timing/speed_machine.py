@@ -169,7 +169,8 @@ def _rate(evidence: Evidence, machine: str, ratio: float, rule: Rule) -> Cell:
     share = PERCENT * hits / number
     return Cell(
         text=f"{hits} of {number}", value=share, state="measured", record=records[0], further=tuple(records[1:]),
-        note=f"{PERCENT * interval.low:.1f}–{PERCENT * interval.high:.1f} %",
+        note=f"{PERCENT * interval.low:.1f}–{PERCENT * interval.high:.1f} %", n=number,
+        interval=Interval(PERCENT * interval.low, PERCENT * interval.high, interval.confidence),
         how=f"{hits} of {number} trials on {machine}, decided from the raw rounds in their records: {share:.4g} %",
     )  # fmt: skip
 

@@ -73,7 +73,7 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
         title="",
         caption=f"Each DPN in percent of a network that the paper compares it with: of its multiply-adds, and of its "
         f"time on {machine}, with the 95 % interval. Where time is the larger share, fewer multiply-adds bought less "
-        "time than they promise.",
+        "time than they promise; where it is the smaller, more.",
         columns=(
             Column(id="ours", label="Network", align="left"),
             Column(id="other", label="in % of", align="left"),

@@ -91,9 +91,10 @@ def _cells(budget: str, one: OverSeeds | None) -> dict[str, Cell]:
     return {
         f"{budget}_ap": replace(_difference(one.ap, 1), record=record, further=tuple(further)),
         f"{budget}_oks": _difference(one.oks, 3) if one.oks else Cell(text="–", state="missing"),
-        f"{budget}_seeds": Cell(text=seeds, value=one.ap.agreeing, state="measured", how="of the AP's differences"),
+        f"{budget}_seeds": Cell(text=seeds, value=one.ap.agreeing, state="measured", how="of the AP's differences",
+                                n=len(one.ap.differences), p=one.ap.p),
         f"{budget}_verdict": Cell(text=one.ap.outcome, state="measured", how="from the AP's differences, see below"),
-    }
+    }  # fmt: skip
 
 
 def _difference(found: Ordering, decimals: int) -> Cell:
@@ -102,7 +103,10 @@ def _difference(found: Ordering, decimals: int) -> Cell:
     if found.interval:
         note = f"±{round_printed((found.interval.high - found.interval.low) / 2, decimals)}"
     text = _signed(found.mean, decimals)
-    return Cell(text=text, value=found.mean, state="measured", note=note, how=f"mean of {each}")
+    return Cell(
+        text=text, value=found.mean, state="measured", note=note, how=f"mean of {each}", interval=found.interval,
+        n=len(found.differences),
+    )  # fmt: skip
 
 
 def _signed(value: float | Decimal, decimals: int) -> str:

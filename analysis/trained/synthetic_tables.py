@@ -118,7 +118,7 @@ def mean_cell(by_seed: Mapping[int, Record], measure: Measure, scale: int, decim
     record, *further = by_seed.values()
     return Cell(
         text=round_printed(mean, decimals), value=mean, state="measured", note=note, record=record,
-        further=tuple(further) if measure is _value else (), how=how,
+        further=tuple(further) if measure is _value else (), how=how, interval=interval, n=len(values),
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from analysis.claims.audit import CLAIMS, VERDICTS, Claim, audit, claims_table, verdict
-from analysis.claims.checks import Amount, UnavailableError, figure, near, quotient, reached
+from analysis.claims.checks import Amount, Check, UnavailableError, figure, near, quotient, reached
+from analysis.claims.costs import both
 from analysis.claims.tables_4_5 import decoupled_groups
 from analysis.evidence import Evidence
 from bench.conventions import AT_OUTPUT, KINDS
@@ -159,6 +160,7 @@ def test_every_verdict_occurs_and_every_finding_shows_its_arithmetic(measured: E
         ("one-twentieth", "holds", "0.7 / 25.1"),
         ("half-of-the-pixels", "holds", "7 / 13"),
         ("half-of-w48", "holds", "29.5 / 63.6 = 46.4 %"),
+        ("considerably-fewer", "holds", "printed cost: at most 3.0 / 6.2 = 48.4 % (cpn_r50)"),
         ("hrnet-w64", "does not hold", "HRNet-w48"),
         ("equation-6", "holds", "127"),
         ("reversed-grids", "does not hold", "127 of 127"),
@@ -282,6 +284,27 @@ def _runs(recompute: Callable[[Evidence], object], evidence: Evidence) -> bool:
     except UnavailableError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("of", "cell", "after"),
+    [
+        ("more than half of the cost is lower", ("table-6", "dpn4_64", "gflops", "6.1"), "holds"),
+        ("the same cost or more is not", ("table-6", "dpn4_64", "gflops", "6.3"), "does not hold"),
+        ("more than half of the parameters is not considerable", ("table-6", "dpn4_64", "params", "13.0 M"),
+         "does not hold"),
+    ],
+)  # fmt: skip
+def test_considerably_is_said_of_the_parameters_alone(
+    of: str, cell: tuple[str, str, str, str], after: str, tmp_path: Path
+) -> None:
+    assert findings(changed(tmp_path, *cell))["considerably-fewer"][0] == after, of
+
+
+def test_of_several_checks_one_failure_decides_and_one_open_leaves_open() -> None:
+    yes, no, unknown = (lambda _, holds=holds: Check("x", holds) for holds in (True, False, None))
+    outcomes = [both(*checks)(Evidence()).holds for checks in ((yes, yes), (yes, unknown), (unknown, no))]
+    assert outcomes == [True, None, False]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Neighbours' cosines as records and as a table: measured once, told with intervals, and never mixed."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from analysis.effective_fields.gridding_records import (
 )
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
+from analysis.render import to_csv
 from bench.record import Record
 from bench.store import Store
 from bench.subject import resolve
@@ -140,6 +143,9 @@ def test_a_cell_is_its_record_with_its_interval(tmp_path: Path) -> None:
     zero = table.cell("dpn1_32_reversed_lite", "trained")
     assert (zero.text, zero.note, zero.state) == ("0", "", "measured")
     assert any("mean over 8 initialisations" in note for note in table.notes)
+    assert any("uncorrected" in note and "for very many images" in note for note in table.notes)
+    first = next(csv.DictReader(io.StringIO(to_csv(table))))
+    assert [float(first[f"random_{name}"]) for name in ("low", "high", "n")] == pytest.approx([0.24, 0.26, 8])
     assert gridding_table.sentence(there) == (
         "After training on synthetic figures, the cosine of neighbouring outputs' squared gradients is exactly 0 "
         "inside reversed, as the wiring demands; 6.6 % (5.6–7.6) inside DPM, down from 25.0 % (24.0–26.0) with random "

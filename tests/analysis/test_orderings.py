@@ -1,5 +1,7 @@
 """Trained runs as tables and verdicts: budgets apart, old recipes left out, and what does not hold is said."""
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from analysis import tables
 from analysis.evidence import Evidence
 from analysis.provenance import explain_cell
 from analysis.publish import Publisher
+from analysis.render import to_csv
 from analysis.trained import trained_answer, trained_runs
 from analysis.trained.orderings import claimed, once, over_seeds
 from bench.store import Store
@@ -72,6 +75,10 @@ def test_a_difference_is_paired_by_seed_and_has_student_s_interval(tmp_path: Pat
     assert len({record.key() for record in (cell.record, *cell.further) if record}) == 6
     assert table.cell("table_2_dpn1_64_over_dpn1_64_normal", "quick_seeds").text == "3 of 3, p = 0.25"
     assert table.cell("table_2_dpn1_64_over_dpn1_64_normal", "quick_verdict").text == "holds"
+    in_file = next(csv.DictReader(io.StringIO(to_csv(table))))
+    ends = [float(in_file[f"quick_ap_{end}"]) for end in ("low", "high", "confidence", "n")]
+    assert ends == pytest.approx([low, high, 0.95, 3])
+    assert [in_file[f"quick_seeds{part}"] for part in ("", "_n", "_p")] == ["3", "3", "0.25"]
     assert "measured: " in "\n".join(explain_cell(table, "table_2_dpn1_64_over_dpn1_64_normal", "quick_ap", tmp_path))
 
 

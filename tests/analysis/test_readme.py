@@ -1,10 +1,14 @@
 """The README's measured numbers are those of the committed records: a sentence that records have left behind fails."""
 
+from collections import Counter
 from pathlib import Path
 from statistics import mean, median
 
 import pytest
 
+from analysis import costs, one_unit
+from analysis.answers import FAILS, UNITS_ONLY
+from analysis.claims.audit import audit
 from analysis.evidence import Evidence
 from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT
@@ -37,6 +41,30 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
     intervals = [one.times.interval for one in found if one.setting.backend in named]
     low, high = min(one.low for one in intervals), max(one.high for one in intervals)
     assert f"which leaves {PERCENT * low:.0f} to {PERCENT * high:.0f} %" in README
+
+
+def test_what_became_of_the_claims(evidence: Evidence) -> None:
+    found = Counter(finding.verdict for finding in audit(evidence))
+    assert f"**Of {found.total()} quantitative claims, {found[FAILS]} do not hold**" in README
+    assert f"and {found[UNITS_ONLY]} hold only in its own units" in README
+
+
+def test_what_the_published_costs_say(evidence: Evidence) -> None:
+    met = costs.met(costs.table_readings(evidence).rows)
+    assert f"To the letter it prints {met.printed} of the {met.published} published costs of DPN networks." in README
+    assert f"it prints all {met.costed}." in README
+    assert met.costed == met.counted == met.published
+
+
+def test_what_one_unit_says(evidence: Evidence) -> None:
+    """More than 13 % of PIL; SimpleBaseline cheaper than CPN and HRNet-W32, by the count as by its rank."""
+    share = one_unit.table("table-7", evidence).cell("pil", "share").text
+    assert f"more than {share.partition('.')[0]} % of PIL's computation" in README
+    coco = one_unit.costed(evidence, "table-6")
+    cheaper = {row for row, cost in coco.items() if coco["sbl_r50"].macs < cost.macs}
+    dearer = {row for row, cost in coco.items() if coco["sbl_r50"].printed > cost.printed}
+    assert {"cpn_r50", "hrnet_w32"} <= cheaper & dearer
+    assert "SimpleBaseline is cheaper than CPN and HRNet-W32, not dearer" in README
 
 
 def test_what_share_of_the_processor_is_used(evidence: Evidence) -> None:

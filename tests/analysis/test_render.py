@@ -21,6 +21,7 @@ from analysis.latex import PAGE_LINES, PREAMBLE
 from analysis.latex_text import escape
 from analysis.layout import LOOKS, spans
 from analysis.render import (
+    BESIDE,
     exact,
     legend_html,
     stylesheet,
@@ -31,6 +32,7 @@ from analysis.render import (
     write_table,
 )
 from bench.reported import Reported
+from bench.statistics import Interval
 
 HOSTILE = (
     "<script>alert('x')</script>",
@@ -219,7 +221,10 @@ def test_csv_reads_back_exactly(table: Table) -> None:
     text = to_csv(table)
     assert "\r" not in text
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert list(rows[0]) == ["row", *(column.id for column in table.columns)]
+    stale = {"measured": "measured_flags", "gimacs": "gimacs_flags"}  # both have a stale cell
+    ids = [[column.id, *([stale[column.id]] if column.id in stale else [])] for column in table.columns]
+    assert list(rows[0]) == ["row", *(name for pair in ids for name in pair)]
+    assert [line["measured_flags"] for line in rows] == ["", "", "", "", "stale", ""]
     for row, line in zip(table.rows, rows, strict=True):
         assert line["row"] == row.id
         assert int(line["measured"]) == row.cells["measured"].value
@@ -227,6 +232,22 @@ def test_csv_reads_back_exactly(table: Table) -> None:
         assert line["method"] == row.cells["method"].text
     assert float(rows[0]["ap"]) == 0.1 + 0.2
     assert abs(Fraction(rows[1]["ap"]) - Fraction(1, 3)) < Fraction(1, 10**17)
+
+
+def test_csv_has_what_stands_behind_a_value_in_columns_of_its_own(table: Table) -> None:
+    sure = Cell(
+        text="51", value=51.25, state="stale", note="50–53*", interval=Interval(50.0, 1 / 3 + 52, 0.96875), n=6, p=0.25,
+        flags=("disturbed", "budget spent"),
+    )  # fmt: skip
+    bare = Cell(text="48", value=48.0)
+    columns = (Column(id="one", label="One"), Column(id="other", label="Other"))
+    rows = (Row("a", {"one": sure, "other": bare}), Row("b", {"one": bare, "other": bare}))
+    first, second = csv.DictReader(io.StringIO(to_csv(replace(table, columns=columns, rows=rows))))
+    assert list(first) == ["row", "one", *(f"one_{name}" for name in BESIDE), "other"]
+    assert (float(first["one_low"]), float(first["one_high"])) == (50.0, 1 / 3 + 52)
+    assert (first["one_confidence"], first["one_n"], first["one_p"]) == ("0.96875", "6", "0.25")
+    assert first["one_flags"] == "disturbed; budget spent; stale"
+    assert {second[f"one_{name}"] for name in BESIDE} == {""}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tables and sentences about speed, from made-up times whose answers are worked out by hand."""
 
+import csv
+import io
 import statistics
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from analysis import answers, tables
 from analysis.evidence import Evidence
 from analysis.provenance import explain_cell, of_page, of_table
+from analysis.render import to_csv
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_machine import share_interval
 from analysis.timing.speed_saved import pairs, savings
@@ -104,7 +107,32 @@ def test_stale_times_and_times_at_other_sizes_are_told_apart(tmp_path: Path) -> 
     (row,) = tables.table("table-latency", evidence).rows
     assert (row.id, row.cells["eager_1"].state) == ("dpn4_64", "stale")
     assert speed_answer.answer(evidence).endswith("none has a current record.")
-    assert any("to be timed again: dpn4_64" in line for line in answers.missing(evidence))
+    assert (
+        "Latency on made-up-2-cores was measured before a definition changed, for dpn4_64; there, run: python -m bench "
+        "measure dpn4_64 --metric latency --backend eager --threads 1." in answers.missing(evidence)
+    )
+
+
+def test_what_is_to_be_measured_again_is_named_with_its_metric_and_its_machine(tmp_path: Path) -> None:
+    """Peak memory of an older definition on one machine; the same networks are current on the other."""
+    store = Store(tmp_path)
+    for name in ("dpn4_32", "dpn4_64"):
+        store.append(made_up.memory(name, [1e8]))
+        for backend, threads in (("eager", 2), ("openvino", 1)):
+            old = made_up.memory(name, [1e8], machine="another", backend=backend, threads=threads, metric_version=1)
+            store.append(old)
+    (line,) = [line for line in answers.missing(Evidence(records_root=tmp_path)) if "definition" in line]
+    assert line == (
+        "Memory on another was measured before a definition changed, for dpn4_32, dpn4_64; there, run: python -m bench "
+        "measure dpn4_32 dpn4_64 --metric memory --backend eager,openvino --threads 2,1."
+    )
+
+
+def test_an_order_that_no_count_supports_is_not_spoken_of(tmp_path: Path) -> None:
+    made_up.fill(tmp_path)
+    for path in tmp_path.glob("exact/*.jsonl"):
+        path.unlink()
+    assert "Kendall" not in speed_answer.answer(Evidence(records_root=tmp_path))
 
 
 def test_a_readers_own_network_has_its_row(tmp_path: Path) -> None:
@@ -141,9 +169,53 @@ def test_the_answer_counts_what_multiply_adds_bought(timed: Evidence) -> None:
     assert slower == {(s.ours, s.other) for s in found if 2 * s.macs_share > 1.05}
     text = answers.ALL["speed"](timed)
     assert "In 48 comparisons" in text
-    assert "in 48 its share of the time is clearly larger" in text
+    assert "(12 pairs, each counted once for each setting)" in text
+    assert "larger than its share of the multiply-adds in 48, clearly smaller in 0, and neither in 0" in text
+    assert "(by back end, larger/smaller/neither: eager 24/0/0; onnxruntime 24/0/0)" in text
     assert "dpn4_64 takes 42 % of hrnet_w32's multiply-adds and 84 % of its time." in text
     assert "Over 8 networks (eager, 1 thread)" in text
+
+
+def test_what_multiply_adds_bought_is_told_from_both_sides_by_back_end(tmp_path: Path) -> None:
+    """DPN4_64 has 42 % of HRNet-W32's multiply-adds, and here a quarter of its time in one back end, all in another."""
+    store = made_up.fill(tmp_path, names=("dpn4_64", "hrnet_w32"))
+    macs = {name: made_up.counted(name, "macs") for name in ("dpn4_64", "hrnet_w32")}
+    share = macs["dpn4_64"] / macs["hrnet_w32"]
+    for backend, ratio in (("channels_last", 0.25), ("compile", share), ("openvino", 1.0)):
+        for name, seconds in (("dpn4_64", ratio), ("hrnet_w32", 1.0)):
+            store.append(timing_record(
+                name, made_up.processes(seconds), spec_digest=ZOO[name].digest(), backend=backend,
+            ))  # fmt: skip
+    text = answers.ALL["speed"](Evidence(records_root=tmp_path))
+    assert "In 7 comparisons of a DPN with a network that takes more multiply-adds (one pair, counted once for" in text
+    assert "multiply-adds in 5, clearly smaller in 1, and neither in 1" in text
+    assert "eager 2/0/0; channels_last 0/1/0; compile 0/0/1; onnxruntime 2/0/0; openvino 1/0/0" in text
+
+
+def test_files_of_speed_have_the_intervals_and_flags_that_the_page_shows(timed: Evidence, tmp_path: Path) -> None:
+    def line(name: str, row: str, evidence: Evidence = timed) -> dict[str, str]:
+        found = csv.DictReader(io.StringIO(to_csv(tables.table(name, evidence))))
+        return next(one for one in found if one["row"] == row)
+
+    noise = line("table-noise", "made-up-2-cores/harness")
+    assert [float(noise[f"ratio_1{end}"]) for end in ("", "_low", "_high", "_n")] == pytest.approx(
+        [5.0, 0.1265, 24.87, 20], rel=1e-3  # 1 of 20; Clopper and Pearson
+    )  # fmt: skip
+    seconds = made_up.seconds_of(ZOO["dpn4_64"], "eager", 1)
+    latency = line("table-latency", "dpn4_64")
+    assert [float(latency[f"eager_1_{end}"]) for end in ("low", "high", "n")] == pytest.approx(
+        [980 * seconds, 1020 * seconds, 5]
+    )
+    assert 0 < float(line("table-time-saved", "dpn4_64/hrnet_w32")["eager_1_p"]) < 0.02
+    assert line("table-memory", "dpn4_64")["eager_1_n"] == "3"
+    flags = ("disturbed", "budget spent")
+    roofline = {"share": 0.5, "bound": "copy", "floor_s": 1.0, "arithmetic_ceiling": 1e9, "copy_ceiling": 1e9}
+    Store(tmp_path).append(timing_record(
+        "dpn4_64", [[0.05] * 3] * 5, spec_digest=ZOO["dpn4_64"].digest(), flags=flags, detail={"roofline": roofline},
+    ))  # fmt: skip
+    flagged = Evidence(records_root=tmp_path)
+    assert line("table-latency", "dpn4_64", flagged)["eager_1_flags"] == "disturbed; budget spent"
+    assert line("table-roofline", "dpn4_64", flagged)["eager_1_flags"].endswith("; copy is the nearer ceiling")
 
 
 def test_throughput_has_a_column_for_each_batch(timed: Evidence) -> None:

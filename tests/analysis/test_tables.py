@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis import answers, tables
+from analysis import answers, one_unit, tables
 from analysis.cells import NOT_MEASURED, Table, compared, from_record
+from analysis.costs import Met
 from analysis.evidence import Evidence
 from analysis.provenance import explain_cell, of_table
 from bench.conventions import KINDS
@@ -44,7 +45,63 @@ def test_the_readings() -> None:
     assert states["printed"].count("match") == 10
     assert states["printed"].count("differs") == 6
     assert table.cell("table-6/dpn4_32/gflops", "printed").note == "prints 1.0, -0.1"
-    assert answers.digits_met(REAL) == (16, 16, 10)
+    assert answers.digits_met(REAL) == Met(published=16, counted=16, costed=16, printed=10, one_alone=6)
+    assert table.caption.endswith("the letter 10. Those that only one of them prints decide: 6.")
+    text = (Path(answers.__file__).parent.parent / "notebooks" / "cost.ipynb").read_text(encoding="utf-8")
+    assert "Most published costs are met by both; those that only one of them prints decide." in text
+
+
+def counted(root: Path, *names: str) -> Evidence:
+    """Evidence of these networks' own counts and of nothing else."""
+    evidence = Evidence(records_root=root)
+    for name in names:
+        for metric in ("params", "macs"):
+            record = REAL.record(name, metric)
+            assert record is not None
+            evidence.store.append(record)
+    return Evidence(records_root=root)
+
+
+def test_published_costs_of_networks_that_are_not_counted_are_not_judged(tmp_path: Path) -> None:
+    """DPN4_64 stands in Table IV with its cost, and in Table VI with its parameters too: three of the sixteen."""
+    there = counted(tmp_path, "dpn4_64", "dpn4_64_printed")
+    assert answers.digits_met(there) == Met(published=16, counted=3, costed=3, printed=3, one_alone=0)
+    assert "Of the 3 counted of 16 published costs of DPN networks," in answers.summary(there)
+    assert ("3 of 3", "met by Table I to the letter") in answers.cards(there)
+    assert any("misses 0 of the 3 counted of 16 published" in line for line in answers.findings(there))
+    one_reading = counted(tmp_path / "one", "dpn4_64")
+    assert answers.digits_met(one_reading).counted == 0
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_without_current_counts_nothing_is_said_that_only_they_could_show(tmp_path: Path, older: bool) -> None:
+    """No records, or all of an older definition of the metric: the same sentences."""
+    evidence = Evidence(records_root=tmp_path)
+    for record in REAL.store.records if older else ():
+        if record.metric in ("params", "macs", "live_macs", "layers"):
+            evidence.store.append(record.model_copy(update={"metric_version": record.metric_version - 1}))
+    said = [*answers.findings(evidence), answers.summary(evidence), answers.ALL["comparison"](evidence)]
+    assert not any("as printed misses" in line or "divided by 2^30" in line or "the rank" in line for line in said)
+    assert answers.digits_met(evidence).counted == 0
+    assert answers.UNCOUNTED in said[-2]
+    assert "none is counted yet" in tables.table("table-readings", evidence).caption
+    assert answers.cards(evidence)[0] == ("none", "of 16 published DPN costs counted in both readings")
+    assert "DPN4_64 takes, by the printed costs, 13.6 % of PIL's" in said[-1]
+
+
+def test_the_papers_unit_is_that_of_its_own_costs_and_is_read_off_the_counts(tmp_path: Path) -> None:
+    (line,) = [line for line in answers.findings(REAL) if "divided by 2^30" in line]
+    assert line.startswith("The paper's “GFLOPs” of its own DPNs are")
+    assert "so 12 of 12 counted costs have the printed digits, against 1 divided by 10^9." in line
+    evidence = counted(tmp_path, "dpn4_64")
+    assert any("so 2 of 2 counted" in line for line in answers.findings(evidence))
+    record = evidence.record("dpn4_64", "macs")
+    assert record is not None
+    kinds = {kind: 2 * count for kind, count in record.detail["by_kind"].items()}
+    evidence.store.append(record.model_copy(
+        update={"value": 2 * record.value, "detail": record.detail | {"by_kind": kinds}}
+    ))  # fmt: skip
+    assert not any("divided by 2^30" in line for line in answers.findings(Evidence(records_root=tmp_path)))
 
 
 def test_table_1_is_drawn_from_the_networks() -> None:
@@ -90,6 +147,33 @@ def test_one_unit_by_hand() -> None:
     ranks = {row.id: (row.cells["rank_printed"].text, row.cells["rank"].text) for row in table.rows}
     assert ranks["deepercut_r101"] == ("5", "8")
     assert ranks["mca"] == ("9", "9")
+
+
+def test_what_the_unit_changes_is_told_apart_from_what_another_network_changes() -> None:
+    """The built hourglass costs 19.2 Gi, its print's 14.3: one unit leaves it cheaper than HRNet-w48, as printed."""
+    table = tables.table("table-6-one-unit", REAL)
+    ranks = {row: tuple(table.cell(row, name).text for name in ("rank_printed", "rank")) for row in (
+        "hourglass8", "hrnet_w48", "sbl_r50")}  # fmt: skip
+    assert ranks == {"hourglass8": ("7", "7"), "hrnet_w48": ("8", "8"), "sbl_r50": ("6", "3")}
+    share = table.cell("hourglass8", "share")
+    assert (share.text, share.state) == ("21.0", "reported")
+    assert table.cell("hourglass8", "measured").text == "20.592"
+    assert table.notes[-1].endswith("Share and rank are the print's; as built they would be 15.7 % and 8.")
+    assert one_unit.reranked(REAL) == (8, 10, 17)
+    assert one_unit.reranked(EMPTY) is None
+    said = answers.ALL["comparison"](REAL)
+    assert (
+        "The unit alone changes the rank by cost of 8 of the 17 rows that print one: SBL goes from place 6 to" in said
+    )
+    assert said.endswith("With Hourglass as built, which is not the network of its printed cost, it would be 10.")
+
+
+def test_an_old_count_does_not_stand_for_a_print_in_one_unit(tmp_path: Path) -> None:
+    old = a_record(subject="sbl_r50", value=5_426_380_800, spec_digest="older")
+    Evidence(records_root=tmp_path).store.append(old)
+    table = tables.table("table-6-one-unit", Evidence(records_root=tmp_path))
+    assert table.cell("sbl_r50", "measured").state == "stale"
+    assert table.cell("sbl_r50", "rank").text == "6"
 
 
 def test_sbl_is_compared_in_its_own_convention(tmp_path: Path) -> None:
