@@ -1,6 +1,7 @@
 """From a network and people in images to keypoints: crops, heatmaps, mirrored heatmaps, joints in image pixels."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from dpn.error_words import in_words
 from dpn.heatmaps import Codec, decode, flip_average, to_image
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
-from dpn.runtime import Precision, Runtime
+from dpn.runtime import Precision, Runtime, check_input
 from dpn.skeletons import Skeleton
 
 __all__ = ["Done", "Forward", "OutputError", "Runtime", "final_heatmaps", "predict"]
@@ -100,8 +101,10 @@ class Forward:
         """Looks at one black image of that size in pixels.
 
         Raises:
+            ValueError: the image is too large.
             OutputError: the network gives no heatmaps, or fails: it may be anybody's, and fail in any way.
         """
+        check_input(input_hw)
         image = to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device))
         with inference_mode(self._net), torch.inference_mode():
             try:
@@ -127,7 +130,7 @@ class Forward:
 def codec_of(heatmaps: Tensor, protocol: Protocol, input_hw: tuple[int, int]) -> Codec:
     """How to decode these heatmaps (B, K, h, w) of an input of that size in pixels."""
     stride = stride_of((heatmaps.shape[2], heatmaps.shape[3]), input_hw)
-    return Codec(name=protocol.codec, input_hw=input_hw, stride=stride, sigma=protocol.sigma_at(input_hw))
+    return Codec.of_protocol(protocol, input_hw, stride)
 
 
 def shifts(protocol: Protocol) -> bool:
@@ -201,8 +204,9 @@ def _batches(
     data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime
 ) -> Iterator[dict[str, Tensor]]:
     samples = InferenceSamples(data, protocol, input_hw)
+    workers = min(runtime.workers, math.ceil(len(samples) / runtime.batch))  # each makes whole batches
     loader: DataLoader[Any] = DataLoader(
-        _Samples(samples), batch_size=runtime.batch, num_workers=runtime.workers, collate_fn=_collate,
+        _Samples(samples), batch_size=runtime.batch, num_workers=workers, collate_fn=_collate,
         worker_init_fn=worker_init, pin_memory=runtime.device.startswith("cuda"),
     )  # fmt: skip
     for batch in loader:

@@ -17,9 +17,10 @@ from dpn.data.augment import mirrored_order
 from dpn.data.crops import PIXEL_STD, affine, transform
 from dpn.data.people import DataSet, Floats, People
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
-from dpn.inference import check_aspect, shifts
+from dpn.inference import check_aspect, codec_of, shifts
 from dpn.metrics.coco import results
 from dpn.protocols import CodecName, Protocol
+from dpn.runtime import check_input
 from dpn.scoring import headline, scores_of
 from dpn.skeletons import Skeleton
 
@@ -30,7 +31,8 @@ PERFECT = {"coco": 1.0, "mpii": 100.0}
 
 MEAN_ERROR_PX: dict[CodecName, float] = {"quarter": 1.75, "dark": 0.75, "udp": 0.25}
 """How far joints may be off on the average, in pixels of the crop at stride 4. In theory: 1.53 for the quarter codec,
-which rounds; 0.5 for DARK with mirrored heatmaps, whose shift leaves a quarter of their bias; 0 for UDP."""
+which rounds, in proportion to the stride; 0.5 for DARK with mirrored heatmaps, whose shift by one of their pixels is
+one of the crop too far at any stride; 0 for UDP."""
 
 LEAST_AP = 0.9
 """Rounding alone never costs more."""
@@ -85,21 +87,24 @@ class Verdict:
     passed: bool
 
 
-def oracle(data: DataSet, protocol: Protocol, input_hw: tuple[int, int]) -> Verdict:
+def oracle(data: DataSet, protocol: Protocol, input_hw: tuple[int, int], stride: int = 4) -> Verdict:
     """Scores perfect heatmaps.
 
     Args:
         data: with true boxes, opened for `input_hw`.
         protocol: its codec decides how joints become heatmaps and back, its flip test whether both are mirrored too.
         input_hw: height and width of the input in pixels.
+        stride: of the heatmaps, in pixels of the input.
 
     Raises:
-        ValueError: the data set has detected boxes, of which nobody knows whose they are, or no truth.
+        ValueError: the data set has detected boxes, of which nobody knows whose they are, or no truth; or the input is
+            too large.
     """
+    check_input(input_hw)
     if data.truth is None or data.boxes != "truth":
         raise ValueError(f"{data.name}: the oracle needs true boxes and joints; give a split that has them")
     check_aspect(data, input_hw)
-    codec = Codec.of_protocol(protocol, input_hw)
+    codec = Codec.of_protocol(protocol, input_hw, stride)
     joints = joints_in_crops(data.people, codec)
     keypoints = np.concatenate(list(_found(data.people, joints, protocol, codec)))
     labelled = data.people.visible > 0
@@ -132,7 +137,8 @@ def _are_placed(errors_px: Floats, codec: Codec) -> bool:
     """Whether joints are off by what the codec's rounding explains; the mean of a few may be by chance."""
     if not len(errors_px):
         return True
-    mean_px = MEAN_ERROR_PX[codec.name] * codec.stride / 4 * (1 + 2 / len(errors_px) ** 0.5)
+    rounding = codec.stride / 4 if codec.name == "quarter" else 1
+    mean_px = MEAN_ERROR_PX[codec.name] * rounding * (1 + 2 / len(errors_px) ** 0.5)
     return bool(errors_px.max() <= codec.stride * 2**0.5 and errors_px.mean() <= mean_px)
 
 
@@ -174,7 +180,7 @@ def _found(people: People, joints: Floats, protocol: Protocol, codec: Codec) -> 
         if protocol.flip_test:
             mirrored = _mirrored_heatmaps(crops, visible, people.skeleton, codec)
             heatmaps = flip_average(heatmaps, mirrored, people.skeleton.flip_pairs, shift=shifts(protocol))
-        coordinates, scores = decode(heatmaps, codec)
+        coordinates, scores = decode(heatmaps, codec_of(heatmaps, protocol, codec.input_hw))  # as for a network's
         centers, scales = (torch.from_numpy(column[rows]) for column in (people.centers, people.scales))
         placed = to_image(coordinates, centers, scales, codec)
         yield torch.cat((placed, scores.double()[..., None]), dim=2).numpy()

@@ -214,14 +214,13 @@ def predict_images(
         for path, image_id, target in zip(images, image_ids(images), targets, strict=True):
             try:
                 image = read_image(path, upright=boxes is None)  # boxes are of the image as it is stored
-                own, scores = _boxes_of(path, image, boxes)
+                if isinstance(predictor, WholeImages):
+                    people = predictor.people_in(image, image_id)
+                else:
+                    people = predictor.people_in(image, *_boxes_of(path, image, boxes), image_id)
             except DataError as error:
                 yield Found(path=path, error=error)
                 continue
-            if isinstance(predictor, WholeImages):
-                people = predictor.people_in(image, image_id)
-            else:
-                people = predictor.people_in(image, own, scores, image_id)
             found = [row | {"file_name": path.name} for row in people]
             write_png(target, drawing.draw(image, found, predictor.skeleton))
             rows += found

@@ -45,7 +45,7 @@ class Protocol:
             normalised with the mean and deviation of RGB ones.
         box_padding: factor on the box, after its aspect was made the input's.
         augmentation: of training samples.
-        sigma: of the targets at an input 256 px high, in heatmap pixels; it is half as large again at 384.
+        sigma: of the targets at an input 256 px high, in heatmap pixels of stride 4; it is half as large again at 384.
         codec: see `CodecName`.
         flip_test: whether heatmaps are averaged with those of the mirrored image.
         shift_flipped: whether mirrored heatmaps move by one pixel first, which makes up for most of the half-pixel
@@ -66,7 +66,7 @@ class Protocol:
     nms_oks: float = 0.9
 
     def sigma_at(self, input_hw: tuple[int, int]) -> float:
-        """Sigma of the targets for this input, in heatmap pixels: 2 at 256x192 and 256x256, 3 at 384x288."""
+        """Sigma of the targets for this input, in pixels of heatmaps of stride 4: 2 at 256x192, 3 at 384x288."""
         return self.sigma * input_hw[0] / 256
 
 

@@ -1,9 +1,17 @@
-"""How a network runs: device, batch, precision. Imports no torch."""
+"""How a network runs: device, batch, precision, and on how large an input. Imports no torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from dpn.data.workers import check_workers
+
 Precision = Literal["fp32", "bf16", "fp16"]
+
+MOST_AT_ONCE = 1_024
+"""People in a batch; 150 MB of pixels alone at 256x192."""
+
+LARGEST_INPUT_PX = 2_048
+"""Height or width of one person's crop; DPN4_32 takes 1.4 GB for a square one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +34,17 @@ class Runtime:
 
     def check(self) -> None:
         """Raises ValueError where no network can run so."""
-        if self.batch < 1 or self.workers < 0:
-            raise ValueError(f"a batch is at least 1 and workers at least 0, not {self.batch} and {self.workers}")
+        if not 1 <= self.batch <= MOST_AT_ONCE:
+            raise ValueError(
+                f"a batch is at least 1 and at most {MOST_AT_ONCE:,}, not {self.batch}; give another --batch"
+            )
+        check_workers(self.workers)
+
+
+def check_input(input_hw: tuple[int, int]) -> None:
+    """Raises ValueError where an input (height and width in pixels) is so large that it would fill the memory."""
+    if max(input_hw) > LARGEST_INPUT_PX:
+        raise ValueError(
+            f"an input of {input_hw[0]}x{input_hw[1]} is more than {LARGEST_INPUT_PX:,} px on a side; "
+            "give a smaller --input"
+        )

@@ -128,6 +128,8 @@ def _coco(asked: Asked, problems: list[Problem]) -> _Listed:
     elif asked.boxes == "truth" and split.has_truth:
         people = len(coco.people_of_truth(content, asked.known_input_hw))
         problems += _counted(split.annotations, people, coco.OFFICIAL_PEOPLE, content)
+        if not people:
+            problems.append(coco.nobody_in(split.annotations))
     return _Listed(people=people, images=images, sizes=sizes)
 
 

@@ -129,7 +129,7 @@ def open_coco(
         rows = detections_in(data, str(detections), content["images"])
         people = people_of_detections(rows, content, input_hw, protocol.box_padding)
     if not len(people):
-        raise DataError(Problem(str(found.annotations), "annotations", "nobody has a labelled joint", "give another"))
+        raise DataError(nobody_in(found.annotations))
     return DataSet(
         name=str(found),
         kind="coco",
@@ -139,6 +139,11 @@ def open_coco(
         truth=truth_of(content) if found.has_truth else None,
         digest=digest.hexdigest()[:12],
     )
+
+
+def nobody_in(file: Path) -> Problem:
+    """What is wrong with annotations that are well formed and have nobody to be predicted."""
+    return Problem(str(file), "annotations", "nobody has a labelled joint", "give another")
 
 
 def truth_of(content: dict[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,11 @@ _NAME_IT = "name the one with the images"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
 """What the zip reader raises for a damaged, encrypted or otherwise unreadable member."""
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker of a JPEG's entropy-coded data: neither a stuffed byte, nor a restart, nor filling."""
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong with an image is said here, once
 
 
 class FolderImages(Images):
@@ -164,6 +167,8 @@ def decode(data: bytes, file: str, *, upright: bool = False) -> Pixels:
     """
     if not _whole(data):
         raise DataError(Problem(file, "", f"the image is cut short after {len(data)} bytes", AGAIN))
+    if data.startswith(_PNG) and not _png_is_sound(data):  # libpng would say so too, on standard error
+        raise DataError(Problem(file, "", "the image is damaged", AGAIN))
     try:
         flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -180,11 +185,26 @@ def decode(data: bytes, file: str, *, upright: bool = False) -> Pixels:
 
 def _whole(data: bytes) -> bool:
     """Whether the image has its end: OpenCV fills what is missing with grey and says nothing."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
+    if data.startswith(_PNG):
         return b"IEND" in data[-64:] or b"IEND" in data
     if data[:2] != b"\xff\xd8":
         return bool(data)
     return data[-2:] == b"\xff\xd9" or _jpeg_ends(data)
+
+
+def _png_is_sound(data: bytes) -> bool:
+    """Whether those parts of a PNG that pixels come from are whole, by their checksums."""
+    place, kind = len(_PNG), b""
+    while kind != b"IEND":
+        kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4], "big")
+        if end + 4 > len(data):
+            return False
+        if kind[:1].isupper() and zlib.crc32(memoryview(data)[place + 4 : end]) != int.from_bytes(
+            data[end : end + 4], "big"
+        ):
+            return False
+        place = end + 4
+    return True
 
 
 def _jpeg_ends(data: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Images named on a command line: their ids, boxes for them from a file, where drawings go. Imports no torch."""
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -111,9 +112,9 @@ def output_paths(images: Sequence[Path], folder: Path) -> list[Path]:
             name = f"{image.stem}_{number}"
         taken[name] += 1
         paths.append(folder / f"{name}.png")
-    sources = {image.resolve() for image in images}
+    sources = {os.path.realpath(image) for image in images}  # Path.resolve raises at a loop of links
     for path in paths:
-        if path.resolve() in sources:
+        if os.path.realpath(path) in sources:
             raise ValueError(
                 f"the drawing {path} would take the place of that image; give another folder with --output"
             )

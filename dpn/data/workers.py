@@ -26,6 +26,9 @@ CHUNK = 16
 FEW = 400
 """So many items, of some milliseconds each, are done sooner than processes start."""
 
+MOST_WORKERS = 256
+"""Processes that are started for one thing at most: as many as large machines have cores."""
+
 QUIET_S = 2.0
 """Seconds before a progress bar appears."""
 
@@ -51,7 +54,7 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: st
         workers: processes; 0 works in this one, None chooses.
 
     Raises:
-        ValueError: fewer than no processes.
+        ValueError: fewer than no processes, or more than `MOST_WORKERS`.
     """
     check_workers(workers)
     if workers is None:
@@ -66,9 +69,11 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: st
 
 
 def check_workers(workers: int | None) -> None:
-    """Raises ValueError for fewer processes than none; for those who want to know before they begin."""
-    if workers is not None and workers < 0:
-        raise ValueError(f"{workers} processes cannot work; give --workers 0 to work in this one, or more")
+    """Raises ValueError for fewer processes than none or too many; for those who want to know before they begin."""
+    if workers is not None and not 0 <= workers <= MOST_WORKERS:
+        raise ValueError(
+            f"{workers} processes cannot work; give --workers 0 to work in this one, or up to {MOST_WORKERS}"
+        )
 
 
 def _refuse_to_start_again() -> None:

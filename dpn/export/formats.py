@@ -85,7 +85,8 @@ def open_file(path: Path, format: Format) -> tuple[Call, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # there are programs that take nothing newer
             return cast(Call, torch.jit.load(str(path))), "TorchScript"  # type: ignore[no-untyped-call]
-    return cast(Call, torch.export.load(path).module()), "torch.export"
+    with path.open("rb") as file:  # of a path, torch prints a warning where it does not end as torch would have it
+        return cast(Call, torch.export.load(file).module()), "torch.export"
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

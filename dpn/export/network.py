@@ -21,6 +21,7 @@ from dpn.inference import codec_of, inference_mode
 from dpn.network_names import Network
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol
+from dpn.runtime import MOST_AT_ONCE, check_input
 from dpn.silence import silent
 from dpn.skeletons import COCO_17, COCO_18, MPII_16
 from dpn.whole_files import whole
@@ -106,12 +107,14 @@ def export(network: Network, wanted: Wanted, path: Path) -> Exported:
         ExportError: the network cannot be exported, gives no heatmaps, or the file computes something else.
         OSError: the file cannot be written.
         RuntimeError: a package is missing.
+        ValueError: the batch or the input is too large, or none.
     """
     check_installed(wanted.format)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is no folder; make it, or name another --output")
-    if wanted.batch != "dynamic" and wanted.batch < 1:
-        raise ValueError(f"--batch is at least 1 or dynamic, not {wanted.batch}")
+    if wanted.batch != "dynamic" and not 1 <= wanted.batch <= MOST_AT_ONCE:
+        raise ValueError(f"--batch is at least 1 and at most {MOST_AT_ONCE:,}, or dynamic, not {wanted.batch}")
+    check_input(wanted.input_hw)
     if network.spec:
         network.spec.check_input(*wanted.input_hw)
     with inference_mode(network.net), torch.no_grad(), silent():

@@ -41,9 +41,16 @@ class Codec:
             raise ValueError(f"udp needs heatmaps of 2 x 2 pixels at least; an input of {self.input_hw} is too small")
 
     @classmethod
-    def of_protocol(cls, protocol: Protocol, input_hw: tuple[int, int]) -> "Codec":
-        """The protocol's codec for this input, at stride 4."""
-        return cls(name=protocol.codec, input_hw=input_hw, sigma=protocol.sigma_at(input_hw))
+    def of_protocol(cls, protocol: Protocol, input_hw: tuple[int, int], stride: int = 4) -> "Codec":
+        """The protocol's codec for this input: targets are as wide in the image at any stride as they are at 4.
+
+        Example:
+            >>> from dpn.protocols import protocol
+            >>> [Codec.of_protocol(protocol("dpn", "coco"), (256, 192), stride).sigma for stride in (4, 2)]
+            [2.0, 4.0]
+        """
+        sigma = protocol.sigma_at(input_hw) * 4 / stride
+        return cls(name=protocol.codec, input_hw=input_hw, stride=stride, sigma=sigma)
 
     @property
     def heatmap_hw(self) -> tuple[int, int]:

@@ -6,21 +6,29 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from dpn.heatmaps.peaks import at_least_float32
+
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """As `BatchNorm2d`, with the statistics of all processes' batches together, which are of one size."""
+    """As `BatchNorm2d`, with the statistics of all processes' batches together, which are of one size.
+
+    Statistics and what is made of them are in float32 where autocast gives half precision, as torch's own are.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = _summed(x.sum((0, 2, 3))) / count
-        centred = x - mean[:, None, None]
+        values = at_least_float32(x)
+        mean = _summed(values.sum((0, 2, 3))) / count
+        centred = values - mean[:, None, None]
         variance = _summed(centred.square().sum((0, 2, 3))) / count
         self._track(mean.detach(), variance.detach() * (count / (count - 1)))
         normed: Tensor = centred * (variance + self.eps).rsqrt()[:, None, None]
-        return normed * self.weight[:, None, None] + self.bias[:, None, None] if self.affine else normed
+        if self.affine:
+            normed = normed * self.weight[:, None, None] + self.bias[:, None, None]
+        return normed.to(x.dtype)
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dpn.training.errors import written
+from dpn.error_words import in_words
+from dpn.training.errors import TrainingError, written
 from dpn.whole_files import make_folder, write_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
@@ -59,10 +60,22 @@ class RunFolder:
         return self.path / "result.json"
 
     def result(self) -> dict[str, Any] | None:
-        """What came out, or None while the run has not ended."""
+        """What came out, or None while the run has not ended.
+
+        Raises:
+            TrainingError: the file is damaged, or of another version.
+        """
         if not self.result_file.is_file():
             return None
-        return dict(json.loads(self.result_file.read_text()))
+        try:
+            found = dict(json.loads(self.result_file.read_text()))
+            _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"])  # what everybody reads
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"{self.result_file} is no result of a run of this version ({in_words(error)}); remove it to go on "
+                "from the run's last state"
+            ) from error
+        return found
 
     @contextmanager
     def to_itself(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dpn.data.workers import check_workers
 from dpn.training.folder import RunFolder
 from dpn.training.recipe import Recipe
 
@@ -42,8 +43,9 @@ class Where:
     def __post_init__(self) -> None:
         if min(self.devices, self.num_nodes) < 1:
             raise ValueError(f"--devices {self.devices} and --num-nodes {self.num_nodes} are at least 1")
-        if min(self.workers, self.threads, self.pictures_every) < 0:
-            raise ValueError("--workers, --threads and --pictures-every are not below 0")
+        check_workers(self.workers)
+        if min(self.threads, self.pictures_every) < 0:
+            raise ValueError("--threads and --pictures-every are not below 0")
         if not all(0 <= number < math.inf for number in (self.keep_gb, self.save_every_s)):
             raise ValueError("--keep-gb and --save-every-s are numbers from 0 on")
 

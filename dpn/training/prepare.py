@@ -74,8 +74,7 @@ def prepare(recipe: Recipe) -> Prepared:
 
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:
-    """The targets of this network: as wide in the image at any resolution of the heatmaps as they are at a quarter."""
+    """The targets of this network, at the resolution of its heatmaps."""
     with inference_mode(net), torch.no_grad():
         output = net(torch.zeros(1, 3, *input_hw))
-    codec = codec_of(final_heatmaps(output, joints, input_hw), rules, input_hw)
-    return replace(codec, sigma=codec.sigma * 4 / codec.stride)
+    return codec_of(final_heatmaps(output, joints, input_hw), rules, input_hw)

@@ -135,6 +135,13 @@ class Recipe:
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
+def as_published(network: str, kind: Kind, *, protocol: str = "dpn", split: str = "train") -> Recipe:
+    """A network on the data of publications, by the schedule that most of them have, which are a recipe's defaults."""
+    return Recipe(
+        name=f"{kind}/{network}", network=network, kind=kind, data=f"data/{kind}", protocol=protocol, split=split
+    )
+
+
 def by_content(backbone: str) -> str:
     """What stands for a file's content; of what is that already, itself.
 

@@ -8,7 +8,7 @@ import difflib
 from dataclasses import replace
 
 from dpn.spec import DPNLiteSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, ModelSpec, SimpleBaselineSpec
-from dpn.training.recipe import Recipe
+from dpn.training.recipe import Recipe, as_published
 from dpn.training.rivals import hrnet, simple_baseline
 from dpn.zoo import ZOO
 
@@ -34,7 +34,7 @@ def coco(spec: ModelSpec) -> Recipe:
     Command: python -m dpn train coco/dpn4_64 --data /path/to/coco --devices 4
     Command: python -m dpn train coco/dpn2_hrnet --data /path/to/coco --devices 4 --backbone hrnet_w32-36af842e.pth
     """
-    base = Recipe(name=f"coco/{spec.name}", network=spec.name, data="data/coco")
+    base = as_published(spec.name, "coco")
     high = isinstance(spec, DPNSpec) and spec.conv2_stride == 1
     return replace(base, epochs=210, drops=(170, 200)) if high else base
 
@@ -49,7 +49,7 @@ def mpii(spec: ModelSpec) -> Recipe:
 
     Command: python -m dpn train mpii/dpn4_64_mpii --data /path/to/mpii --devices 4
     """
-    return Recipe(name=f"mpii/{spec.name}", network=spec.name, kind="mpii", data="data/mpii", split="trainval")
+    return as_published(spec.name, "mpii", split="trainval")
 
 
 def quick(spec: ModelSpec) -> Recipe:

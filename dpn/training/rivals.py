@@ -8,7 +8,7 @@ GPU, `--devices 1`, is another recipe as well.
 from dataclasses import replace
 
 from dpn.spec import HRNetSpec, SimpleBaselineSpec
-from dpn.training.recipe import Recipe
+from dpn.training.recipe import Recipe, as_published
 
 LARGE = 384
 """Height of the larger of the two published inputs, in pixels."""
@@ -49,6 +49,4 @@ def hrnet(spec: HRNetSpec) -> Recipe:
 
 def _rival(spec: SimpleBaselineSpec | HRNetSpec, protocol: str) -> Recipe:
     """On the data that has the network's joints; MPII's results in print are of networks that saw no one validated."""
-    if spec.joints == 16:
-        return Recipe(name=f"mpii/{spec.name}", network=spec.name, kind="mpii", data="data/mpii", protocol=protocol)
-    return Recipe(name=f"coco/{spec.name}", network=spec.name, data="data/coco", protocol=protocol)
+    return as_published(spec.name, "mpii" if spec.joints == 16 else "coco", protocol=protocol)

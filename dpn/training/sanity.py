@@ -45,7 +45,7 @@ def check(prepared: Prepared, recipe: Recipe, device: str) -> None:
             "the same)"
         )
     data = first_people(prepared.data, ORACLE_PEOPLE)
-    verdict = oracle(data, prepared.protocol, prepared.input_hw)
+    verdict = oracle(data, prepared.protocol, prepared.input_hw, prepared.codec.stride)
     if verdict.n_joints > verdict.n_outside and verdict.mean_error_px > 2 * prepared.codec.stride:
         raise TrainingError(
             f"perfect heatmaps are decoded {verdict.mean_error_px:.1f} px beside the true joints of {data.name}; "

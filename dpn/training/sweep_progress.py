@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dpn.training.errors import TrainingError
 from dpn.training.folder import rows
 from dpn.training.sweep_jobs import Run
 
@@ -34,7 +35,10 @@ class Pace:
 def pace_of(run: Run) -> Pace:
     """How far a run is, by its result or its log."""
     folder, recipe = run.folder, run.recipe
-    result = folder.result()
+    try:
+        result = folder.result()
+    except TrainingError:  # a damaged one; the log says how far the run got
+        result = None
     if result is not None:
         return Pace(share=1.0, seconds=float(result["seconds"]), recipe=recipe.name)
     last = rows(folder.log)[-1:] if folder.log.is_file() else []

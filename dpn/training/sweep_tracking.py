@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dpn.cli import message
+from dpn.training.errors import TrainingError
 from dpn.training.sweep_executors import Job
 from dpn.training.sweep_jobs import Run, is_locked
 from dpn.training.sweep_progress import Pace, pace_of
@@ -77,8 +79,12 @@ class Tracked:
         return self.trained
 
     def find_result(self) -> bool:
-        """Whether there is one; that of another recipe is no result but a failure."""
-        result = self.run.folder.result()
+        """Whether there is one; that of another recipe is no result but a failure, and so is a damaged one."""
+        try:
+            result = self.run.folder.result()
+        except TrainingError as error:
+            self.fail(message(error))
+            return True
         if result is None:
             return False
         self.pace = pace_of(self.run)

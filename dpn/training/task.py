@@ -86,7 +86,7 @@ class PoseTask(lightning.LightningModule):
         optimizer = self.optimizers()
         for group in optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = self._recipe.learning_rate(self.epoch)
-        torch.manual_seed((self._recipe.seed * 1_000_003 + self.step) * 1_009 + self.global_rank)
+        torch.manual_seed(layer_seed(self._recipe.seed, self.step, self.global_rank))
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of a batch; of every stage's heatmaps, for a network that has several."""
@@ -126,6 +126,16 @@ class PoseTask(lightning.LightningModule):
     def rest(self) -> None:
         """The time since the last step was spent on something else than waiting for data."""
         self._ended = time.perf_counter()
+
+
+def layer_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of whatever is random in a layer, for a run's seed, a step and a process; below 2^63, as torch needs it.
+
+    Example:
+        >>> layer_seed(2, 5, 1), layer_seed(2**63 - 1, 0, 0) < 2**63
+        (2018011100, True)
+    """
+    return ((seed * 1_000_003 + step) * 1_009 + rank) % 2**63
 
 
 def stages_loss(output: object, targets: Tensor, weights: Tensor, input_hw: tuple[int, int]) -> Tensor:

@@ -99,10 +99,11 @@ def evaluate(
     from dpn.evaluation import evaluate as evaluation_of
     from dpn.network_names import network
 
+    runtime.check()
     net = network(name, weights)
-    note(net.note)
     asked = wanted.asked(net.input_hw)
     data, protocol = wanted.opened(asked)
+    note(net.note)
     try:
         with progress("people") as done:
             found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)

@@ -45,7 +45,6 @@ def export(
     from dpn.protocols import protocol as protocol_named
 
     net = network(name, weights)
-    note(net.note)
     input_hw = parse_hw(input_) if input_ else net.input_hw or INPUT_HW["coco"]
     wanted = Wanted(
         format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels
@@ -53,6 +52,7 @@ def export(
     size = "x".join(map(str, input_hw))
     path = output or Path(f"{name.partition(':')[2] or name}-{size}{ENDINGS[format]}")
     found = exported(net, wanted, path)
+    note(net.note)
     if as_json:
         print(json.dumps(found.as_dict()))
         return

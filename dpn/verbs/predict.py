@@ -48,7 +48,6 @@ def predict(
     drawing = Drawing(output=output, joint_score=joint_score, person_score=person_score)
     known = read_boxes(boxes, images) if boxes else None
     net = network(name, weights)
-    note(net.note)
     input_hw = parse_hw(input_) if input_ else None
     if WholeImages.can(net):
         if input_hw:
@@ -56,6 +55,7 @@ def predict(
         finder: Predictor | WholeImages = WholeImages(network=net, runtime=runtime)
     else:
         finder = Predictor.of(net, protocol, input_hw, runtime)
+    note(net.note)
     failed = 0
     for found in predict_images(finder, images, known, drawing):
         if found.error:

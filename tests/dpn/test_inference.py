@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from dpn import inference
 from dpn.build import build
 from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError
+from dpn.heatmaps import Codec, decode, encode
 from dpn.inference import Forward, OutputError, Runtime, codec_of, final_heatmaps, predict
 from dpn.network_output import stride_of
-from dpn.protocols import Protocol, protocol
+from dpn.protocols import CodecName, Protocol, protocol
 from dpn.skeletons import COCO_17
 from dpn.spec import CPNSpec, OpenPoseSpec, PILSpec
 from tests.dpn.dotted import coco_set
@@ -164,6 +167,21 @@ def test_workers_change_nothing() -> None:
     np.testing.assert_array_equal(*found)
 
 
+def test_no_more_workers_start_than_there_are_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def loader(*samples: Any, num_workers: int, **options: Any) -> DataLoader[Any]:
+        started.append(num_workers)
+        return DataLoader(*samples, num_workers=0, **options)
+
+    monkeypatch.setattr(inference, "DataLoader", loader)
+    data, net = noise_set(), small()
+    for batch in (3, 7, 1):
+        predict(net, data, PLAIN, HW, Runtime(batch=batch, workers=5))
+    predict(net, replace(data, people=data.people.take([])), PLAIN, HW, Runtime(workers=5))
+    assert started == [3, 1, 5, 0]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_image_is_one_line_from_a_worker_too(workers: int) -> None:
     data = coco_set(2, (64, 48), broken="000000000002.png")
@@ -260,7 +278,27 @@ def test_strides() -> None:
 def test_the_heatmaps_own_stride_decides_and_not_that_of_four() -> None:
     """An input of 66x50 is no multiple of 4, and need not be for heatmaps of half its size."""
     codec = codec_of(torch.zeros(1, 17, 33, 25), PLAIN, (66, 50))
-    assert (codec.stride, codec.heatmap_hw, codec.sigma) == (2, (33, 25), PLAIN.sigma_at((66, 50)))
+    assert (codec.stride, codec.heatmap_hw) == (2, (33, 25))
+
+
+@pytest.mark.parametrize("name", ["dark", "udp"])
+def test_finer_heatmaps_are_decoded_as_wide_as_their_targets(name: CodecName) -> None:
+    """Targets as wide in the image at stride 2 as at 4 are twice as wide on the map; noise moves joints where the
+    decoder takes them for narrower ones."""
+    known, generator = replace(PLAIN, codec=name), torch.Generator().manual_seed(0)
+    codec = Codec.of_protocol(known, (256, 192), 2)
+    joints = torch.rand((24, 17, 2), generator=generator, dtype=torch.float64) * 120 + 36
+    heatmaps = encode(joints, torch.ones(24, 17), codec)[0]
+    heatmaps += 0.1 * torch.randn(heatmaps.shape, generator=generator)
+
+    def error_px(decoder: Codec) -> float:
+        found = decode(heatmaps, decoder)[0] * torch.tensor(codec.stride_xy)
+        return float(torch.linalg.vector_norm(found - joints, dim=2).mean())
+
+    own = codec_of(heatmaps, known, (256, 192))
+    assert own == codec
+    assert own.sigma == 2 * PLAIN.sigma_at((256, 192))
+    assert error_px(own) < 0.75 * error_px(replace(own, sigma=PLAIN.sigma_at((256, 192))))
 
 
 @pytest.mark.parametrize(

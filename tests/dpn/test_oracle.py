@@ -63,6 +63,18 @@ def test_made_up_people_are_perfect(data: DataSet, codec: CodecName) -> None:
         assert asked(data, codec, flip, HW if data.kind == "coco" else (256, 256)).perfect
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_finer_heatmaps_are_perfect_and_no_further(codec: CodecName) -> None:
+    """Rounding is half as far; the bias of mirrored heatmaps, half a pixel of the crop, is the same."""
+    for flip in (False, True):
+        known = replace(protocol("dpn", "coco"), codec=codec, flip_test=flip)
+        fine, coarse = (oracle(coco_set(), known, HW, stride) for stride in (2, 4))
+        assert fine.perfect
+        assert fine.passed
+        expected = coarse.mean_error_px / 2 if codec == "quarter" else coarse.mean_error_px
+        assert fine.mean_error_px == pytest.approx(expected, abs=0.15)
+
+
 def test_synthetic_figures_pass() -> None:
     data = open_data(Asked(data="synthetic:images=6"))
     for codec in CODECS:

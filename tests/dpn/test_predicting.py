@@ -112,6 +112,18 @@ def test_a_bad_image_is_one_line_and_the_others_go_on(tmp_path: Path) -> None:
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["000000000002.png", "predictions.json"]
 
 
+def test_a_loop_of_links_is_one_line_and_the_others_go_on(tmp_path: Path) -> None:
+    write_folder(tmp_path, 1)
+    (loop := tmp_path / "loop.jpg").symlink_to(loop)
+    found = found_in(tmp_path / "out", [loop, tmp_path / "000000000001.png"])
+    assert [one.error is None for one in found] == [False, True]
+    assert str(found[0].error).startswith(f"{loop}: cannot be read (")
+    link = tmp_path / "link.jpg"
+    link.symlink_to(tmp_path / "out" / "link.png")
+    with pytest.raises(ValueError, match="would take the place of that image"):
+        output_paths([link], tmp_path / "out")
+
+
 def test_results_of_before_stay_where_no_image_can_be_used(tmp_path: Path) -> None:
     write_folder(tmp_path, 2)
     found_in(tmp_path / "out", sorted(tmp_path.glob("*.png")))

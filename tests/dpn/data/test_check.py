@@ -15,7 +15,8 @@ from dpn.data import check as checking
 from dpn.data.check import check
 from dpn.data.coco import OFFICIAL_DETECTIONS, OFFICIAL_PEOPLE
 from dpn.data.images import read_image
-from dpn.data.opening import Asked
+from dpn.data.opening import Asked, open_data
+from dpn.data.problems import DataError
 from dpn.verbs.data import check as check_verb
 from dpn.verbs.data import info as info_verb
 from tests.dpn.data.made_coco_folder import content, detections, file_name, put, write_images, write_official, zipped
@@ -191,6 +192,19 @@ def test_processes_find_what_one_process_finds(root: Path) -> None:
     alone, together = (check(Asked(data=str(root)), workers=workers) for workers in (0, 2))
     assert len(alone.problems) == 1
     assert alone == together
+
+
+def test_a_set_with_nobody_to_predict_is_a_problem(root: Path) -> None:
+    """Every other verb refuses it."""
+    value = content()
+    for row in value["annotations"]:
+        row["iscrowd"] = 1
+    put(root / "mine.json", value)
+    (line,) = found(root)
+    assert line.startswith(f"{root / 'mine.json'}: annotations: nobody has a labelled joint; give another")
+    with pytest.raises(DataError, match=re.escape(line)):
+        open_data(Asked(data=str(root)))
+    assert check(Asked(data=str(root), boxes="detections"), workers=0).problems == ()
 
 
 def test_a_check_that_is_stopped_reports_what_it_found(

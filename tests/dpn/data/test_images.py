@@ -122,6 +122,29 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
         decode(data, "x")
 
 
+def swapped(data: bytes, place: int) -> bytes:
+    """With another byte there."""
+    return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+
+
+def test_nobody_but_the_error_says_what_is_wrong_with_an_image(capfd: pytest.CaptureFixture[str]) -> None:
+    """OpenCV and libpng would, on standard error, beside it."""
+    png = encoded(".png", noise(40, 60))
+    middle = len(png) // 2
+    for data in (swapped(png, middle), swapped(png, 18), png[:middle] + png[-12:], png[:-4], encoded(".webp")[:50]):
+        with pytest.raises(DataError, match=r"^x: the image (is damaged|cannot be decoded); download"):
+            decode(data, "x")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_png_is_taken_whatever_is_wrong_with_what_is_no_pixel_of_it() -> None:
+    """Such as a comment, whose name begins with a small letter."""
+    png = encoded(".png")
+    comment = (4).to_bytes(4, "big") + b"tEXt" + b"a\0bc" + b"0000"
+    np.testing.assert_array_equal(decode(png[:33] + comment + png[33:], "x"), picture())
+    np.testing.assert_array_equal(decode(png + b"more", "x"), picture())
+
+
 def test_missing_images_are_named(tmp_path: Path) -> None:
     """Trap 11.15: a missing image must not die inside OpenCV."""
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such image; download"):

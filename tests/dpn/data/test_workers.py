@@ -21,9 +21,10 @@ def test_results_come_in_order_whoever_works(workers: int | None) -> None:
     assert list(in_order(factorial, numbers, title="", workers=workers)) == [factorial(number) for number in numbers]
 
 
-def test_fewer_processes_than_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="-1 processes cannot work; give --workers 0"):
-        next(in_order(factorial, [1], title="", workers=-1))
+@pytest.mark.parametrize("workers", [-1, 257, 99_999])
+def test_fewer_processes_than_none_and_too_many_are_refused(workers: int) -> None:
+    with pytest.raises(ValueError, match=f"^{workers} processes cannot work; give --workers 0 .* up to 256"):
+        next(in_order(factorial, [1], title="", workers=workers))
 
 
 def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Files for deployment compute what the project computes, and nothing that does not is kept."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +119,13 @@ def test_only_the_quarter_codec_is_exported() -> None:
 
 @pytest.mark.parametrize("pixels", ["uint8", "float"])
 @pytest.mark.parametrize("format", ENDINGS)
-def test_a_file_computes_what_the_project_computes(tmp_path: Path, format: Format, pixels: Pixels) -> None:
+def test_a_file_computes_what_the_project_computes(
+    tmp_path: Path, format: Format, pixels: Pixels, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nobody warns on the way, as torch's loader does of a path that ends otherwise than it would have it."""
     path = tmp_path / f"tiny{ENDINGS[format]}"
     found = export(tiny(), wanted(format, pixels=pixels), path)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert found.size_bytes == path.stat().st_size
     assert found.batches == (1, 3)
@@ -159,8 +165,14 @@ def test_a_fixed_batch_is_fixed(tmp_path: Path) -> None:
     assert call(torch.from_numpy(images(HW, 2)))[0].shape == (2, 17, 2)
     with pytest.raises(Exception, match="Got: 3 Expected: 2"):
         call(torch.from_numpy(images(HW, 3)))
-    with pytest.raises(ValueError, match="--batch is at least 1"):
-        export(tiny(), wanted(batch=0), path)
+    for batch in (0, 1_025, 10**20):
+        with pytest.raises(ValueError, match=f"--batch is at least 1 and at most 1,024, or dynamic, not {batch}"):
+            export(tiny(), wanted(batch=batch), path)
+
+
+def test_an_input_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"an input of 9992x9992 is more than 2,048 px on a side; give a smaller"):
+        export(tiny(), replace(wanted(), input_hw=(9992, 9992)), tmp_path / "tiny")
 
 
 def test_a_network_with_blue_first_takes_red_first_as_a_file(tmp_path: Path) -> None:

@@ -121,7 +121,9 @@ def test_what_cannot_be_trained_is_refused_with_the_options_name(change: dict[st
         dataclasses.replace(find("quick/dpn1_32_lite"), **change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"keep_gb": math.nan}, {"save_every_s": math.inf}, {"workers": -1}, {"devices": 0}])
+@pytest.mark.parametrize(
+    "change", [{"keep_gb": math.nan}, {"save_every_s": math.inf}, {"workers": -1}, {"workers": 99_999}, {"devices": 0}]
+)
 def test_where_nothing_can_be_trained_is_refused_with_the_options_name(change: dict[str, object]) -> None:
     (option,) = change
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')}"):

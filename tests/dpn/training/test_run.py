@@ -12,6 +12,9 @@ import psutil
 import pytest
 import torch
 
+from dpn.training.errors import TrainingError
+from dpn.training.folder import RunFolder
+from dpn.training.task import layer_seed
 from tests.dpn.training.runs import STEPS, assert_same, command, finished, started, wait_for, weights
 
 
@@ -113,6 +116,30 @@ def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: the loss is nan at step 13; the last checkpoint is from before that")
     assert done.stderr.count("\n") == 1
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] <= 12
+
+
+@pytest.mark.slow
+def test_the_largest_seed_trains(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", seed=str(2**63 - 1), epochs="1", drops="0")
+    assert done.returncode == 0, done.stderr
+
+
+def test_seeds_of_layers_are_torchs_and_small_ones_stay() -> None:
+    """Of a seed above some 1.8e10 it would be more than torch takes; what was trained before keeps its bits."""
+    for step, rank in ((0, 0), (10**7, 1008)):
+        torch.manual_seed(layer_seed(2**63 - 1, step, rank))
+    assert layer_seed(2, 17_000, 3) == (2 * 1_000_003 + 17_000) * 1_009 + 3
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"digest": "0", "scores": 3, "seconds": 1}'])
+def test_a_damaged_result_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(TrainingError) as caught:
+        RunFolder(tmp_path).result()
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'result.json'} is no result of a run of this version (")
+    assert said.endswith("; remove it to go on from the run's last state")
+    assert "\n" not in said
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> None:

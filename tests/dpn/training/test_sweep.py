@@ -212,6 +212,16 @@ def test_the_result_of_another_recipe_is_no_result(tmp_path: Path) -> None:
     assert executor.started == ["made-up/two seed 0"]
 
 
+def test_a_damaged_result_fails_alone(tmp_path: Path) -> None:
+    run, executor = run_of(tmp_path), MadeUp()
+    run.folder.path.mkdir(parents=True)
+    run.folder.result_file.write_text("{")
+    sweep = gone([run, run_of(tmp_path, "two")], executor)
+    assert [one.state for one in sweep.tracked] == ["failed", "finished"]
+    assert sweep.tracked[0].reason.startswith(f"{run.folder.result_file} is no result")
+    assert pace_of(run) == Pace(recipe="made-up/one")
+
+
 def test_a_folder_that_cannot_be_made_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "made-up").mkdir()
     (tmp_path / "made-up" / "one").write_text("a file")

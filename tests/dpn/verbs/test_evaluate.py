@@ -61,6 +61,9 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
         ([DOTS, "--input", "256"], "an input size is HEIGHTxWIDTH"),
         ([DOTS, "--device", "abacus"], "no device 'abacus' here"),
         ([DOTS, "--batch", "0"], "a batch is at least 1"),
+        ([DOTS, "--batch", "99999999999999999999"], "at most 1,024, not 99999999999999999999; give another"),
+        ([DOTS, "--workers", "99999"], "99999 processes cannot work; give --workers 0"),
+        ([DOTS, "--input", "9992x7494"], "an input of 9992x7494 is more than 2,048 px on a side"),
         ([DOTS, "--limit", "0"], "at least one image is needed"),
         ([DOTS, "--device", "meta"], "no device 'meta' here"),
         ([DOTS, "--input", "4x4", "--codec", "udp"], "udp needs heatmaps of 2 x 2 pixels"),
@@ -104,6 +107,11 @@ def test_oracle_passes_and_its_exit_code_says_so(folder: Path, capsys: Capture) 
     assert all(one["scores"]["AP"] == 1 for one in told)
 
 
+def test_an_input_that_would_fill_the_memory_is_no_question_to_the_oracle(folder: Path, capsys: Capture) -> None:
+    assert typed("oracle", "--data", folder, "--input", "9992x7494") == 1
+    assert "more than 2,048 px on a side" in capsys.readouterr().err
+
+
 def test_oracle_fails_where_the_data_is_wrong(folder: Path, capsys: Capture) -> None:
     """Segment areas in another unit: every joint is where it should be, and no person is found."""
     (file,) = folder.glob("*.json")
@@ -136,6 +144,8 @@ def test_predict_goes_on_after_a_bad_image(folder: Path, weights: Path, tmp_path
         ([DOTS, "x.jpg", "--boxes", "nowhere.json"], "nowhere.json: there is no such file"),
         ([DOTS, "predictions/x.png"], "would take the place of that image"),
         ([DOTS, "x.jpg", "--joint-score", "nan"], "scores to draw above are numbers"),
+        ([DOTS, "x.jpg", "--input", "9992x9992"], "an input of 9992x9992 is more than 2,048 px on a side"),
+        (["dpn4_32", "x.jpg", "--batch", "0"], "a batch is at least 1"),  # and no note before that
     ],
 )
 def test_an_error_of_predict_is_one_line(words: list[str], message: str, capsys: Capture) -> None:
