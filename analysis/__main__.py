@@ -79,8 +79,11 @@ def figure(names: tyro.conf.Positional[tuple[str, ...]], out: Path = Path(), rec
     from analysis.figures import FIGURES
     from analysis.plots.figure_files import write_figure
 
+    if not names:
+        raise ValueError(f"name figures, or all; there are {', '.join(FIGURES)}")
     if unknown := sorted(set(names) - set(FIGURES) - {"all"}):
         raise ValueError(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}, or all")
+    _folder(out)
     evidence = _evidence(records)
     for name in FIGURES if "all" in names else dict.fromkeys(names):
         for path in write_figure(FIGURES[name].draw, FIGURES[name].data(evidence), name, out):
@@ -96,6 +99,7 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
     from analysis.figures import FIGURES
     from analysis.plots.figure_files import write_figure
 
+    _folder(out)
     evidence = _evidence(RECORDS)
     with TemporaryDirectory() as folder:
         for name in IN_GALLERY:
@@ -150,6 +154,13 @@ def effective(
     subjects = [resolve(name) for name in names or SHOWN]
     added = measure_effective(subjects, open_store(records), protocol, trained=weights, again=again)
     print(f"{len(subjects)} fields: {added} records added, {len(subjects) - added} there already")
+
+
+def _folder(out: Path) -> None:
+    """Refuses a path that is, or lies below, something else than a folder."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{there} is no folder; give --out a folder, which is made when it is missing")
 
 
 def _evidence(records: Path) -> Evidence:

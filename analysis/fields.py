@@ -4,7 +4,7 @@ from functools import cache
 from typing import cast
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
-from analysis.claims.audit import Finding, audit, finding_row
+from analysis.claims.audit import audit, finding_row
 from analysis.evidence import Evidence
 from analysis.plots.figure_data import short_name
 from analysis.receptive_fields.gridding import Gridding, gridding
@@ -95,19 +95,13 @@ def table_field_claims(evidence: Evidence) -> Table:
         caption="Its statements on receptive fields and gridding, with their exact verdicts.",
         columns=(
             Column(id="quotation", label="The paper says", align="left"),
-            Column(id="recomputed", label="Recomputed", align="left", hide_on_phone=True),
+            Column(id="paper", label="By its own numbers", align="left", hide_on_phone=True),
+            Column(id="measured", label="As measured", align="left", hide_on_phone=True),
             Column(id="verdict", label="Verdict", align="left"),
         ),
-        rows=tuple(_claim(findings[name]) for name in CLAIMS),
-        notes=("The full audit, with both recomputations of each claim, is in a chapter of its own.",),
+        rows=tuple(finding_row(findings[name], ("quotation", "paper", "measured", "verdict")) for name in CLAIMS),
+        notes=("The audit of all statements is in a chapter of its own.",),
     )
-
-
-def _claim(finding: Finding) -> Row:
-    """A finding with the recomputation that says more: from the engine where there is one, else from the print."""
-    row = finding_row(finding, ("quotation", "verdict"))
-    text = finding.measured or finding.paper
-    return Row(row.id, {**row.cells, "recomputed": Cell(text=text, value=text, how=finding.note)})
 
 
 def table_sees(evidence: Evidence) -> Table:
@@ -125,7 +119,7 @@ def table_sees(evidence: Evidence) -> Table:
     return Table(
         id="table-sees",
         title="What the compared networks see",
-        caption="Rows of the image, beyond its edges too, that one unit of the last map depends on.",
+        caption="Rows of the image, beyond its edges too, that one unit of the output depends on.",
         columns=(
             Column(id="network", label="Network", align="left"),
             Column(id="input", label="Input"),
@@ -135,7 +129,10 @@ def table_sees(evidence: Evidence) -> Table:
             Column(id="about", label="", align="left", hide_on_phone=True),
         ),
         rows=tuple(rows),
-        notes=("Traced operator by operator; holes and padding count. Depth is the longest way from the image.",),
+        notes=(
+            "Traced operator by operator; holes and padding count. Depth is the longest way from the image. Where a "
+            "network returns several maps, its output is the heatmaps.",
+        ),
     )
 
 
@@ -146,10 +143,10 @@ def _input(evidence: Evidence, subject: str) -> str:
 def _sees(record: Record | None) -> dict[str, Cell]:
     if record is None:
         return {**dict.fromkeys(("rows", "times", "depth"), NOT_MEASURED), "about": label("")}
-    depth = max(record.detail["columns"]["depth"])
+    depth = cast(int, record.detail["depth"])
     reason = str(record.detail.get("reason", ""))
     cells = {
-        "depth": Cell(text=str(depth), value=depth, state="measured", record=record, how="of the record's columns"),
+        "depth": Cell(text=str(depth), value=depth, state="measured", record=record, how="of the output"),
         "about": label(reason.split(":")[0] if record.complete else reason),
     }
     if not record.complete:
@@ -169,15 +166,18 @@ def answer(_: Evidence) -> str:
     complete = "reads every" if dpm.maps[0].backward_coverage == 1 else "does not read every"
     same = "the same" if reverse.maps[0].backward_read == dpm.maps[0].backward_read else "another"
     groups = max(row.phases_2d or 1 for row in reverse.maps[1:-1])
+    shared = [row.overlap for row in dpm.maps[1:-1] if row.overlap is not None]
     first, least = dpm.layers[0], min(dpm.maps[0].most_paths, dpm.maps[0].centre_paths)
     widest = "a 1x1 convolution in effect" if first.is_1x1 else "no 1x1 convolution"
     return (
         f"DPM has no holes: one output {complete} position of its {dpm.rf}x{dpm.rf} field, unevenly in a single module "
         f"({least} path from the centre of an axis, {dpm.maps[0].most_paths} from where most come), while D = 8 reads "
         f"{_percent(eight.maps[0].backward_coverage_2d)} % of its own. The reversed module covers {same} field with "
-        f"different wiring: its outputs fall into up to {groups:,} groups that share nothing of some map inside, where "
-        f"neighbours in DPM share {_percent(dpm.mean_interior_overlap or 0)} %. On the paper's 32x24 maps the widest "
-        f"layer is {widest}, and {_percent(dpm.live_share or 0)} % of a module's 3x3 multiply-adds meet data."
+        f"different wiring: its neighbouring outputs share {_percent(reverse.mean_interior_overlap or 0)} % of what "
+        f"they read inside, those of DPM {_percent(dpm.mean_interior_overlap or 0)} % on average and nowhere less than "
+        f"{_percent(min(shared))} %; and its outputs fall into up to {groups:,} groups that share nothing of some map "
+        f"inside. On the paper's 32x24 maps the widest layer is {widest}, and {_percent(dpm.live_share or 0)} % of a "
+        f"module's 3x3 multiply-adds meet data."
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import Values
+from analysis.receptive_fields.field_output import by_preference
 from bench.macs import evaluation_mode, inside_modules
 from bench.running.torch_networks import flatten
 
@@ -132,10 +133,11 @@ class FieldPass:
         torch.autograd.grad(values, self.image, weights, retain_graph=keep)
 
     def _returned(self, path: str, output: Any) -> None:
-        """Told what a module returns; of several maps the last is its map."""
-        maps = [one for one in flatten(output) if one.dim() == 4 and len(one) == len(self.image)]
-        if maps and path not in ("input", "output"):  # the network's own bear these names
-            self._note(path or "output", maps[-1])
+        """Told what a module returns; of several maps the last is its map, of the network's own the preferred."""
+        listed = reversed(flatten(output)) if path else by_preference(output)
+        found = next((one for one in listed if one.dim() == 4 and len(one) == len(self.image)), None)
+        if found is not None and path not in ("input", "output"):  # the network's own bear these names
+            self._note(path or "output", found)
             if self.target is not None:
                 raise _ReachedError
 

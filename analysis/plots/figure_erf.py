@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from analysis.effective_fields.erf_expected import expected_field
 from analysis.effective_fields.erf_records import HALF, METRIC
@@ -26,6 +27,10 @@ COLUMNS: Mapping[str, str] = {
 
 PATHS, SHORTCUTS, RANDOM = "paths, no shortcuts", "with shortcuts", "gradients, random weights"
 TRAINED, LIGHT = "gradients, trained weights", "gradients, trained behind the light stem"
+EXACT = (PATHS, SHORTCUTS)
+INPUTS, WINDOW = "effective inputs", "window of half"
+"""What the percentages under a row are: of exact fields, and of estimated ones."""
+
 ZERO = "#8a8a8a"
 """Colour of what contributes exactly nothing."""
 
@@ -102,7 +107,8 @@ def draw(data: pd.DataFrame) -> Figure:
     height = figure.get_size_inches()[1]
     for i, kind in enumerate(kinds):
         top = 0.4 + i * (each + 0.2)
-        figure.text(0.5, 1 - (top - 0.06) / height, kind, ha="center", va="bottom", fontsize=style.TEXT_PT - 0.5)
+        title = f"{kind} (%: {_meaning(kind)})"
+        figure.text(0.5, 1 - (top - 0.06) / height, title, ha="center", va="bottom", fontsize=style.TEXT_PT - 0.5)
         for j, subject in enumerate(subjects):
             rows = data[(data.field == kind) & (data.subject == subject)]
             axes = style.panel(figure, 0.08 + j * width, top, width - 0.06, each - 0.18)
@@ -111,6 +117,10 @@ def draw(data: pd.DataFrame) -> Figure:
             _map(axes, rows, norm)
     _colour_bar(figure, norm)
     return figure
+
+
+def _meaning(kind: str) -> str:
+    return INPUTS if kind in EXACT else WINDOW
 
 
 def _map(axes: Axes, rows: pd.DataFrame, norm: LogNorm) -> None:
@@ -138,8 +148,9 @@ def _colour_bar(figure: Figure, norm: LogNorm) -> None:
     bar.ax.tick_params(length=2, pad=1)
     bar.ax.minorticks_off()
     figure.text(0.35 / width, 0.01, "share of the field", ha="left", va="bottom", fontsize=style.TEXT_PT - 1)
-    grey = figure.add_axes((1 - 0.72 / width, 0.3 / height, 0.1 / width, 0.1 / height))
-    grey.set(xticks=[], yticks=[], facecolor=ZERO)
+    # A patch, for an svg's axes have no faces: its page shines through.
+    corner, size = (1 - 0.72 / width, 0.3 / height), (0.1 / width, 0.1 / height)
+    figure.add_artist(Rectangle(corner, *size, transform=figure.transFigure, facecolor=ZERO, edgecolor="none"))
     figure.text(1 - 0.57 / width, 0.35 / height, "exactly 0", ha="left", va="center", fontsize=style.TEXT_PT - 1)
 
 
@@ -151,5 +162,7 @@ def alt(data: pd.DataFrame) -> str:
             told.append(f"{kind}, {schedule}: not estimated yet.")
         else:
             zero = 100 * float((rows.share == 0).mean())
-            told.append(f"{kind}, {schedule}: {rows.note.iloc[0]}, {zero:.0f} % of the map exactly zero.")
+            told.append(
+                f"{kind}, {schedule}: {_meaning(str(kind))} {rows.note.iloc[0]}, {zero:.0f} % of the map exactly zero."
+            )
     return "Maps of where one unit's field lies. " + " ".join(told)

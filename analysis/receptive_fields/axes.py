@@ -146,7 +146,7 @@ class Resize:
 
 @dataclass(frozen=True)
 class Listed:
-    """Any finite rule, output by output: whole-map means, adaptive pooling, flips, reflections.
+    """Any finite rule, output by output: whole-map means, adaptive pooling, flips, maps that are written in parts.
 
     Attributes:
         positions: what each output position reads.
@@ -181,7 +181,44 @@ class Listed:
     reached = reach
 
 
-Axis = Window | Transposed | Resize | Listed
+@dataclass(frozen=True)
+class Bordered:
+    """Padding by what the map holds, reflected, repeated or from its other end: a map without ends is only moved by it.
+
+    Attributes:
+        before: positions that are added before the first, or taken away.
+        bounded: what each position reads on the map with its ends.
+    """
+
+    before: int
+    bounded: Listed
+
+    clamps = False
+
+    @property
+    def most(self) -> int:
+        """No position reads, or is read, more often than this."""
+        return self.bounded.most
+
+    @property
+    def jump(self) -> Fraction:
+        """Input positions between what neighbouring outputs read."""
+        return Fraction(1)
+
+    def reads(self, outs: NDArray[np.int64]) -> Table:
+        """What each of these output positions reads on a map without ends."""
+        return (outs - self.before)[None]
+
+    def reach(self, frame: Frame) -> Frame:
+        """First and last input position that the outputs of a frame read."""
+        return frame[0] - self.before, frame[1] - self.before
+
+    def reached(self, frame: Frame) -> Frame:
+        """First and last output position that reads from a frame of inputs."""
+        return frame[0] + self.before, frame[1] + self.before
+
+
+Axis = Window | Transposed | Resize | Listed | Bordered
 SAME = Window()
 
 
@@ -231,6 +268,8 @@ def connect(rule: Axis, outs: Frame, ins: Frame, *, clamp: bool) -> Connection:
         ins: frame of the input map.
         clamp: the input map ends at its frame; interpolation repeats its ends there instead of losing them.
     """
+    if clamp and isinstance(rule, Bordered):
+        rule = rule.bounded
     table = rule.reads(np.arange(outs[0], outs[1] + 1, dtype=np.int64))
     if clamp and rule.clamps:
         table = np.where(table == NOWHERE, NOWHERE, np.clip(table, *ins))

@@ -46,10 +46,13 @@ class Along:
 def extents(wiring: Wiring, to: int) -> dict[int, Extent | str]:
     """The receptive field that each map has in map `to`, or why it cannot be told; maps without one are left out."""
     known: dict[int, tuple[Along, Along] | str] = {to: (Along(Fraction(1), ((0, 0),)),) * 2}
+    problems = {one.problem for one in wiring.maps if one.problem}
     for i in range(to + 1, len(wiring.maps)):
         one = wiring.maps[i]
         sources = one.below & known.keys()
-        blocked = next((found for s in sorted(sources) if isinstance(found := known[s], str)), "")
+        told = [found for s in sorted(sources) if isinstance(found := known[s], str)]
+        # An operator that no rule follows weighs more than strides that differ: there even the central unit is unknown.
+        blocked = next((reason for reason in told if reason in problems), told[0] if told else "")
         if sources and (one.problem or blocked):
             known[i] = one.problem or blocked
         elif edges := [edge for edge in one.edges if edge.source in known]:

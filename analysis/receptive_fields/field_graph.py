@@ -22,6 +22,9 @@ Parts = dict[Channels, NDArray[Any]]
 """What comes or goes by a range of channels, as maps (..., H, W). Ranges may overlap: each path is in one of them."""
 
 
+NO_OUTPUT = "no map named 'output': no tensor that the network returns depends on the image; return one that does"
+
+
 class UnavailableError(ValueError):
     """The field cannot be told exactly; the message names the operator that is in the way."""
 
@@ -135,10 +138,12 @@ class Wiring:
     Attributes:
         maps: all of them.
         names: index of the map that each module returns, by dotted path; "input" is the first, "output" the last.
+        valued: the modules that took values out of maps, which no edge follows.
     """
 
     maps: tuple[Map, ...]
     names: Mapping[str, int] = field(default_factory=dict)
+    valued: tuple[str, ...] = ()
 
     def index(self, name: str | int) -> int:
         """The index of a map given by name.
@@ -148,6 +153,8 @@ class Wiring:
         """
         if isinstance(name, int):
             return name
+        if name == "output" and name not in self.names:
+            raise KeyError(NO_OUTPUT)
         if name not in self.names:
             near = difflib.get_close_matches(name, self.names, n=4, cutoff=0.3) or list(self.names)[:4]
             raise KeyError(f"no map named {name!r}; the nearest are {', '.join(near)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.receptive_fields.axes import UnboundedError, Window
-from analysis.receptive_fields.field_graph import Extent, Map
+from analysis.receptive_fields.field_graph import Extent, Map, UnavailableError
 from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.record import Record
 from bench.subject import Subject
@@ -41,8 +41,12 @@ def field_record(subject: Subject) -> Record:
     from bench import counting
 
     net, graph = trace_subject(subject)
-    detail = profile(graph)
-    size, reason = rows_read(graph, graph.index("output"))
+    output = graph.index("output")
+    detail = profile(graph) | {"depth": depths(graph)[output]}
+    size, reason = rows_read(graph, output)
+    if size is None and graph.problems(output):
+        known = [rows_read(graph, index)[0] or 0 for index in graph.ancestors(output)]
+        reason = f"{reason}; maps before it read up to {max(known):,} rows"
     if reason:
         detail["reason"] = reason
     return counting.make_record(
@@ -58,14 +62,22 @@ def rows_read(graph: FieldGraph, index: int) -> tuple[int | None, str]:
     found = graph.extents().get(index, "it does not depend on the image")
     if isinstance(found, Extent):
         return found.size_hw[0], ""
-    if graph.problems(index):
-        return None, found
     try:
-        center = graph.maps[index].shape[1] // 2
-        frame = graph.reach(index, (center, center))
-    except UnboundedError as error:
-        return None, str(error)
-    return (None, found) if frame is None else (frame[1] - frame[0] + 1, f"of the central unit: {found}")
+        return graph.central_hw(index)[0], f"of the central unit: {found}"
+    except (UnboundedError, UnavailableError):
+        return None, found
+
+
+def depths(graph: FieldGraph) -> list[int]:
+    """For each map the convolutions on the longest way from the image."""
+    found: list[int] = []
+    for one in graph.maps:
+        found.append(max((found[s] for s in _sources(one)), default=0) + (one.op == "convolution"))
+    return found
+
+
+def _sources(one: Map) -> list[int]:
+    return [edge.source for edge in one.edges] or list(one.sources)
 
 
 def profile(graph: FieldGraph) -> dict[str, Any]:
@@ -80,20 +92,18 @@ def profile(graph: FieldGraph) -> dict[str, Any]:
     """
     rows: dict[Row, tuple[int, str]] = {}
     counts: dict[int, int] = {}
-    depths: dict[int, int] = {}
+    depth_of: dict[int, int] = {}
     links: dict[tuple[int, int], None] = {}
-    depth: list[int] = []
+    depth = depths(graph)
     last: list[dict[int, int]] = []  # for each map, by height, the deepest rows that it holds
     for index, one in enumerate(graph.maps):
-        sources = [edge.source for edge in one.edges] or list(one.sources)
-        depth.append(max((depth[s] for s in sources), default=0) + (one.op == "convolution"))
-        below = _deepest([last[s] for s in sources], depths)
+        below = _deepest([last[s] for s in _sources(one)], depth_of)
         if one.op != "convolution":
             last.append(below)
             continue
         row = (depth[index], one.shape[1], rows_read(graph, index)[0], *_window(one))
         number, _ = rows.setdefault(row, (len(rows), one.module))
-        depths[number] = depth[index]
+        depth_of[number] = depth[index]
         counts[number] = counts.get(number, 0) + 1
         links |= dict.fromkeys((other, number) for other in below.values())
         last.append({one.shape[1]: number})

@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from analysis.receptive_fields.axes import UnboundedError
 from analysis.receptive_fields.coupling import Coupling, coupling
 from analysis.receptive_fields.field_graph import UnavailableError
 from analysis.receptive_fields.live_taps import layer_taps
@@ -49,14 +50,22 @@ def stack_rows(layers: Sequence[int], map_hw: tuple[int, int] | None, to: str) -
 
 
 def extent_row(graph: FieldGraph, of: str, to: str) -> Row:
-    """Size, jump and centre of the fields that units of one map have in another, or why that cannot be told."""
-    row: Row = {"map": of, "shape": list(graph.maps[graph.index(of)].shape)}
+    """Size, jump and centre of the fields that units of one map have in another, or why that cannot be told.
+
+    Where units differ, the size is that of the map's central unit, and `note` says so.
+    """
+    row: Row = {"map": of, "shape": list(graph.maps[graph.index(of)].shape), "note": None, "unavailable": None}
+    absent: Row = {"size_hw": None, "jump_hw": None, "centre_hw": None}
     try:
         extent = graph.extent(of, to)
     except UnavailableError as error:
-        return row | {"size_hw": None, "jump_hw": None, "centre_hw": None, "unavailable": str(error)}
+        try:
+            central = graph.central_hw(of, to)
+        except (UnavailableError, UnboundedError):
+            return row | absent | {"unavailable": str(error)}
+        return row | absent | {"size_hw": list(central), "note": f"of the central unit: {error}"}
     jump, centre = ([_exact(value) for value in pair] for pair in (extent.jump_hw, extent.centre_hw))
-    return row | {"size_hw": list(extent.size_hw), "jump_hw": jump, "centre_hw": centre, "unavailable": None}
+    return row | {"size_hw": list(extent.size_hw), "jump_hw": jump, "centre_hw": centre}
 
 
 def _exact(value: Fraction) -> int | str:

@@ -5,11 +5,22 @@ A rule turns the arguments of one call into the edges of each output. What it ca
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
-from analysis.receptive_fields.axes import SAME, Axis, Listed, Resize, Transposed, Window, adaptive, spread, whole
+from analysis.receptive_fields.axes import (
+    SAME,
+    Axis,
+    Bordered,
+    Listed,
+    Resize,
+    Transposed,
+    Window,
+    adaptive,
+    spread,
+    whole,
+)
 from analysis.receptive_fields.field_graph import Edge, Grouped, Pointwise
 
 Shape = tuple[int, int, int]
@@ -207,27 +218,32 @@ def _zero_padding(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapp
     return [[Edge(of[source], Window(1, 1, pad[2]), Window(1, 1, pad[0]), route)]]
 
 
-def _mirrored(reflect: bool) -> Rule:
+def _bordered(border: Literal["reflect", "replicate", "circular"]) -> Rule:
     def rule(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
         source = _source(arguments, of)
         channels, height, width = _image(source)
         _, out_height, out_width = _image(outs[0])
-        left, _, top, _ = (int(p) for p in arguments["padding"])
-        edge = _same(of[source], _border(height, out_height, top, reflect), _border(width, out_width, left, reflect),
+        left, _, top, _ = (int(p) for p in arguments.get("padding", arguments.get("pad")))
+        edge = _same(of[source], _border(height, out_height, top, border), _border(width, out_width, left, border),
                      channels)  # fmt: skip
         return [[edge]]
 
     return rule
 
 
-def _border(ins: int, outs: int, before: int, reflect: bool) -> Axis:
+def _border(ins: int, outs: int, before: int, border: Literal["reflect", "replicate", "circular"]) -> Axis:
+    after = outs - ins - before
+    kept = ins + min(0, before) + min(0, after)
+
     def position(o: int) -> int:
         p = o - before
-        if not reflect:
+        if border == "circular":  # what is left after a crop goes around
+            return max(0, -before) + (o - max(0, before)) % kept
+        if border == "replicate":
             return min(max(p, 0), ins - 1)
         return -p if p < 0 else 2 * (ins - 1) - p if p >= ins else p
 
-    return Listed(tuple((position(o),) for o in range(outs)), "padding by what the map holds")
+    return Bordered(before, Listed(tuple((position(o),) for o in range(outs)), "padding by what the map holds"))
 
 
 def _slice(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
@@ -302,6 +318,13 @@ def _copy_into(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping
     return [pointwise({"self": source}, outs, of)[0] if source in of else []] * len(outs)
 
 
+def _filled(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
+    """What is overwritten by a number is read no more."""
+    if arguments.get("value") in of:
+        raise UntraceableError("a number computed from the image fills a map")
+    return [[]] * len(outs)
+
+
 def _expand(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     return pointwise({"self": arguments["self"]}, outs, of)
 
@@ -329,6 +352,9 @@ SHAPE_ONLY = frozenset({
 })  # fmt: skip
 """Operators that ask a map for its shape and read nothing of it."""
 
+VALUES = frozenset({"_local_scalar_dense", "resolve_neg"})
+"""Operators that hand values of a map to Python or numpy; the last is how `numpy()` and `tolist()` begin."""
+
 RULES: dict[str, Rule] = {
     "convolution": _convolution,
     **dict.fromkeys(_POOLS, _pooling),
@@ -343,8 +369,9 @@ RULES: dict[str, Rule] = {
     "upsample_bilinear2d": _resized("linear"),
     "upsample_bicubic2d": _resized("cubic"),
     "constant_pad_nd": _zero_padding,
-    "reflection_pad2d": _mirrored(reflect=True),
-    "replication_pad2d": _mirrored(reflect=False),
+    "reflection_pad2d": _bordered("reflect"),
+    "replication_pad2d": _bordered("replicate"),
+    "_pad_circular": _bordered("circular"),
     "slice": _slice,
     "split": _split,
     "split_with_sizes": _split,
@@ -354,5 +381,8 @@ RULES: dict[str, Rule] = {
     "expand": _expand,
     "linear": _linear,
     "copy": _copy_into,
+    "fill": _filled,
+    "zero": _filled,
+    "masked_fill": pointwise,
 }
 """What each ATen operator reads; pointwise operators need no entry, because torch marks them."""

@@ -12,14 +12,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from analysis.receptive_fields.field_graph import Map
+from analysis.receptive_fields.axes import SAME
+from analysis.receptive_fields.field_graph import Edge, Map, Pointwise
+from analysis.receptive_fields.field_memory import Memory, OverwrittenError
+from analysis.receptive_fields.field_output import by_preference
 from analysis.receptive_fields.field_rules import (
     RULES,
     SHAPE_ONLY,
+    VALUES,
     Rule,
+    Shape,
     UntraceableError,
     pointwise,
     shape_of,
@@ -34,6 +40,9 @@ from bench.subject import Subject
 
 def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta") -> FieldGraph:
     """Runs a network once in evaluation mode and returns the graph of its maps; the network is left as it was.
+
+    The map named "output" is the one that `by_preference` puts first; there is none where nothing that is returned
+    comes from the image.
 
     Args:
         net: any module that takes images (B, C, H, W) as its first argument.
@@ -62,9 +71,9 @@ def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         except Exception as error:
             remedy = "check the input's size" + (", or trace on device cpu" if device == "meta" else "")
             raise CountError(f"{type(net).__name__} failed in {where.path or 'itself'}: {error}; {remedy}") from error
-    final = tracer.last_of(out)
+    final = next((index for one in by_preference(out) if (index := tracer.index(one)) is not None), None)
     names = {"input": 0, **tracer.names} | ({"output": final} if final is not None else {})
-    return FieldGraph(tuple(tracer.maps), names)
+    return FieldGraph(tuple(tracer.maps), names, tuple(tracer.valued))
 
 
 def trace_subject(subject: Subject) -> tuple[nn.Module, FieldGraph]:
@@ -95,11 +104,15 @@ class _Tracer(TorchDispatchMode):
     def __init__(self, where: Where, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
         self.where = where
-        self.maps = [Map("input", "", tuple(image.shape[1:]))]  # type: ignore[arg-type]
+        self.maps: list[Map] = []
         self.names: dict[str, int] = {}
         self.calls: Counter[str] = Counter()
+        self.valued: dict[str, None] = {}
+        self.memory = Memory()
         self.of: MutableMapping[Tensor, int] = WeakIdKeyDictionary()  # maps that live; others cannot be read again
-        self.of[image] = 0
+        # The memory that a tensor had, for `.data = ...` gives it another, and the writes that its map includes.
+        self.since: MutableMapping[Tensor, tuple[StorageWeakRef | None, int]] = WeakIdKeyDictionary()
+        self._add(image, Map("input", "", tuple(image.shape[1:])), written=True)  # type: ignore[arg-type]
 
     def returned(self, path: str, output: Any) -> None:
         """Told what a module returns; "a.b #2" is what it returns when it is called again."""
@@ -110,8 +123,30 @@ class _Tracer(TorchDispatchMode):
 
     def last_of(self, output: Any) -> int | None:
         """The map that a module returns, the last one where it returns several."""
-        found = [self.of[t] for t in tensors_in([output]) if t in self.of]
+        found = [index for tensor in tensors_in([output]) if (index := self.index(tensor)) is not None]
         return found[-1] if found else None
+
+    def index(self, tensor: Tensor) -> int | None:
+        """The map that a tensor holds now, whatever was written into its memory; None where no image is in it."""
+        own, storage = self.of.get(tensor), self.memory.storage(tensor)
+        before, since = self.since.get(tensor, (storage, 0))
+        if before != storage:
+            own, since = None, 0
+        later = self.memory.written(tensor, since)
+        if not later:
+            return own
+        shape, problem = shape_of(tensor), ""
+        try:
+            edges = self.memory.edges(tensor, own, since)
+        except OverwrittenError as error:
+            edges, problem = [], f"{self.maps[later[-1]].op} in {self._place}: {error}"
+        if not edges and not problem:
+            return None
+        index = _all_of(edges, shape) if not problem else None
+        if index is not None and self.maps[index].shape == shape:
+            return self._hold(tensor, index)
+        sources = [*([] if own is None else [own]), *later] if problem else [edge.source for edge in edges]
+        return self._add(tensor, Map("memory", self.where.path, shape, tuple(edges), tuple(sources), problem))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -125,39 +160,56 @@ class _Tracer(TorchDispatchMode):
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
+        given = tensors_in([*args, *kwargs.values()])
+        sources = [index for index in map(self.index, given) if index is not None]
+        if sources and name in VALUES:
+            self.valued[self._place] = None
         out = func(*args, **kwargs)
-        sources = [t for t in tensors_in([*args, *kwargs.values()]) if t in self.of]
+        for tensor in tensors_in([out]):
+            self.memory.written(tensor)  # the first tensor of a memory is the whole that its views are parts of
         if sources and name not in SHAPE_ONLY:
             self._note(name, rule or (pointwise if elementwise else unknown), func, args, kwargs, out, sources)
         return out
 
     def _note(
         self, name: str, rule: Rule, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any,
-        sources: Sequence[Tensor],
+        sources: Sequence[int],
     ) -> None:  # fmt: skip
-        indices = tuple(dict.fromkeys(self.of[t] for t in sources))
         known = func._schema.arguments
+        given = dict(zip((a.name for a in known), args, strict=False)) | dict(kwargs)
+        changed = tensors_in(given.get(a.name) for a in known if a.alias_info is not None and a.alias_info.is_write)
         arguments = {a.name: a.default_value for a in known if a.has_default_value()}
-        arguments |= {a.name: value for a, value in zip(known, args, strict=False)} | dict(kwargs)
+        arguments |= {a.name: given[a.name] for a in known if a.name in given and not a.is_out}
         outs = tensors_in([out])
+        outs += [tensor for tensor in changed if not any(tensor is other for other in outs)]
         try:
             made = rule(arguments, outs, self.of)
             problem = ""
         except UntraceableError as error:
-            made, problem = [()] * len(outs), f"{name} in {self.where.path or 'the network'}: {error}"
+            made, problem = [()] * len(outs), f"{name} in {self._place}: {error}"
         for tensor, edges in zip(outs, made, strict=True):
-            self._add(tensor, Map(name, self.where.path, shape_of(tensor), tuple(edges), indices, problem))
-        if func._schema.is_mutable and isinstance(args[0], Tensor):
-            self._written(name, args[0], indices)
+            one = Map(name, self.where.path, shape_of(tensor), tuple(edges), tuple(dict.fromkeys(sources)), problem)
+            fresh = not self.memory.written(tensor)
+            self._add(tensor, one, written=fresh or any(tensor is other for other in changed))
 
-    def _add(self, tensor: Tensor, made: Map) -> None:
+    def _add(self, tensor: Tensor, made: Map, *, written: bool = False) -> int:
         self.maps.append(made)
-        self.of[tensor] = len(self.maps) - 1
+        index = len(self.maps) - 1
+        if written:
+            self.memory.write(tensor, index)
+        return self._hold(tensor, index)
 
-    def _written(self, name: str, target: Tensor, indices: tuple[int, ...]) -> None:
-        """After writing in place: other maps in the same memory are no longer what they were."""
-        memory = target.untyped_storage()._cdata
-        for other in [t for t in self.of if t is not target and t.untyped_storage()._cdata == memory]:
-            problem = f"{name} in {self.where.path or 'the network'}: it writes into memory that two maps share"
-            sources = tuple(dict.fromkeys((*indices, self.of[other])))
-            self._add(other, Map(name, self.where.path, shape_of(other), (), sources, problem))
+    def _hold(self, tensor: Tensor, index: int) -> int:
+        self.of[tensor] = index
+        self.since[tensor] = self.memory.storage(tensor), len(self.memory.written(tensor))
+        return index
+
+    @property
+    def _place(self) -> str:
+        return self.where.path or "the network"
+
+
+def _all_of(edges: Sequence[Edge], shape: Shape) -> int | None:
+    """The one map that a tensor is all of, if there is one."""
+    whole = len(edges) == 1 and edges[0] == Edge(edges[0].source, SAME, SAME, Pointwise(0, 0, shape[0]))
+    return edges[0].source if whole else None

@@ -11,8 +11,9 @@ not matter: a convolution of a thousand channels has as many paths as one of a s
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Literal
 
-from analysis.receptive_fields.axes import Frame
+from analysis.receptive_fields.axes import Axis, Frame
 from analysis.receptive_fields.extents import extents
 from analysis.receptive_fields.field_graph import Extent, Field, Kind, UnavailableError, Wiring
 from analysis.receptive_fields.flow import Backward, Flow, Forward, hull
@@ -79,20 +80,34 @@ class FieldGraph(Wiring):
             raise UnavailableError(found)
         return found
 
-    def reach(self, of: str | int, units: Frame, to: str | int = 0) -> Frame | None:
-        """First and last row of one map that some rows of another read, on unbounded maps; None where they read none.
+    def central_hw(self, of: str | int, to: str | int = 0) -> tuple[int, int]:
+        """Height and width of what the central unit of one map reads of another, on unbounded maps.
+
+        For maps whose units differ, because branches of different strides meet, so that there is no `extent`.
 
         Raises:
             UnboundedError: a rule in between holds on one size of map only.
+            UnavailableError: an operator in between cannot be followed, or the unit reads nothing.
         """
         start, end = self.index(of), self.index(to)
+        if problems := self.problems(start, end):
+            raise UnavailableError(problems[0])
+        _, height, width = self.maps[start].shape
+        rows, columns = self._reach(start, height // 2, end, "y"), self._reach(start, width // 2, end, "x")
+        if rows is None or columns is None:
+            raise UnavailableError(f"the central unit of map {of!r} reads nothing of {to!r}")
+        return rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
+
+    def _reach(self, start: int, unit: int, end: int, along: Literal["y", "x"]) -> Frame | None:
+        """First and last position of one map that one of another reads, along an axis."""
         between = self.ancestors(start) & self.descendants(end)
-        frames: dict[int, Frame | None] = {start: units}
+        frames: dict[int, Frame | None] = {start: (unit, unit)}
         for i in sorted(between, reverse=True):
             frame = frames.get(i)
             for edge in self.maps[i].edges:
                 if frame is not None and edge.source in between:
-                    frames[edge.source] = hull(frames.get(edge.source), edge.y.reach(frame))
+                    rule: Axis = getattr(edge, along)
+                    frames[edge.source] = hull(frames.get(edge.source), rule.reach(frame))
         return frames.get(end)
 
     @cached_property

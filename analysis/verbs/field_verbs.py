@@ -11,6 +11,7 @@ import tyro
 
 from analysis.effective_fields.gridding_records import Protocol
 from analysis.receptive_fields.coupling import Coupling
+from analysis.receptive_fields.field_graph import NO_OUTPUT
 from analysis.receptive_fields.field_rows import coupled, extent_row, module_pairs, stack_rows
 from analysis.receptive_fields.field_text import say, show_rows, shown
 from analysis.receptive_fields.gridding import Gridding, Order
@@ -75,8 +76,9 @@ def receptive_field(
     rows = [extent_row(graph, of, to) for of in graph.names]
     if rows[-1]["map"] == "output" and graph.problems("output", to):
         rows[-1]["probed"] = _probed(subject, graph, to)
+    remarks = _remarks(graph)
     if as_json:
-        print(json.dumps({"name": name, "input_hw": subject.input_hw, "to": to, "maps": rows}))
+        print(json.dumps({"name": name, "input_hw": subject.input_hw, "to": to, "maps": rows} | remarks))
         return
     say(f"{name} at {shown(subject.input_hw)}: receptive fields in map {to}")
     show_rows(
@@ -86,6 +88,8 @@ def receptive_field(
         }
         for row in rows
     )  # fmt: skip
+    for remark in remarks.values():
+        say(remark)
 
 
 def gridding(
@@ -195,10 +199,21 @@ def _show_stack(dilations: Sequence[int], modules: int, map_hw: tuple[int, int] 
     show_rows(rows)
 
 
+def _remarks(graph: FieldGraph) -> dict[str, str]:
+    """What no row of the maps says: that there is no output, and what was done with values outside of torch."""
+    told = {} if "output" in graph.names else {"output": NO_OUTPUT}
+    if graph.valued:
+        where = ", ".join(graph.valued)
+        told["values"] = f"values of maps were read in {where}: what Python made of them, branches too, is not traced"
+    return told
+
+
 def _or_reason(row: dict[str, Any]) -> Any:
     if probed := row.get("probed"):
         return f"unavailable: {row['unavailable']}; {probed}"
-    return f"unavailable: {row['unavailable']}" if row["unavailable"] else tuple(row["size_hw"])
+    if row["unavailable"]:
+        return f"unavailable: {row['unavailable']}"
+    return f"{shown(row['size_hw'])} {row['note']}" if row["note"] else tuple(row["size_hw"])
 
 
 def _probed(subject: "Subject", graph: FieldGraph, to: str) -> str:

@@ -70,9 +70,10 @@ class FieldColumns(Columns):
 
 
 class FieldDetail(AnyDetail):
-    """How a network's convolutions lie, and which reads which."""
+    """How a network's convolutions lie, which reads which, and how deep its output lies (not told by version 1)."""
 
     columns: FieldColumns
+    depth: Annotated[int, Field(ge=0)] | None = None
     links: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
     reason: str = ""
 

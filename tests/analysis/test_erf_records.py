@@ -12,6 +12,7 @@ from analysis.effective_fields.missing_records import key
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
 from analysis.plots import figure_erf, style
+from analysis.plots.figure_files import write_figure
 from analysis.receptive_fields.stacks import stack
 from bench.store import Store
 from bench.subject import resolve
@@ -114,5 +115,18 @@ def test_what_is_drawn_is_the_field(records: Path) -> None:
     assert len(images) == 2 * len(figure_erf.COLUMNS) + 1
     estimated = np.array(Store(records).records[0].detail["map"])
     assert np.array_equal(np.ma.getmaskarray(images[-1]), estimated == 0)
-    assert "gradients, random weights, D = 8: 46 %" in figure_erf.alt(data)
+    assert "gradients, random weights, D = 8: window of half 46 %" in figure_erf.alt(data)
+    assert "paths, no shortcuts, D = 8: effective inputs 1 %" in figure_erf.alt(data)
+    words = [text.get_text() for text in figure.texts]
+    assert words[:3] == [
+        "paths, no shortcuts (%: effective inputs)", "with shortcuts (%: effective inputs)",
+        "gradients, random weights (%: window of half)",
+    ]  # fmt: skip
     assert "not estimated yet" in figure_erf.alt(figure_erf.data(EMPTY))
+
+
+def test_the_legends_grey_is_there_where_axes_have_no_faces(tmp_path: Path) -> None:
+    """In an svg, whose axes are transparent; the maps are pictures inside it, so only the legend names the colour."""
+    write_figure(figure_erf.draw, figure_erf.data(EMPTY), "figure-erf", tmp_path)
+    for name in ("figure-erf.svg", "figure-erf.dark.svg"):
+        assert f"fill: {figure_erf.ZERO}" in (tmp_path / name).read_text(encoding="utf-8")

@@ -163,8 +163,8 @@ def test_the_command_line_and_an_interruption(tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit code 130, one line, and no half-written files."""
     arguments = ("--input", "32x24", "--images", "500", "--batch", "1", "--out", str(tmp_path / "out"))
     process = started(f"{HERE}:slow", *arguments)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "built\n"
+    assert process.stderr is not None
+    assert process.stderr.readline() == "built\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -1,17 +1,14 @@
 """Every rule of the tracer against the Jacobian of what it describes, unit by unit and channel by channel."""
 
-from collections.abc import Callable
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from analysis.receptive_fields.field_rules import RULES
-from analysis.receptive_fields.field_trace import trace
+from tests.analysis.jacobians import Operator, assert_is_the_jacobians_support, graph_of
 
-SHAPE = (1, 4, 7, 9)
+MASK = torch.arange(9) % 2 == 0
 LINEAR = nn.Linear(4, 4, dtype=torch.float64)
 
 
@@ -39,9 +36,11 @@ def pieces(x: Tensor) -> Tensor:
     return top + bottom[:, :, :3]
 
 
-OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
+OPERATORS: dict[str, Operator] = {
     "reflection": lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"),
     "replication": lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"),
+    "circular": lambda x: x + F.pad(x, (1, 2, 3, 1), mode="circular")[:, :, 1:8, 2:11],
+    "circular and crop": lambda x: F.pad(x, (-1, 2, 3, -2), mode="circular"),
     "zeros and crop": lambda x: F.pad(x, (-1, 2, 3, -2)),
     "zero channels": lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)),
     "crop": lambda x: x[:, :, 2:, 1:-1],
@@ -61,6 +60,8 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
     "attention by index": squeeze_excite_by_index,
     "expanded": lambda x: x.mean((2, 3), keepdim=True).expand(-1, -1, 3, 2),
     "copied": copied,
+    "filled": lambda x: x + (2 * x).fill_(3) + (3 * x).zero_(),
+    "masked": lambda x: x.masked_fill(MASK.to(x.device), 2.0) * x.clone().masked_fill_(MASK.to(x.device), 3.0) + x,
     "reshaped": lambda x: x.reshape(x.shape).view_as(x).contiguous().clone(),
     "broadcast channel": lambda x: x * torch.sigmoid(x[:, :1]),
     "windows": lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
@@ -68,39 +69,18 @@ OPERATORS: dict[str, Callable[[Tensor], Tensor]] = {
 }  # fmt: skip
 
 
-class Apply(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_rule_is_the_jacobians_support(name: str) -> None:
-    torch.manual_seed(1)
-    operator = OPERATORS[name]
-    x = torch.rand(SHAPE, dtype=torch.float64) + 0.5
-    jacobian = torch.autograd.functional.jacobian(operator, x)[0, ..., 0, :, :, :]  # (C', H', W', C, H, W)
-    truth = (jacobian.abs() > 1e-12).any(dim=3).numpy()
-    graph = trace(Apply(operator), torch.rand(SHAPE, dtype=torch.float64), device="cpu")
+    graph = graph_of(OPERATORS[name])
     assert not any(one.problem for one in graph.maps), [one.problem for one in graph.maps if one.problem]
-    channels, height, width = truth.shape[:3]
-    assert graph.maps[graph.index("output")].shape == (channels, height, width)
-    units = [(y, x) for y in range(height) for x in range(width)]
-    together = graph.backward("output", units)[0].support
-    assert np.array_equal(together.reshape(height, width, *SHAPE[2:]), truth.any(axis=0))
-    for channel in range(channels):
-        alone = graph.backward("output", units, channel=channel)[0].support
-        assert np.array_equal(alone.reshape(height, width, *SHAPE[2:]), truth[channel]), channel
+    assert_is_the_jacobians_support(OPERATORS[name], graph)
 
 
 def test_the_operators_above_and_random_networks_meet_most_rules() -> None:
     """What no test meets is written down, so that a new rule without a test is noticed."""
     met: set[str] = set()
     for operator in OPERATORS.values():
-        graph = trace(Apply(operator), torch.rand(SHAPE, dtype=torch.float64), device="cpu")
+        graph = graph_of(operator)
         met |= {one.op.removesuffix("_") for one in graph.maps}
     random = {"convolution", "max_pool2d", "upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d",
               "upsample_bicubic2d", "batch_norm"}  # fmt: skip

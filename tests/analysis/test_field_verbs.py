@@ -12,11 +12,14 @@ import torch
 import tyro
 from torch import nn
 
+from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_text import shown
+from analysis.receptive_fields.field_trace import trace, trace_subject
 from analysis.verbs.field_verbs import gridding, receptive_field
 from analysis.verbs.measured_verbs import neighbours
 from bench.subject import resolve
 from dpn.cli import message
+from tests.analysis.random_networks import Apply
 
 ROOT = Path(__file__).resolve().parents[2]
 PYRAMID = "32,16,8,4,2,1"
@@ -275,5 +278,56 @@ class Choosing(nn.Module):
 
 
 def test_a_network_that_reads_values_is_traced_with_some(run: Run) -> None:
-    row = answer(run, "receptive-field", "tests.analysis.test_field_verbs:Choosing", "--input", "16x16")["maps"][-1]
+    arguments = ("receptive-field", "tests.analysis.test_field_verbs:Choosing", "--input", "16x16")
+    told = answer(run, *arguments)
+    row = told["maps"][-1]
     assert (row["map"], row["size_hw"]) == ("output", [3, 3])
+    assert told["values"] == run(*arguments).splitlines()[-1]
+    assert told["values"].startswith("values of maps were read in the network: ")
+
+
+@pytest.mark.parametrize("read", [
+    lambda x: x.max().item(), lambda x: x.sum().tolist(), lambda x: float(x.mean()),
+    lambda x: torch.from_numpy(x.numpy()).max(), lambda x: torch.tensor(x.flatten(1).tolist()).max(),
+])  # fmt: skip
+def test_values_that_leave_torch_are_noticed(read: Callable[[torch.Tensor], Any]) -> None:
+    graph = trace(Apply(lambda x: x / read(2 * x)), (1, 3, 8, 8), device="cpu")
+    assert graph.valued == ("the network",)
+    assert not trace(Apply(lambda x: x / 2), (1, 3, 8, 8), device="cpu").valued
+
+
+def test_where_units_differ_the_size_is_that_of_the_central_one(run: Run) -> None:
+    """As in the records, and so on the page; a user of CPN reads one number in both."""
+    row = answer(run, "receptive-field", "cpn_r50")["maps"][-1]
+    graph = trace_subject(resolve("cpn_r50"))[1]
+    assert row["size_hw"][0] == rows_read(graph, graph.index("output"))[0]
+    assert (row["map"], row["unavailable"], row["jump_hw"]) == ("output", None, None)
+    assert row["note"].startswith("of the central unit: branches that meet in add")
+    text = run("receptive-field", "cpn_r50").splitlines()[-1]
+    assert f"{shown(row['size_hw'])} of the central unit: branches" in text
+
+
+class Says(nn.Module):
+    """Returns no tensor."""
+
+    def forward(self, _: torch.Tensor) -> str:
+        return "a person"
+
+
+class Blind(nn.Module):
+    """Returns a tensor that its image does not decide."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(x.shape)
+
+
+@pytest.mark.parametrize("name", ["Says", "Blind"])
+def test_an_output_that_the_image_does_not_reach_is_told_of(run: Run, name: str) -> None:
+    arguments = (f"tests.analysis.test_field_verbs:{name}", "--input", "16x16")
+    reason = "no tensor that the network returns depends on the image"
+    assert reason in run("receptive-field", *arguments).splitlines()[-1]
+    told = answer(run, "receptive-field", *arguments)
+    assert [row["map"] for row in told["maps"]] == ["input"]
+    assert reason in told["output"]
+    with pytest.raises(KeyError, match=reason):
+        run("gridding", *arguments, "--to", "input")

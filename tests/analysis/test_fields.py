@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.collections
 import pytest
@@ -9,9 +10,10 @@ import torch
 from torch import nn
 
 from analysis import fields, tables
+from analysis.effective_fields.probing import probe
 from analysis.evidence import Evidence
 from analysis.plots import figure_1, style
-from analysis.receptive_fields.field_records import field_record, measure_fields, profile, rows_read
+from analysis.receptive_fields.field_records import depths, field_record, measure_fields, profile, rows_read
 from analysis.receptive_fields.field_trace import trace
 from bench.store import Store
 from bench.subject import resolve
@@ -35,8 +37,11 @@ def test_the_gridding_table_has_the_known_numbers() -> None:
 
 def test_the_answer_says_what_the_tables_say() -> None:
     text = fields.answer(REAL)
-    for part in ("every position of its 127x127 field", "1 path from the centre", "13 from where most come",
-                 "the same field", "1,024 groups", "88.2 %", "a 1x1 convolution in effect", "63.4 %"):  # fmt: skip
+    for part in (
+        "every position of its 127x127 field", "1 path from the centre", "13 from where most come", "the same field",
+        "1,024 groups", "share 0 %", "88.2 % on average and nowhere less than 66.7 %", "a 1x1 convolution in effect",
+        "63.4 %",
+    ):  # fmt: skip
         assert part in text
 
 
@@ -47,6 +52,13 @@ def test_the_papers_field_claims_are_the_audits() -> None:
         assert row.cells["verdict"].text == audit.cell(row.id, "verdict").text
     assert table.cell("field-is-complete", "verdict").text == "holds"
     assert table.cell("reversed-same-field", "verdict").text == "holds"
+
+
+def test_a_row_that_does_not_hold_shows_the_half_that_fails() -> None:
+    table = tables.table("table-field-claims", REAL)
+    assert table.cell("reversed-grids", "verdict").text == "does not hold"
+    assert "it fails: 127 of 127 pixels" in table.cell("reversed-grids", "paper").text
+    assert "by the wiring it holds" in table.cell("reversed-grids", "measured").text
 
 
 @pytest.mark.parametrize("name", TRACED)
@@ -126,12 +138,51 @@ def test_what_cannot_be_told_has_no_number() -> None:
     assert reason.startswith("roll in the network")
 
 
+class Branched(nn.Module):
+    """Deep heatmaps first, and after them what a shallow branch makes."""
+
+    class Answer(NamedTuple):
+        heatmaps: torch.Tensor
+        parsing: torch.Tensor
+
+    def __init__(self, staged: bool = False) -> None:
+        super().__init__()
+        self.staged = staged
+        self.pose = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 17, 5, padding=2))
+        self.parsing = nn.Conv2d(3, 20, 7, padding=3)
+
+    def forward(self, x: torch.Tensor) -> Answer | list[torch.Tensor]:
+        heatmaps, parsing = self.pose(x), self.parsing(x)
+        return [parsing, heatmaps] if self.staged else self.Answer(heatmaps, parsing)
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_network_of_several_outputs_is_looked_at_through_its_heatmaps(staged: bool) -> None:
+    """By name, and of stages the last; rows, depth and the gradients' target are of that one map."""
+    graph = trace(Branched(staged), (1, 3, 32, 32))
+    output = graph.index("output")
+    assert graph.maps[output].shape == (17, 16, 16)
+    assert (rows_read(graph, output)[0], depths(graph)[output]) == (11, 2)
+    assert probe(Branched(staged), (32, 32), [(8, 8)]).at_least_hw == ((11, 11),)
+
+
+def test_what_is_not_known_of_a_network_is_not_told_of_another_branch() -> None:
+    """PIL's heatmaps lie behind kernels that are computed from the image; its parsing branch is not looked at."""
+    record = field_record(resolve("pil"))
+    assert (record.value, record.complete, record.detail["depth"]) == (0, False, 252)
+    assert record.detail["reason"] == (
+        "convolution in pose: its kernel is computed from the image; maps before it read up to 1,937 rows"
+    )
+
+
 def test_what_networks_see_stands_with_its_record() -> None:
     table = tables.table("table-sees", REAL)
     assert table.cell("table-6/dpn4_64", "rows").value == REAL.record("dpn4_64", "receptive_field").value  # type: ignore[union-attr]
     assert table.cell("table-6/cpn_r50", "about").text == "of the central unit"
     assert table.cell("table-6/mask_rcnn_r50", "rows").state == "missing"
     assert "no rule" in table.cell("table-6/mask_rcnn_r50", "about").text
+    assert table.cell("table-7/pil", "rows").state == "missing"
+    assert "its kernel is computed from the image" in table.cell("table-7/pil", "about").text
 
 
 def test_figure_1_draws_each_map_where_it_is() -> None:

@@ -419,3 +419,9 @@ def test_the_command_writes_a_figure_the_same_each_time(tmp_path: Path, capsys: 
     assert {Path(line).name for line in capsys.readouterr().out.splitlines()} == names
     with pytest.raises(ValueError, match="no figure figure-9; there are figure-1, "):
         figure(("figure-9",), out=tmp_path)
+    with pytest.raises(ValueError, match="name figures, or all; there are figure-1, "):
+        figure((), out=tmp_path)
+    (tmp_path / "file").touch()
+    for below in ("file", "file/folder"):
+        with pytest.raises(ValueError, match="file is no folder; give --out a folder"):
+            figure(("figure-orders",), out=tmp_path / below)

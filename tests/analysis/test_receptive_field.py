@@ -211,25 +211,6 @@ def test_an_unknown_operator_is_named_and_hides_what_lies_behind() -> None:
     assert set(graph.forward("input", [(0, 0)])) == {0, graph.index("first"), graph.index("second #2")}
 
 
-class _Overwrites(nn.Module):
-    def __init__(self, alias: bool) -> None:
-        super().__init__()
-        self.conv, self.alias = nn.Conv2d(3, 3, 3, padding=1), alias
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv(x)
-        part = x[:, :, :10]
-        if self.alias:
-            part.add_(1)
-        return self.conv(x)
-
-
-@pytest.mark.parametrize("alias", [False, True])
-def test_writing_through_a_view_is_noticed(alias: bool) -> None:
-    graph = trace(_Overwrites(alias), (1, 3, 20, 20))
-    assert bool(graph.problems("output")) == alias
-
-
 def test_branches_of_different_strides_are_refused() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
