@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,23 +144,36 @@ def measure(
         records: the folder of the records.
     """
     plan.check()
-    wanted, store, code = _wanted(names, suite_name, choices.input_hw()), open_store(records, write=True), 0
+    wanted, store = _wanted(names, suite_name, choices.input_hw()), open_store(records, write=True)
+    wrong = []
     if choices.counts():
-        code = count_networks(wanted, store)
+        wrong.append(count_networks(wanted, store))
     if choices.timed():
-        code = measure_cells(wanted, choices, plan, store, again=again) or code
-    return code
+        wrong.append(measure_cells(wanted, choices, plan, store, again=again)[1])
+    return _code(wrong)
 
 
-def verify(*names: Name, suite_name: Suite = None, records: Path = RECORDS) -> int:
+def verify(
+    *names: Name, suite_name: Suite = None, input_: Input = None, strict: Flag = False, records: Path = RECORDS
+) -> int:
     """Counts networks afresh and compares with the stored records, exactly; writes nothing, exits with 1 if any differ.
 
     Args:
         names: names of the zoo or package.module:factory; or give a suite.
         suite_name: "paper" is every network of the paper's tables.
+        input_: height and width of the input; by default the network's own, 256x192 for a factory.
+        strict: exit with 1 when an operator is unknown, too.
         records: the folder of the records.
     """
-    return count_networks(_wanted(names, suite_name, None), open_store(records), write=False)
+    wanted = _wanted(names, suite_name, parse_hw(input_) if input_ else None)
+    return _code([count_networks(wanted, open_store(records), write=False, strict=strict)])
+
+
+def _code(wrong: Sequence[str]) -> int:
+    """Says what is wrong, if anything is; the exit code."""
+    for text in filter(None, wrong):
+        print(f"error: {text}", file=sys.stderr)
+    return 1 if any(wrong) else 0
 
 
 def _wanted(names: tuple[str, ...], suite_name: str | None, input_hw: tuple[int, int] | None) -> list[Subject]:

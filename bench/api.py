@@ -5,25 +5,40 @@ Example:
     measure("dpn4_64", "hrnet_w32", metric="latency", backend="eager,onnxruntime", threads="1,all")
 """
 
-from collections.abc import Iterable
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.choices import Choices
+from bench.choices import COUNTS, Choices
 from bench.measuring import count_networks, measure_cells, open_store
 from bench.plan import Plan
 from bench.rows import PROTOCOL, rows
 from bench.store import RECORDS, Store
-from bench.subject import resolve
+from bench.subject import Subject, resolve
+
+NOTEBOOK = "__main__:"
+"""What the names of a notebook's own factories begin with."""
+
+REMEDY = "write the factory into a file mine.py in this folder and name it 'mine:net'"
+
+
+class MeasuringError(RuntimeError):
+    """Something that was asked for could not be measured; the message says why, or that the lines above it do."""
 
 
 def measure(
     *names: str, plan: Plan | None = None, records: Path | str = RECORDS, again: bool = False, **choices: Any
 ) -> pd.DataFrame:
-    """Measures what the records lack and returns a row for each cell and metric of these networks.
+    """Measures what the records lack and returns a row for each cell and metric asked for, of the networks as they are.
+
+    Factories are imported by fresh processes, so that what is counted is what is timed, and what the file says now;
+    those of the notebook itself, `__main__:factory`, can be counted alone.
 
     Args:
         names: names of the zoo, `package.module:factory`, or paths of ONNX files.
@@ -34,17 +49,67 @@ def measure(
 
     Raises:
         KeyError: no such network.
-        ValueError: a choice that does not exist; the message lists those that do.
+        ValueError: no name, something that is none, or a choice that does not exist; the message lists those that do.
+        MeasuringError: a network cannot be imported, built or counted, its stored counts are contradicted, or none of
+            its cells could be measured.
     """
     chosen = _choices(choices)
-    subjects = [resolve(name, chosen.input_hw()) for name in names]
-    store = open_store(Path(records), write=True)
+    _check(names, timed=bool(chosen.timed()))
+    subjects = [resolve(name, chosen.input_hw(), late=not name.startswith(NOTEBOOK)) for name in names]
+    store, keys = open_store(Path(records), write=True), set[str]()
     if chosen.counts():
-        count_networks(subjects, store)
+        _count(subjects, store)
     if chosen.timed():
-        measure_cells(subjects, chosen, plan or Plan(), store, again=again)
+        keys, wrong = measure_cells(subjects, chosen, plan or Plan(), store, again=again)
+        _raise(wrong)
     found = frame(records)
-    return found[found["subject"].isin(names)].reset_index(drop=True)
+    sizes = {(subject.name, subject.input_hw) for subject in subjects} if chosen.counts() else set()
+    asked = [
+        place for place, row in enumerate(found.to_dict("records"))
+        if (row["metric"] in COUNTS and (row["subject"], tuple(row["input_hw"])) in sizes)
+        or (row["key"] in keys and row["subject"] in names)
+    ]  # fmt: skip
+    return found.iloc[asked].reset_index(drop=True)
+
+
+def _check(names: Sequence[Any], *, timed: bool) -> None:
+    if not names:
+        raise ValueError("nothing to measure; name a network, such as measure('dpn4_64')")
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"measure() takes the names of networks, not a {type(name).__name__}; {REMEDY}")
+        if timed and name.startswith(NOTEBOOK):
+            raise ValueError(f"{name} cannot be timed: fresh processes know nothing of a notebook; {REMEDY}")
+
+
+def _count(subjects: Sequence[Subject], store: Store) -> None:
+    own = [subject for subject in subjects if ":" in subject.name and not subject.name.startswith(NOTEBOOK)]
+    here = [subject for subject in subjects if subject not in own]
+    if here:
+        _raise(count_networks(here, store))
+    if own:
+        _count_afresh(own, store.root)
+
+
+def _count_afresh(subjects: Sequence[Subject], records: Path) -> None:
+    """Counts factories in a process that has imported nothing of theirs yet; all are of one size."""
+    size = "x".join(map(str, subjects[0].input_hw))
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "measure", *(subject.name for subject in subjects), "--input", size,
+         "--records", str(records)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, capture_output=True, text=True,
+    )  # fmt: skip
+    print(done.stdout, end="")
+    *said, last = done.stderr.splitlines() or [""]
+    failed = done.returncode != 0
+    print("\n".join(said if failed else [*said, last]), end="\n" if done.stderr else "", file=sys.stderr)
+    if failed:
+        raise MeasuringError(last.removeprefix("error: "))
+
+
+def _raise(wrong: str) -> None:
+    if wrong:
+        raise MeasuringError(wrong)
 
 
 def frame(records: Path | str = RECORDS) -> pd.DataFrame:

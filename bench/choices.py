@@ -11,6 +11,11 @@ from bench.cell import Cell
 from bench.running import backends
 from bench.subject import Subject, parse_hw
 
+COUNTS = (
+    "params", "macs", "live_macs", "activations", "weight_bytes", "activation_bytes", "layers", "second_opinions",
+)  # fmt: skip
+"""The metrics of the records that `--metric counts` asks for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:

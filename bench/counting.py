@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.count_changes import count_changes
-from bench.macs import Count, count
+from bench.macs import Count, Operator, count
 from bench.opinions.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.provenance import measured
 from bench.record import Record
@@ -18,6 +18,9 @@ from bench.subject import Subject
 
 DEVICES = ("meta", "cpu", "cuda")
 """Where a network can be counted; on meta without memory and without arithmetic."""
+
+MAPS = frozenset({"convolution", "transposed_convolution"})
+"""Kinds of operators whose outputs have their channels in front of their positions."""
 
 TOTALS = ("live_macs", "activations", "weight_bytes", "activation_bytes")
 
@@ -97,9 +100,21 @@ def layer_columns(counted: Count) -> dict[str, list[Any]]:
     }  # fmt: skip
     for name in ("kernel", "stride", "dilation"):
         columns[name] = [list(getattr(operator, name)) for operator in operators]
-    columns["out_channels"] = [operator.output_shape[1] for operator in operators]
-    columns["output_hw"] = [list(operator.output_shape[2:]) for operator in operators]
+    outputs = [_channels_and_positions(operator) for operator in operators]
+    columns["out_channels"] = [channels for channels, _ in outputs]
+    columns["output_hw"] = [positions for _, positions in outputs]
     return columns
+
+
+def _channels_and_positions(operator: Operator) -> tuple[int, list[int]]:
+    """Of what an operator returns, without the batch: maps are (B, C, ...), all else (B, ..., C), (C) or one number.
+
+    So 192 tokens of 128 numbers each, (1, 192, 128), are 128 channels at 192 positions.
+    """
+    shape = operator.output_shape
+    if operator.kind in MAPS:
+        return shape[1], list(shape[2:])
+    return (shape[-1] if shape else 1), list(shape[1:-1])
 
 
 def stage_maps(counted: Count) -> dict[str, list[int]]:
@@ -134,21 +149,24 @@ def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Out
 
 
 def add_or_verify(fresh: Record, store: Store, outcome: Outcome, *, write: bool = True) -> None:
-    """Adds an exact record that the store lacks, or holds what the store has against it."""
+    """Adds an exact record that the store lacks, or holds what the store has against it.
+
+    A record of this definition with a newer one of another behind it is added again: the newest is what readers take.
+    """
     stored = store.newest(fresh.key())
-    if stored is None:
+    if stored is not None and (changes := count_changes(stored, fresh)):
+        outcome.differing.append(_difference(stored, fresh, changes))
+    elif store.is_current(fresh):
+        outcome.verified += 1
+    else:
         outcome.added += 1
         if write:
             store.append(fresh)
-    elif not (changes := count_changes(stored, fresh)):
-        outcome.verified += 1
-    else:
-        outcome.differing.append(_difference(stored, fresh, changes))
 
 
 def _measure_opinions(subject: Subject, net: nn.Module, store: Store, outcome: Outcome) -> None:
     digest = subject.digest(net)
-    if store.newest(make_record(subject, digest, "second_opinions", 0, {}).key()) is not None:
+    if store.bring_forward(make_record(subject, digest, "second_opinions", 0, {}).key(), subject.name):
         return
     opinions = second_opinions(net, (1, 3, *subject.input_hw))
     store.append(make_record(subject, digest, "second_opinions", agreeing(opinions), to_record_detail(opinions)))

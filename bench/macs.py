@@ -5,9 +5,11 @@ alike, and runs on the meta device, so that nothing is computed and no weight ta
 sees is counted, declared free (`bench.operators`), or unknown; a count with an unknown operator is incomplete.
 """
 
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.operators import RULES, Cost, Margins, is_free, shape_on_meta
+from dpn.error_words import in_words
+
+ELSEWHERE = "whatever another thread runs"
+"""What stands for the operators of a module that runs in a thread of its own."""
 
 
 class CountError(RuntimeError):
@@ -76,7 +82,9 @@ class Count:
         params: parameters of the whole network, shared ones once.
         operators: every counted call, in execution order.
         free: how often each free operator ran.
-        unknown: how often each unknown operator ran, with the module it ran in; empty when the count is complete.
+        unknown: how often each unknown operator ran, with the module it ran in; empty when the count is complete. Of a
+            module that another thread runs nothing is seen but that: it is `ELSEWHERE`. Calls of functions in another
+            thread, outside of every module, are not noticed.
         maps: output shape of each module that returns one tensor, by dotted path, in the order of first completion.
     """
 
@@ -138,24 +146,40 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
     params = sum(parameter.numel() for parameter in net.parameters())
     tensors = [_tensor(value, device) for value in inputs]
     run = on_meta(net) if device == "meta" else net
-    with evaluation_mode(net), inside_modules(net) as where, torch.inference_mode():
+    quiet = redirect_stdout(sys.stderr)
+    with _attributes_kept(net), evaluation_mode(net), inside_modules(net) as where, torch.inference_mode(), quiet:
         counter = _Counter(where)
         try:
             with torch.device(device), counter:
                 run(*tensors)
-        except Exception as error:
-            remedy = "check the input's size"
-            if device == "meta":
-                remedy += ", or count on real tensors (device cpu) if the forward pass reads values or makes its own"
+        except (Exception, SystemExit) as error:  # the network is anybody's: it may fail in any way, or leave
             place = f" in {where.path}" if where.path else ""
-            raise CountError(f"{type(net).__name__} failed{place}: {error}; {remedy}") from error
+            remedy = _remedy(error, net, tensors, device)
+            raise CountError(f"{type(net).__name__} failed{place}: {in_words(error)}; {remedy}") from error
     return Count(
         params=params,
         operators=tuple(counter.operators),
         free=dict(counter.free),
-        unknown=dict(counter.unknown),
+        unknown=dict(counter.unknown + where.elsewhere),
         maps=where.maps,
     )
+
+
+def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], device: str) -> str:
+    """What to do about a network that failed."""
+    if isinstance(error, SystemExit):
+        return "a forward pass must return, never leave"
+    own, given = (
+        {str(tensor.dtype) for tensor in some if tensor.is_floating_point()} for some in (net.parameters(), tensors)
+    )
+    if "type" in str(error) and own and given and not own & given:
+        return (
+            f"its weights are {' and '.join(sorted(own))} and its input {min(given)}: build it with .to({min(given)})"
+        )
+    remedy = "check the input's size"
+    if device == "meta":
+        remedy += ", or count on real tensors (device cpu) if the forward pass reads values or makes its own"
+    return remedy
 
 
 class Where:
@@ -164,6 +188,7 @@ class Where:
     Attributes:
         path: its dotted path; "" for the network itself.
         maps: output shape of each module that has returned one tensor.
+        elsewhere: `ELSEWHERE` with the paths of the modules that ran in other threads, and how often.
         returned: told the path and the output of each module that returns.
     """
 
@@ -172,17 +197,21 @@ class Where:
         self.stack: list[nn.Module] = []
         self.path = ""
         self.maps: dict[str, tuple[int, ...]] = {}
+        self.elsewhere: Counter[tuple[str, str]] = Counter()
+        self.thread = threading.get_ident()
         self.returned: Callable[[str, Any], None] = lambda _path, _output: None
 
     def enter(self, module: nn.Module, _inputs: Any) -> None:
         """A forward pre-hook."""
-        if id(module) in self.names:
+        if id(module) in self.names and threading.get_ident() != self.thread:
+            self.elsewhere[ELSEWHERE, self.names[id(module)]] += 1
+        elif id(module) in self.names:
             self.stack.append(module)
             self.path = self.names[id(module)]
 
     def leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
         """A forward hook."""
-        if module in self.stack:
+        if module in self.stack and threading.get_ident() == self.thread:
             while self.stack.pop() is not module:  # those above it left by an exception that the network caught
                 pass
             self.returned(self.names[id(module)], output)
@@ -298,17 +327,39 @@ def on_meta(net: nn.Module) -> Callable[..., Any]:
 
 @contextmanager
 def evaluation_mode(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and back to what every module was; attention without the fused kernels that hide its parts."""
+    """Evaluation mode, and back to what every module was; attention in its parts."""
     training = [(module, module.training) for module in net.modules()]
-    fast_path = torch.backends.mha.get_fastpath_enabled()
     net.eval()
+    try:
+        with attention_in_parts():
+            yield
+    finally:
+        for module, was in training:
+            module.training = was
+
+
+@contextmanager
+def _attributes_kept(net: nn.Module) -> Iterator[None]:
+    """What a forward pass keeps for the next one, such as a grid, would be on the counting device: it is taken back."""
+    modules = [module for module in net.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    kept = [(held, dict(held)) for module in modules for held in (vars(module), module._buffers)]
+    try:
+        yield
+    finally:
+        for held, before in kept:
+            held.clear()
+            held.update(before)
+
+
+@contextmanager
+def attention_in_parts() -> Iterator[None]:
+    """Inside, `nn.MultiheadAttention` does without the one fused call that hides its parts from every counter."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, was in training:
-            module.training = was
 
 
 @contextmanager

@@ -18,24 +18,32 @@ from rich.progress import (
 
 from bench.choices import Choices
 from bench.plan import Plan
+from bench.record import EXACT
 from bench.store import Store
 from bench.subject import Subject
+from bench.sweep import Progress as Swept
 from bench.sweep import Sweep
 
 
-def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True) -> int:
-    """Counts networks afresh: adds what the store lacks, checks what it has; returns an exit code.
+def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True, strict: bool = False) -> str:
+    """Counts networks afresh: adds what the store lacks, checks what it has.
 
     Args:
         subjects: the networks; none of them an ONNX file.
         store: the records.
-        write: add what is missing.
+        write: add what is missing; else that is wrong.
+        strict: an incomplete count is wrong.
+
+    Returns:
+        What is wrong and what to do, in one line; empty when all is well.
     """
     from bench import counting
 
     outcome, console = counting.Outcome(), Console(stderr=True)
     for subject in track(subjects, "counting", console=console, disable=not console.is_terminal):
         counting.measure(subject, store, outcome, write=write)
+        if not console.is_terminal and len(subjects) > 1:
+            print(f"counted {subject.name}", file=sys.stderr, flush=True)
     for name, operators in outcome.incomplete.items():
         print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
     for line in outcome.differing:
@@ -44,18 +52,24 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
     print(f"{len(subjects)} networks counted: {outcome.verified} stored records verified, {outcome.added} {missing}, "
           f"{len(outcome.differing)} differ")  # fmt: skip
     if outcome.differing:
-        print("error: a stored count is contradicted; if the change is meant, raise the metric's version in "
-              "bench/record.py and measure again, else mend the network or the counter", file=sys.stderr)  # fmt: skip
-    return 1 if outcome.differing or (not write and outcome.added) else 0
+        return ("a stored count is contradicted; mend the network or the counter, or if the change is meant, measure "
+                "again after raising the metric's version in bench/record.py, for a network of your own after removing "
+                f"its lines from {store.root / EXACT}")  # fmt: skip
+    if outcome.added and not write:
+        return "counts are missing, or those of another definition are newer; run python -m bench measure, not verify"
+    if outcome.incomplete and strict:
+        return "a count is incomplete, see the warnings; without --strict that is none"
+    return ""
 
 
 def measure_cells(
     subjects: Sequence[Subject], choices: Choices, plan: Plan, store: Store, *, again: bool = False
-) -> int:
+) -> tuple[set[str], str]:
     """Measures the cells of some networks, with a progress bar; says what was refused and what was flagged.
 
     Returns:
-        An exit code: 1 when a network has no record in the end, because all of its cells were refused.
+        The keys of the cells' records, and what is wrong in one line: empty unless a network has no record in the end,
+        because all of its cells were refused.
     """
     work = [(subject, choices.cells(subject)) for subject in subjects]
     total = sum(len(cells) for _, cells in work)
@@ -64,16 +78,22 @@ def measure_cells(
 
         def tell(text: str, cells: float) -> None:
             shown.update(task, advance=cells, description=text or None)
+            if shown.disable and text and not cells:  # where no bar is seen: waiting, networks built, rounds done
+                print(text, file=sys.stderr, flush=True)
 
         progress = Sweep(store, plan, tell).run(work, again=again)
     for line in progress.refused:
         print(f"left out: {line}", file=sys.stderr)
     print(f"{total} cells: {progress.measured} records added, {progress.present} there already, "
           f"{len(progress.refused)} left out, {progress.flagged} flagged")  # fmt: skip
-    if progress.empty:
-        print(f"error: nothing could be measured of {', '.join(progress.empty)}, for the reasons above; what they name "
-              "must be mended, every start tries again", file=sys.stderr)  # fmt: skip
-    return 1 if progress.empty else 0
+    return progress.keys, _nothing(progress) if progress.empty else ""
+
+
+def _nothing(progress: Swept) -> str:
+    """That nothing could be measured of some networks, with the first reason."""
+    first = next((line for line in progress.refused if f" of {progress.empty[0]} at " in line), "")
+    return (f"nothing could be measured of {', '.join(progress.empty)}, for the reasons above, such as: {first}; every "
+            "start tries again")  # fmt: skip
 
 
 def open_store(records: Path, *, write: bool = False) -> Store:

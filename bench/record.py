@@ -47,7 +47,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="weight_bytes", unit="byte", version=1, exact=True, meaning="weights read by counted operators"),
         Metric(name="activation_bytes", unit="byte", version=1, exact=True, meaning="maps read and written by them"),
         Metric(name="layers", unit="operator", version=1, exact=True, meaning="counted operators, one row each"),
-        Metric(name="receptive_field", unit="row", version=1, exact=True, meaning="rows of the image an output reads"),
+        Metric(name="receptive_field", unit="row", version=2, exact=True, meaning="rows of the image an output reads"),
         Metric(name="second_opinions", unit="counter", version=1, exact=True, meaning="the same count by other tools"),
         Metric(name="latency", unit="second", version=2, exact=False, meaning="median over processes of a call's time"),
         Metric(name="throughput", unit="image/second", version=2, exact=False, meaning="images by time, in a row"),
@@ -137,6 +137,14 @@ class Record(BaseModel):
         where = "any machine" if self.machine == EXACT else self.machine
         commit = self.commit[:10] + ("+changes" if self.dirty else "")
         return f"{self.metric} of {self.subject} ({protocol}), {where}, commit {commit}, {self.recorded_at}"
+
+
+Identity = tuple[str, str, str, str]
+
+
+def identity(record: Record) -> Identity:
+    """Subject, metric, protocol and machine: what is measured, whatever definition the network had at the time."""
+    return record.subject, record.metric, json.dumps(record.protocol, sort_keys=True), record.machine
 
 
 def _plain(value: Scalar | list[int]) -> str:

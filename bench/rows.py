@@ -29,13 +29,6 @@ UNTRUSTED = frozenset({"disturbed", "no steady state"})
 PROTOCOL = ("input_hw", "batch", "device", "backend", "precision", "threads")
 """Entries of a protocol that tables and CSV files have columns for."""
 
-Identity = tuple[str, str, str, str]
-
-
-def identity(record: Record) -> Identity:
-    """Subject, metric, protocol and machine: what is measured, whatever definition the network had at the time."""
-    return record.subject, record.metric, json.dumps(record.protocol, sort_keys=True), record.machine
-
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -126,11 +119,8 @@ class Row:
 
 
 def rows(store: Store) -> list[Row]:
-    """The newest record of each subject, metric, protocol and machine, in the order of machine, metric and subject."""
-    newest: dict[Identity, Record] = {}
-    for record in store.records:
-        newest[identity(record)] = record
-    return [_row(record) for record in sorted(newest.values(), key=_order)]
+    """The current records of a store, in the order of machine, metric and subject."""
+    return [_row(record) for record in sorted(store.current(), key=_order)]
 
 
 def quantities(found: Iterable[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.record import METRICS, Record
+from bench.record import METRICS, Identity, Record, identity
 from bench.record_lines import Fault, Problem, grouped, read_line
 from dpn.spec import ModelSpec
 
@@ -41,6 +41,7 @@ class Store:
         self.records: list[Record] = []
         self.problems: list[Problem] = []
         self._by_key: dict[str, Record] = {}
+        self._current: dict[Identity, Record] = {}
         self._sizes: dict[Path, int] = {}
         self.refresh()
 
@@ -95,9 +96,33 @@ class Store:
         """The newest record with that key, or None."""
         return self._by_key.get(key)
 
+    def current(self) -> list[Record]:
+        """The newest record of each subject, metric, protocol and machine: what whoever reads the store takes."""
+        return list(self._current.values())
+
+    def is_current(self, record: Record) -> bool:
+        """Whether the newest record of its subject, metric, protocol and machine has its key, and so its definition."""
+        newest = self._current.get(identity(record))
+        return newest is not None and newest.key() == record.key()
+
+    def bring_forward(self, key: str, subject: str) -> bool:
+        """Whether there is a record with that key; it is the current one of that subject when this returns.
+
+        A network that was changed, measured and changed back has its first record, but a newer one of another
+        definition; a network that was renamed has its record under another name. Both are appended again.
+        """
+        known = self.newest(key)
+        if known is None:
+            return False
+        known = known.model_copy(update={"subject": subject})
+        if not self.is_current(known):
+            self.append(known)
+        return True
+
     def _add(self, record: Record) -> None:
         self.records.append(record)
         self._by_key[record.key()] = record
+        self._current[identity(record)] = record
 
     def find(
         self,

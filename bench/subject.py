@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.running import onnx_file
-from bench.running.onnx_file import OnnxFile
+from bench import onnx_file
+from bench.onnx_file import OnnxFile
 from dpn import zoo
 from dpn.network_names import NetworkError, imported, parse_hw
 from dpn.spec import ModelSpec
@@ -48,16 +48,31 @@ class Subject:
         return None if self.spec is None else self.spec.digest()
 
     def digest(self, net: "nn.Module") -> str:
-        """Identifies the network: as `spec_digest`, or by the module's structure and shapes."""
+        """Identifies the network: as `spec_digest`, or by its modules, their shapes and all that its count says.
+
+        The same modules called otherwise are another network. The count is for this input size and without values,
+        wherever the network is; one that cannot be counted so is known by structure and shapes alone.
+        """
         known = self.spec_digest()
         if known is not None:
             return known
+        from bench.macs import CountError, count
+
         shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in net.state_dict().items()]
-        return "module-" + hashlib.sha256("\n".join([repr(net), *shapes]).encode()).hexdigest()[:12]
+        try:
+            said = [repr(count(net, (1, 3, *self.input_hw)))]
+        except CountError:
+            said = []
+        return "module-" + hashlib.sha256("\n".join([repr(net), *shapes, *said]).encode()).hexdigest()[:12]
 
 
-def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
+def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = False) -> Subject:
     """The network of that name, for its own input size or the one given.
+
+    Args:
+        name: of the zoo, `package.module:factory`, or the path of an ONNX file.
+        input_hw: height and width in pixels.
+        late: import a factory when it is called, not now, because that is going to happen in another process.
 
     Raises:
         KeyError: no such network in the zoo; names the nearest.
@@ -67,7 +82,7 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None) -> Subject:
     if name.endswith(".onnx"):
         return _of_file(name, input_hw)
     if ":" in name:
-        return Subject(name, input_hw or DEFAULT_INPUT_HW, imported(name))
+        return Subject(name, input_hw or DEFAULT_INPUT_HW, (lambda: imported(name)()) if late else imported(name))
     spec = zoo.lookup(name)
     hw = input_hw or spec.input_hw
     spec.check_input(*hw)

@@ -32,6 +32,7 @@ class Progress:
         present: cells that had their record already.
         refused: a line for each cell that cannot be measured.
         flagged: records whose value a reader must not trust blindly.
+        keys: of the records that the cells have in the end.
         empty: networks of which nothing is known after all, because every one of their cells was refused.
     """
 
@@ -39,6 +40,7 @@ class Progress:
     present: int = 0
     refused: list[str] = field(default_factory=list)
     flagged: int = 0
+    keys: set[str] = field(default_factory=set)
     empty: list[str] = field(default_factory=list)
 
 
@@ -125,9 +127,10 @@ class Sweep:
         """The cells without a record; all of them while the network has no digest, because it is not built yet."""
         if digest is None:
             return list(cells)
-        present = [cell for cell in cells if self.store.newest(assemble.key(cell, digest)) is not None]
-        for cell in present:
-            journal.done(_journal_key(assemble.key(cell, digest)))  # killed between its record and this
+        present = [cell for cell in cells if self.store.bring_forward(assemble.key(cell, digest), cell.subject)]
+        for key in (assemble.key(cell, digest) for cell in present):
+            journal.done(_journal_key(key))  # killed between its record and this
+            self.progress.keys.add(key)
         self.progress.present += len(present)
         self._known |= {cell.subject for cell in present}
         self.tell("", len(present))
@@ -174,6 +177,7 @@ class Sweep:
                 journal.add(rival.key, result)
                 rival.results.append(result)
             number += 1
+            self.tell(f"round {number} of {self.plan.processes} to {self.plan.most_processes} done", 0)
 
     def _wants_more(self, results: Sequence[dict[str, Any]]) -> bool:
         """Whether a cell needs another process: for its number, for a disturbed one, or for a narrower interval."""
@@ -217,6 +221,7 @@ class Sweep:
         self._append(record)
         self._known.add(cell.subject)
         self.progress.flagged += bool(record.flags)
+        self.progress.keys.add(record.key())
         journal.done(rival.key)
 
     def _append(self, record: Record) -> None:

@@ -8,7 +8,9 @@ import hashlib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,12 +115,17 @@ def parse_hw(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text, re.ASCII)
     if match is None:
-        raise NetworkError(f"an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most, not {text!r}")
+        raise NetworkError(
+            "an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most and without channels, of which "
+            f"every image has 3, not {text!r}"
+        )
     return int(match[1]), int(match[2])
 
 
 def imported(name: str) -> "Callable[[], nn.Module]":
     """What builds the network `package.module:factory`, on torch's current default device.
+
+    What module and factory print goes to standard error: standard output is for answers.
 
     Raises:
         NetworkError: the module cannot be imported or has no such function; what is returned raises it too, where the
@@ -129,7 +136,8 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         raise NetworkError(f"a network of your own is package.module:factory, not {name!r}: write mine:net for net in "
                            "mine.py, and run from the folder that has it")  # fmt: skip
     try:
-        module = importlib.import_module(module_name)
+        with redirect_stdout(sys.stderr):
+            module = importlib.import_module(module_name)
     except ImportError as error:
         raise NetworkError(
             f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
@@ -153,7 +161,8 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         except ValueError:  # some built-in functions have no signature
             pass
         try:
-            net = factory()
+            with redirect_stdout(sys.stderr):
+                net = factory()
         except (Exception, SystemExit) as error:  # anybody's, too
             raise NetworkError(f"{name} fails when it is called: {in_words(error)}") from error
         if not isinstance(net, nn.Module):

@@ -2,6 +2,7 @@
 
 No difference is a remainder: what a tool counts beyond multiply-adds comes from the tool's own breakdown or from the
 rule that the reason states, and what it misses comes from our rules, applied to the calls that it has no rule for.
+All are shown the computation that we count, so attention without the fused call that no counter can look into.
 """
 
 import importlib
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.macs import Count, CountError, count
+from bench.macs import Count, CountError, attention_in_parts, count
 from bench.opinions import opinion_fvcore, opinion_ptflops, opinion_torch
 from bench.opinions.opinion import Answer, Opinion
 
@@ -77,10 +78,10 @@ def _opinion(name: str, net: nn.Module, shape: tuple[int, ...], own: Count, devi
     try:
         with _known_warnings():
             importlib.import_module(package)  # not below, as ptflops keeps the stdout that it finds when imported
-            with redirect_stdout(said), redirect_stderr(said), torch.no_grad():
+            with redirect_stdout(said), redirect_stderr(said), torch.no_grad(), attention_in_parts():
                 total, found = counter(net, shape, own, device)
         extras = {reason: macs for reason, macs in found.items() if macs}
-    except Exception as error:  # whatever a tool trips over must not cost the other tools' answers
+    except (Exception, SystemExit) as error:  # whatever a tool trips over must not cost the other tools' answers
         if sys.modules.get(package) is None:
             failure = f"{package} cannot be imported ({error}); run: pip install {package}"
         else:

@@ -1,5 +1,7 @@
 """Networks that tests measure by `package.module:factory`."""
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,12 @@ def pointwise() -> nn.Module:
 
 def needs_arguments(width: int) -> nn.Module:
     return nn.Conv2d(3, width, 1)
+
+
+def forking() -> nn.Module:
+    """Its factory comes back twice, as one that starts helpers carelessly does."""
+    os.fork()
+    return pointwise()
 
 
 def returns_a_number() -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from bench.subject import resolve
 from bench.sweep import Progress, Sweep
 
 TINY = Plan(processes=2, most_processes=2, samples=4, least_s=0.01, most_s=0.1, width=10.0)
+
+PROGRESS = re.compile(r": building$|^round \d+ of \d+ to \d+ done$|^waiting for |^counted | ceiling of this machine, ")
+"""Lines of standard error that say how far a sweep is, where no bar is seen."""
 
 ONE = replace(TINY, processes=1, most_processes=1)
 
@@ -55,9 +59,9 @@ def start(*arguments: str, temporary: Path) -> "subprocess.Popen[str]":
 
 
 def finish(running: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Exit code, output and errors of a process when it ends."""
+    """Exit code, output and errors of a process when it ends, without the lines that say how far it is."""
     out, err = running.communicate(timeout=300)
-    return running.returncode, out, err
+    return running.returncode, out, "".join(line for line in err.splitlines(True) if not PROGRESS.search(line))
 
 
 def records_of(root: Path, metric: str) -> list[Record]:

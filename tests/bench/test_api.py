@@ -1,11 +1,15 @@
 """Measuring from a notebook."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bench import api
+from bench.choices import COUNTS
+from tests.bench.networks import pointwise
 from tests.bench.onnx_models import convolution
 from tests.bench.sweeping import TINY
 
@@ -38,18 +42,100 @@ def test_a_row_for_each_cell_and_nothing_is_measured_twice(tmp_path: Path, capsy
     assert len(api.frame(records)) == 4
 
 
+def test_a_network_that_cannot_be_measured_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(
+        api.MeasuringError, match=r"measured of tests\.bench\.networks:pointwise, .* cudagraph runs on cuda only"
+    ):
+        api.measure(
+            "tests.bench.networks:pointwise", records=tmp_path, metric="latency", backend="cudagraph", threads=1
+        )
+    assert "left out: latency of tests.bench.networks:pointwise" in capsys.readouterr().err
+    assert api.frame(tmp_path).empty
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of the user's, beside a notebook."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "somebodys_networks", raising=False)
+    return tmp_path / "somebodys_networks.py"
+
+
+def write(path: Path, width: int, more: str = "") -> None:
+    path.write_text(f"from torch import nn\n\ndef net():\n    {more}\n    return nn.Conv2d(3, {width}, 1)\n")
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_between_two_calls_is_counted_as_it_is(mine: Path) -> None:
+    def macs() -> list[int]:
+        found = api.measure("somebodys_networks:net", records=mine.parent / "records", input="10x20")
+        assert set(found["metric"]) == set(COUNTS)
+        return [int(value) for value in found.loc[found["metric"] == "macs", "value"]]
+
+    write(mine, 5)
+    importlib.import_module("somebodys_networks")  # a notebook may have it, as it was
+    assert macs() == [3 * 5 * 200]
+    write(mine, 11)
+    assert macs() == [3 * 11 * 200]
+
+
+@pytest.mark.slow
+def test_what_a_file_lacks_is_an_error(mine: Path) -> None:
+    write(mine, 5)
+    with pytest.raises(api.MeasuringError, match=r"^'somebodys_networks' has no 'nett'; the nearest is net$"):
+        api.measure("somebodys_networks:nett", records=mine.parent / "records")
+
+
+def test_a_stored_count_that_is_contradicted_is_an_error(tmp_path: Path) -> None:
+    api.measure("dpn1_32", records=tmp_path)
+    lines = (tmp_path / "exact" / "params.jsonl").read_text()
+    (tmp_path / "exact" / "params.jsonl").write_text(lines.replace('"value":', '"value":1'))
+    with pytest.raises(api.MeasuringError, match="a stored count is contradicted"):
+        api.measure("dpn1_32", records=tmp_path)
+
+
+def test_a_row_of_another_definition_or_of_what_nobody_asked_for_does_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One back end takes the network as it was, the other the network as it is."""
+    name, records = str(convolution(tmp_path / "a.onnx", (1, 3, 16, 12))), tmp_path / "records"
+
+    def measured(backend: str) -> dict[str, float]:
+        found = api.measure(name, plan=TINY, records=records, metric="latency", backend=backend, threads=1)
+        return dict(zip(found["backend"], found["value"], strict=True))
+
+    first = measured("onnxruntime,openvino")
+    assert set(first) == {"onnxruntime", "openvino"}
+    assert set(measured("openvino")) == {"openvino"}
+    convolution(tmp_path / "a.onnx", (1, 3, 16, 12), value=0.125)
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.sweep.backends.unavailable", lambda cell: "no" if cell.backend == "openvino" else None)
+        assert set(measured("onnxruntime,openvino")) == {"onnxruntime"}
+    convolution(tmp_path / "a.onnx", (1, 3, 16, 12))
+    assert measured("onnxruntime,openvino") == first  # changed back, it has its first times again
+    current = api.frame(records)
+    assert set(current.loc[current["metric"] == "latency", "value"]) == set(first.values())
+
+
+def test_a_notebooks_own_factory_is_counted_but_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "pointwise", pointwise, raising=False)
+    found = api.measure("__main__:pointwise", records=tmp_path, input="10x20")
+    assert list(found.loc[found["metric"] == "macs", "value"]) == [3 * 5 * 200]
+    with pytest.raises(ValueError, match=r"cannot be timed: .* write the factory into a file mine\.py"):
+        api.measure("__main__:pointwise", records=tmp_path, metric="latency")
+
+
+def test_what_is_no_name_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"takes the names of networks, not a function; write the factory into a file"):
+        api.measure(pointwise, records=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nothing to measure; name a network"):
+        api.measure(records=tmp_path)
+
+
 def test_counts_come_without_a_plan(tmp_path: Path) -> None:
     found = api.measure("dpn1_32", records=tmp_path)
-    assert "macs" in set(found["metric"])
+    assert set(found["metric"]) == set(COUNTS)
     assert set(found["machine"]) == {"exact"}
-
-
-def test_a_network_that_cannot_be_measured_gives_no_row(tmp_path: Path) -> None:
-    found = api.measure(
-        "tests.bench.networks:pointwise", records=tmp_path, metric="latency", backend="cudagraph", threads=1
-    )
-    assert found.empty
-    assert {"subject", "backend"} <= set(found.columns)
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,22 @@ def test_an_unknown_operator_is_named_and_fails_when_strict() -> None:
     assert "unknown operator: aten::_fft_r2c" in strict.stderr
 
 
+def test_verify_fails_for_an_incomplete_count_when_strict(tmp_path: Path) -> None:
+    name, records = "tests.bench.networks:with_fourier_transform", ("--input", "8x8", "--records", str(tmp_path))
+    assert bench("measure", name, *records).returncode == 0
+    lenient, strict = (bench("verify", name, *records, *more) for more in ((), ("--strict",)))
+    assert (lenient.returncode, strict.returncode) == (0, 1)
+    assert "aten::_fft_r2c" in lenient.stderr
+    assert (
+        strict.stderr.splitlines()[-1]
+        == "error: a count is incomplete, see the warnings; without --strict that is none"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (("count", "tests.bench.networks:leaves"), "SystemExit: left at (1, 3, 256, 192); a forward pass must return"),
         (("count", "dpn4_65"), "the nearest names are dpn4_64"),
         (("count", "dpn4_64", "--input", "250x192"), "multiples of 8, for example 248x192"),
         (("count", "dpn4_64", "--input", "big"), "HEIGHTxWIDTH"),

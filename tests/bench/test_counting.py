@@ -1,16 +1,23 @@
 """Stored counts are checked against fresh ones: equal is verified, missing is added, different is an error."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from bench.counting import Outcome, count_records, count_subject, layer_columns, measure
 from bench.macs import count
+from bench.opinions.micro_models import Layers
 from bench.provenance import measured
+from bench.rows import rows
 from bench.store import Store
-from bench.subject import SubjectError, parse_hw, resolve
+from bench.subject import Subject, SubjectError, parse_hw, resolve
 from dpn.build import build
-from dpn.spec import replace
 from dpn.zoo import ZOO
 
 SUBJECT = resolve("dpn1_32")
@@ -46,6 +53,62 @@ def test_a_changed_detail_is_noticed_too(tmp_path: Path) -> None:
     outcome = Outcome()
     measure(SUBJECT, store, outcome)
     assert [("operators changed" in line) for line in outcome.differing] == [True]
+
+
+def own(width: int) -> Subject:
+    return Subject("mine:net", (8, 8), lambda: nn.Conv2d(3, width, 1))
+
+
+def test_a_network_that_is_changed_back_has_its_first_counts_again(tmp_path: Path) -> None:
+    """What readers take is the newest record, and that must be of the network that is there now."""
+
+    def said() -> dict[str, float]:
+        return {row.record.metric: row.record.value for row in rows(Store(tmp_path))}
+
+    measure(own(4), Store(tmp_path), Outcome())
+    first = said()
+    measure(own(2), Store(tmp_path), Outcome())
+    assert said()["macs"] == 3 * 2 * 64
+    checked, back, again = Outcome(), Outcome(), Outcome()
+    measure(own(4), Store(tmp_path), checked, write=False)
+    assert (checked.added, checked.verified) == (7, 0)
+    measure(own(4), Store(tmp_path), back)
+    assert (back.added, back.differing) == (7, [])
+    assert said() == first
+    measure(own(4), Store(tmp_path), again)
+    assert (again.added, again.verified) == (0, 7)
+
+
+def test_a_renamed_network_has_counts_under_its_new_name(tmp_path: Path) -> None:
+    measure(own(4), Store(tmp_path), Outcome())
+    measure(replace(own(4), name="mine:renamed"), Store(tmp_path), Outcome())
+    found = rows(Store(tmp_path))
+    assert Counter(row.record.subject for row in found) == {"mine:net": 8, "mine:renamed": 8}
+    assert len({row.record.spec_digest for row in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "shape", "expected"),
+    [
+        (nn.TransformerEncoderLayer(64, 4, 128, batch_first=True), (1, 192, 64), {"linear1": (128, [192])}),
+        (nn.Linear(6, 5), (6,), {"": (5, [])}),
+        (nn.Linear(6, 5), (2, 6), {"": (5, [])}),
+        (Layers(torch.mv), ((4, 6), (6,)), {"": (4, [])}),
+        (Layers(torch.dot), ((6,), (6,)), {"": (1, [])}),
+        (Layers(torch.bmm), ((2, 4, 6), (2, 6, 5)), {"": (5, [4])}),
+        (Layers(F.scaled_dot_product_attention), ((1, 8, 192, 16),) * 3, {"": (16, [8, 192])}),
+        (nn.Conv2d(3, 8, 1), (1, 3, 4, 5), {"": (8, [4, 5])}),
+        (nn.ConvTranspose2d(3, 8, 1), (1, 3, 4, 5), {"": (8, [4, 5])}),
+        (nn.Conv1d(3, 8, 1), (3, 5), {"": (8, [5])}),
+    ],
+)
+def test_channels_and_positions_of_what_an_operator_returns(
+    net: nn.Module, shape: tuple[Any, ...], expected: dict[str, tuple[int, list[int]]]
+) -> None:
+    columns = layer_columns(count(net, *(shape if isinstance(shape[0], tuple) else (shape,))))
+    found = zip(columns["module"], columns["out_channels"], columns["output_hw"], strict=True)
+    outputs = {module: (channels, positions) for module, channels, positions in found}
+    assert {module: outputs[module] for module in expected} == expected
 
 
 def test_verify_writes_nothing(tmp_path: Path) -> None:

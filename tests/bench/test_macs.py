@@ -1,13 +1,16 @@
 """What the counter promises beside right numbers: it leaves the network alone, adds up, attributes and complains."""
 
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import Count, CountError, Operator, count
+from bench.macs import ELSEWHERE, Count, CountError, Operator, count
 from bench.opinions.micro_models import Layers
 from dpn.build import build
 from dpn.spec import DPNSpec
@@ -79,6 +82,29 @@ def test_the_network_is_left_as_it_was(make: Callable[[], nn.Module], device: st
         assert all(parameter.grad is not None for parameter in net.parameters())
 
 
+class Keeping(nn.Module):
+    """Makes grids in its first call and keeps them for the next ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("grid", None)
+        self.scale: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.grid is None or self.scale is None:
+            self.grid, self.scale = torch.arange(x.shape[-1]), torch.ones(())
+            self.sizes = x.shape
+        return x * self.grid * self.scale
+
+
+def test_what_a_forward_pass_keeps_is_taken_back() -> None:
+    """Or a network that was counted on the meta device could not be run any more."""
+    net = nn.Sequential(Keeping())
+    count(net, (1, 3))
+    assert not hasattr(net[0], "sizes")
+    assert net(torch.ones(1, 3)).tolist() == [[0.0, 1.0, 2.0]]
+
+
 def test_weights_are_neither_copied_nor_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     net = build(SMALL)
     seen: list[str] = []
@@ -142,6 +168,41 @@ def test_maps_have_the_same_shapes_on_meta_and_in_truth(mode: str, target: dict[
     net = nn.Sequential(nn.Upsample(mode=mode, **target), nn.Conv2d(4, 4, 3, stride=2), nn.GroupNorm(2, 4))
     on_meta, in_truth = (count(net, (2, 4, 9, 10), device=device) for device in ("meta", "cpu"))
     assert on_meta == in_truth
+
+
+def _turned(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("forward", "layers"),
+    [
+        (lambda x: (_turned(x) + _turned(x)).permute(0, 3, 1, 2).view(1, -1), ()),
+        (lambda norm, x: norm(x.to(memory_format=torch.channels_last)), (nn.BatchNorm2d(3),)),
+        (lambda x: F.interpolate(x.to(memory_format=torch.channels_last), scale_factor=2), ()),
+    ],
+    ids=["sum", "norm", "upsampling"],
+)
+def test_maps_lie_in_memory_as_torch_says(forward: Callable[..., Tensor], layers: tuple[nn.Module, ...]) -> None:
+    """A forward pass may ask for strides, or need them, as `view` does."""
+    strides: list[tuple[int, ...]] = []
+
+    def noting(*inputs: Any) -> Tensor:
+        out = forward(*inputs)
+        strides.append(out.stride())
+        return out
+
+    net, image = Layers(noting, *layers).to("meta").eval(), torch.empty(1, 3, 5, 4, device="meta")
+    net(image)
+    count(net, image)
+    plain, counted = strides
+    assert counted == plain
+
+
+def test_what_the_network_prints_stays_out_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """There a script may read an answer."""
+    count(Layers(lambda x: print("so far") or x), (1, 3))  # type: ignore[func-returns-value]
+    assert tuple(capsys.readouterr()) == ("", "so far\n")
 
 
 # Totals
@@ -276,6 +337,20 @@ def test_an_unknown_operator_is_named_with_its_place() -> None:
     assert counted.macs == 64 * 3 * 4
 
 
+def test_a_module_that_another_thread_runs_is_not_taken_for_free() -> None:
+    """A dispatch mode sees its own thread only."""
+
+    def forward(here: nn.Module, there: nn.Module, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(there, x)
+            other.result()
+        return here(x)
+
+    counted = count(Layers(forward, nn.Conv2d(3, 4, 1), nn.Conv2d(3, 5, 1)), (1, 3, 8, 8))
+    assert dict(counted.unknown) == {(ELSEWHERE, "layers.1"): 1}
+    assert [operator.module for operator in counted.operators] == ["layers.0"]
+
+
 def test_a_custom_operator_is_unknown() -> None:
     with torch.library._scoped_library("dpn_test", "FRAGMENT") as library:
         library.define("mystery(Tensor x) -> Tensor")
@@ -297,6 +372,21 @@ def test_a_network_that_reads_values_is_told_to_use_the_cpu() -> None:
     with pytest.raises(CountError, match="device cpu"):
         count(net, (1, 3, 8, 8))
     assert count(net, (1, 3, 8, 8), device="cpu").macs == 64 * 3 * 4
+
+
+def test_a_network_of_another_type_is_told_of_it() -> None:
+    with pytest.raises(
+        CountError, match=r"weights are torch\.float16 and its input torch\.float32: build it with \.to"
+    ):
+        count(conv_net().half(), (1, 3, 8, 8))
+    with pytest.raises(CountError, match="check the input's size"):
+        count(conv_net().half(), torch.zeros(1, 2, 8, 8).half())
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_network_that_leaves_is_a_failure(device: str) -> None:
+    with pytest.raises(CountError, match="failed: SystemExit: 0; a forward pass must return, never leave"):
+        count(Layers(lambda _: sys.exit(0)), (1, 3), device=device)
 
 
 def test_a_lazy_layer_is_told_to_see_an_input_first() -> None:

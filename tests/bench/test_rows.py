@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Record
-from bench.rows import ABOUT_MEASURING, Row, identity, quantities, rows, settings
+from bench.record import Record, identity
+from bench.rows import ABOUT_MEASURING, Row, quantities, rows, settings
 from bench.store import RECORDS, Store
 from tests.bench.timing_records import count_record, timing_record
 

@@ -250,6 +250,21 @@ def test_known_gaps_of_the_tools_are_still_there(case: str) -> None:
         assert opinion.unexplained == 0
 
 
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("fast_path", [True, False])
+def test_every_counter_is_shown_attention_in_its_parts(fast_path: bool, device: str) -> None:
+    """In evaluation mode torch would make one fused call of it, which is nothing to most of them."""
+    layer = nn.MultiheadAttention(64, 4, batch_first=True)
+    torch.backends.mha.set_fastpath_enabled(fast_path)
+    try:
+        opinions = by_counter(Function(lambda x, layer: layer(x, x, x)[0], layer), (1, 50, 64), device)
+        assert torch.backends.mha.get_fastpath_enabled() is fast_path
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    assert {name: opinion.unexplained for name, opinion in opinions.items()} == dict.fromkeys(COUNTERS, 0)
+    assert {opinion.own_macs for opinion in opinions.values()} == {50 * 64 * 4 * 64 + ATTENTION_MACS}
+
+
 def state_of(net: nn.Module) -> list[object]:
     """Everything that a tool could leave on a network: attributes, hooks, modes, and the identity of every tensor."""
     seen: list[object] = []

@@ -50,6 +50,30 @@ def test_appending_never_rewrites(tmp_path: Path) -> None:
     assert (tmp_path / EXACT / "macs.jsonl").read_bytes().startswith(before)
 
 
+def test_what_is_current_is_the_newest_under_a_name_whatever_its_definition(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first, second = a_record(value=1), a_record(value=2, spec_digest="another")
+    store.append(first)
+    store.append(second)
+    for there in (store, Store(tmp_path)):
+        assert there.current() == [second]
+        assert (there.is_current(first), there.is_current(second)) == (False, True)
+
+
+def test_an_older_record_is_brought_forward_unchanged_and_once(tmp_path: Path) -> None:
+    store, first = Store(tmp_path), a_record(value=1)
+    assert not store.bring_forward(first.key(), first.subject)
+    store.append(first)
+    store.append(a_record(value=2, spec_digest="another"))
+    for _ in range(2):
+        assert store.bring_forward(first.key(), first.subject)
+    assert store.bring_forward(first.key(), "renamed")
+    read = Store(tmp_path).records
+    assert [record.value for record in read] == [1, 2, 1, 1]
+    assert read[2] == first
+    assert read[3] == first.model_copy(update={"subject": "renamed"})
+
+
 def test_find_prefers_the_newest_current_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for value in (1, 2):

@@ -1,12 +1,15 @@
 """What a name stands for: ONNX files beside the zoo and factories."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from bench.counting import count_subject
-from bench.subject import DEFAULT_INPUT_HW, SubjectError, resolve
+from bench.subject import DEFAULT_INPUT_HW, Subject, SubjectError, resolve
 from tests.bench.onnx_models import convolution
 
 FREE = ("batch", 3, "height", "width")
@@ -15,6 +18,47 @@ FREE = ("batch", 3, "height", "width")
 def test_the_zoo_knows_its_digest_without_building_and_a_factory_does_not() -> None:
     assert resolve("dpn1_32").spec_digest() == resolve("dpn1_32", (64, 48)).spec_digest()
     assert resolve("tests.bench.networks:pointwise").spec_digest() is None
+
+
+class Repeating(nn.Module):
+    """The same modules, called so many times."""
+
+    def __init__(self, times: int, call: Callable[[nn.Module, Tensor], Tensor] = lambda conv, x: conv(x)) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.steps = (times, call)
+
+    def forward(self, x: Tensor) -> Tensor:
+        times, call = self.steps
+        for _ in range(times):
+            x = call(self.conv, x)
+        return x
+
+
+def digest(net: nn.Module, hw: tuple[int, int] = (8, 6)) -> str:
+    return Subject("mine:net", hw, lambda: net).digest(net)
+
+
+def test_a_factory_is_known_by_what_its_network_does_not_only_by_its_modules() -> None:
+    twice, more = Repeating(2), Repeating(12)
+    assert repr(twice) == repr(more)
+    wider = Repeating(2, lambda conv, x: F.conv2d(x, conv.weight, padding=1)[..., 1:-1, 1:-1])
+    without_a_multiplication = Repeating(2, lambda conv, x: conv(x.sigmoid()))
+    assert len(set(map(digest, (twice, more, wider, without_a_multiplication)))) == 4
+    assert digest(Repeating(2)) == digest(twice)
+
+
+def test_a_factory_has_one_digest_wherever_it_is_built() -> None:
+    """Counts build it on the meta device, times on the CPU."""
+    subject = resolve("tests.bench.networks:with_fourier_transform", (8, 8))
+    counted = {count_subject(subject, device)[1] for device in ("meta", "cpu")}
+    assert {subject.digest(subject.factory())} == counted
+
+
+def test_a_network_that_reads_values_is_known_by_its_modules() -> None:
+    nets = [Repeating(1, lambda conv, x: conv(x) if float(x.sum()) > 0 else x) for _ in range(2)]
+    assert len(set(map(digest, nets))) == 1
+    assert digest(nn.Sequential(nets[0], nn.ReLU())) != digest(nets[0])
 
 
 def test_the_input_size_comes_from_the_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Anybody's network by its name: whatever is wrong with it is one line that says what, and what to write instead."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,12 @@ def asserts():
 def text():
     return "no network"
 
+def talks():
+    print("building")
+    return nn.Conv2d(3, 17, 3)
+
 number = 3
+print("importing")
 """
 
 
@@ -67,6 +73,18 @@ def test_what_builds_no_network_is_one_line(name: str, message: str) -> None:
     with pytest.raises(NetworkError, match=message) as caught:
         imported(name)()
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_printed_stays_out_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """There a script may read an answer."""
+    sys.modules.pop("factories", None)
+    imported("factories:talks")()
+    assert tuple(capsys.readouterr()) == ("", "importing\nbuilding\n")
+
+
+def test_a_size_has_no_channels() -> None:
+    with pytest.raises(NetworkError, match="without channels, of which every image has 3, not '1x256x192'"):
+        parse_hw("1x256x192")
 
 
 def test_sizes_end_where_the_message_says() -> None:
