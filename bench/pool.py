@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,7 +127,8 @@ class Zygote:
 
         Args:
             modules: what it imports; those of ours that the checkout keeps elsewhere it imports when it needs them.
-            folder: a checkout whose `bench` and `dpn` it runs; by default those of this process.
+            folder: a checkout whose `bench` and `dpn` it runs; by default those of this process. What else this process
+                can import, such as somebody's own network in the folder they work in, it can import too.
             variables: environment variables to set.
             alike: without what the system draws anew for each process, see `bench.peak_memory.alike`.
 
@@ -147,10 +149,9 @@ class Zygote:
         self._server.settimeout(START_S)
         self._log = (self._home.path / "log").open("w+b")
         environ = {**os.environ, **(variables or {}), **(VARIABLES if alike else {})}
-        if folder is None:
-            environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        else:
+        if folder is not None:
             modules = [module for module in modules if _is_there(module, folder)]
+        environ["PYTHONPATH"] = _search_path(folder)
         with fixed_addresses() if alike else nullcontext():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench.worker", self._path, *modules],
@@ -216,8 +217,20 @@ def _is_there(module: str, folder: Path) -> bool:
     return package not in OURS or (folder / module.replace(".", "/")).with_suffix(".py").is_file()
 
 
+def _search_path(folder: Path | None) -> str:
+    """Where this process finds modules, behind a checkout if there is one."""
+    here = [str(Path(entry).absolute()) for entry in sys.path]  # "" is the folder of an interpreter without a script
+    return os.pathsep.join(here if folder is None else [str(folder), *here])
+
+
+@cache
+def say_that_it_waits() -> None:
+    """One line on standard error, once in this process however often it has to wait."""
+    print("waiting for another sweep on this machine", file=sys.stderr, flush=True)
+
+
 @contextmanager
-def machine_to_itself(waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator[None]:
     """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns.
 
     Args:

@@ -62,7 +62,7 @@ class Comparison:
         ratio: time of B (head) over time of A (base); above 1 is slower.
         interval: of the ratio.
         p: of the two-sided rank test that the ratio is 1.
-        effect: the smallest relative difference that matters, or that can be told from the hour's.
+        effect: the smallest relative difference that matters.
         verdict: faster, slower, same or ambiguous.
         reason: one line for people.
     """
@@ -153,7 +153,7 @@ def compare_processes(
         head: steady times of each process, same unit.
         effect: the smallest relative difference that matters.
         apart: how far the two may lie apart, relative, because they were not measured in turns; the interval is wider
-            by so much at either end, and less than that is "same".
+            by so much at either end, and nothing is "same" for an effect that is smaller.
 
     Raises:
         ValueError: a side without processes, or a time that is not a positive number.
@@ -240,23 +240,24 @@ def _judged(
 ) -> Comparison:  # fmt: skip
     """The verdict from the log of the ratio, its interval and p; `least_p` is the smallest p of so many units."""
     interval = Interval(inner.low / (1 + apart), inner.high * (1 + apart), inner.confidence)
-    least = max(effect, apart)
 
     def answer(verdict: Verdict, why: str) -> Comparison:
-        return Comparison(math.exp(shift), interval, p, least, verdict, why)
+        return Comparison(math.exp(shift), interval, p, effect, verdict, why)
 
     seen = f"{100 * interval.confidence:.0f} % interval {interval.low:.3f} to {interval.high:.3f}, p = {p:.2g}"
     matters = f"{100 * effect:g} %"
-    if apart:
-        units = f"{units}, not in turns, which may make {100 * apart:g} %"
+    hour = f"not measured in turns, which alone may make {100 * apart:g} %"
+    grounds = f"{seen}, {units}, {hour}" if apart else f"{seen}, {units}"
     if interval.confidence < CONFIDENCE:
         return answer("ambiguous", f"{units} are too few for a {100 * CONFIDENCE:.0f} % interval; measure more")
     if p <= ALPHA and not interval.low <= 1 <= interval.high and abs(shift) >= math.log1p(effect):
-        return answer("slower" if shift > 0 else "faster", f"differs by {matters} or more; {seen}, {units}")
-    if inner.low > 1 / (1 + least) and inner.high < 1 + least:
-        return answer("same", f"within {100 * least:g} %; {seen}, {units}")
+        return answer("slower" if shift > 0 else "faster", f"differs by {matters} or more; {grounds}")
+    if interval.low > 1 / (1 + effect) and interval.high < 1 + effect:
+        return answer("same", f"within {matters}; {grounds}")
     if least_p > ALPHA:
         return answer("ambiguous", f"{units} are too few for p <= {ALPHA:g}; measure more; {seen}")
+    if apart:
+        return answer("ambiguous", f"{hour}; {seen}, {units}")
     if p <= ALPHA:
-        return answer("ambiguous", f"differs, by less than {matters} as far as can be seen; {seen}, {units}")
-    return answer("ambiguous", f"too noisy to tell {matters}; {seen}, {units}")
+        return answer("ambiguous", f"differs, by less than {matters} as far as can be seen; {grounds}")
+    return answer("ambiguous", f"too noisy to tell {matters}; {grounds}")

@@ -125,7 +125,7 @@ def serve(path: str, token: str) -> None:
     """Answers commands until the other side closes the connection; an error is an answer too."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
-    worker = Worker()
+    worker, serving = Worker(), os.getpid()
     with connection, connection.makefile("rw", encoding="utf-8") as stream:
         _say(stream, {"token": token, "pid": os.getpid()})
         for line in stream:
@@ -136,6 +136,8 @@ def serve(path: str, token: str) -> None:
             # A user's network may raise anything, or leave: it is reported, and the sweep goes on.
             except (Exception, SystemExit) as error:
                 answer = {"error": in_words(error)[:400]}
+            if os.getpid() != serving:  # a user's network forked, and its child came back here too
+                os._exit(1)
             _say(stream, answer)
 
 

@@ -2,8 +2,11 @@
 
 import ast
 import itertools
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +36,10 @@ def steps(job: dict[str, Any], key: str) -> list[str]:
 
 
 def commands(script: str) -> Iterator[list[str]]:
-    """Every command of a shell script, in words; a line that ends with a backslash goes on."""
+    """Every command of a shell script, in words, without where its output goes; a final backslash joins lines."""
     for line in script.replace("\\\n", " ").splitlines():
         for command in re.split(r"\s(?:&&|\|\||;|\|)\s", line):
-            yield shlex.split(command, comments=True)
+            yield [word for word in shlex.split(command, comments=True) if word != "2>&1"]
 
 
 def make_targets() -> set[str]:
@@ -145,10 +148,108 @@ def test_nothing_that_others_write_is_pasted_into_a_script(path: Path) -> None:
         assert not any("${{" in script for script in scripts)
 
 
+def measuring_steps() -> dict[str, dict[str, Any]]:
+    job = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]["measure"]
+    return {step["name"]: step for step in job["steps"] if "name" in step}
+
+
+def run_step(name: str, folder: Path, **environ: str) -> None:
+    """Runs a step's script as the workflow does; its `python` writes its arguments into a file, one a line."""
+    workflow = loaded(ROOT / ".github" / "workflows" / "report.yml")
+    assert workflow["defaults"]["run"]["shell"] == "bash"  # which GitHub starts with -e and pipefail
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked.txt\n')
+    python.chmod(0o755)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", measuring_steps()[name]["run"]]
+    subprocess.run(command, cwd=folder, env=os.environ | environ, check=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository with one commit, tagged `base`."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    commit(tmp_path, "The first")
+    subprocess.run(["git", "tag", "base"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def commit(folder: Path, message: str) -> None:
+    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "-m", message], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize(
+    ("messages", "changed", "removed"),
+    [
+        (["A change"], "", False),
+        (["A change\n\nAllow-changed: dpn4_64, layers\n"], "dpn4_64, layers", False),
+        (["One\n\nAllow-changed: dpn4_64", "Two\n\nAllow-removed: yes\nAllow-changed: macs"], "macs,dpn4_64", True),
+        (["A change\n\nAllow-changed: all of what\nis below is quoted, this is no trailer.\n\nThe end."], "", False),
+        (["A change\n\nAllow-changed: $(touch broken); --out=x"], "$(touch broken); --out=x", False),
+    ],
+)
+def test_what_a_commit_says_was_meant_is_let_pass(
+    repository: Path, messages: list[str], changed: str, removed: bool
+) -> None:
+    commit(repository, "Older\n\nAllow-changed: all\nAllow-removed: yes")  # of the base, and so of no concern
+    subprocess.run(["git", "tag", "--force", "base"], cwd=repository, check=True, capture_output=True)
+    for message in messages:
+        commit(repository, message)
+    run_step("Gate", repository, BASE="base", HEAD="HEAD")
+    asked = (repository / "asked.txt").read_text().splitlines()
+    assert f"--allow-changed={changed}" in asked
+    assert ("--allow-removed" in asked) is removed
+    assert not (repository / "broken").exists()
+
+
+def test_every_option_of_compare_exists() -> None:
+    asked = {
+        word.partition("=")[0]
+        for step in measuring_steps().values()
+        for words in commands(step["run"])
+        if "compare" in words
+        for word in words
+        if word.startswith("--")
+    } | {"--allow-removed"}
+    command = [sys.executable, "-m", "bench", "compare", "--help"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert asked >= {"--allow-changed", "--also-fails", "--gate-time"}
+    assert {option for option in asked if not re.search(rf"{option}\b", said)} == set()
+
+
+def test_what_was_wrong_with_the_report_is_a_reason_to_fail(repository: Path) -> None:
+    wrong = (
+        "differs: macs of a: stored 5\nerror: a stored count is contradicted\nmake: *** [Makefile:18: report] Error 1\n"
+    )
+    (repository / "report.log").write_text("counted a\nmake: Nothing to be done\n" + wrong + "no error: none\n")
+    run_step("Find the base, and what was wrong with the report", repository, BASE="base", GITHUB_ENV="environ")
+    assert (repository / "reasons.txt").read_text() == wrong
+    assert (repository / "environ").read_text() == "BASE=base\n"
+
+
+def test_summary_and_comment_are_written_whatever_became_of_the_report() -> None:
+    found = measuring_steps()
+    assert found["Write the summary"]["if"] == "${{ !cancelled() }}"
+    assert found["Gate"]["if"] == "${{ !cancelled() && github.event_name == 'pull_request' }}"
+    for name in ("Write the summary", "Gate"):
+        assert "--also-fails reasons.txt" in found[name]["run"]
+
+
+def test_what_was_merged_is_published_and_not_judged_again() -> None:
+    workflow = loaded(ROOT / ".github" / "workflows" / "report.yml")
+    assert workflow["jobs"]["publish"]["needs"] == "measure"
+    judging = [
+        step for step in measuring_steps().values()
+        for words in commands(step["run"]) if "compare" in words and "--no-gate-counts" not in words
+    ]  # fmt: skip
+    assert [step["name"] for step in judging] == ["Gate"]
+
+
 def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
     job = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]["measure"]
-    by_name = {step.get("name"): step for step in job["steps"]}
-    (gate,) = [words for words in commands(by_name["Gate"]["run"]) if words]
+    by_name = measuring_steps()
+    (gate,) = [words for words in commands(by_name["Gate"]["run"]) if "compare" in words]
     assert "--no-gate-counts" not in gate
     assert gate[gate.index("--gate-time") + 1] == "0.25"
     (duel,) = [words for words in commands(by_name["Time base and head in turns"]["run"]) if "duel" in words]

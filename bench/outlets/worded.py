@@ -45,7 +45,11 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
     counted = _counted(entry.verdict for entry in report.compared) or "nothing to compare"
     if report.duels:
         counted += f"; timed in turns: {_counted(duel.verdict for duel in report.duels)}"
+    if incomplete := sum(entry.incomplete for entry in report.compared):
+        counted += f"; {incomplete} incomplete on both sides"
     gate = f"fails for {len(failures)} reason{'s' if len(failures) > 1 else ''}" if failures else "passes"
+    if report.allowed:
+        gate += f" with {report.allowed} allowed"
     return f"The comparison {gate}: {counted}"
 
 

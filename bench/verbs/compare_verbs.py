@@ -20,11 +20,11 @@ from bench.outlets.worded import as_text
 from bench.rows import rows
 from bench.scratch import Scratch
 from bench.store import RECORDS, Store
+from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
-from dpn.cli import message
 
 RECORDS_IN_GIT = "results/records"
 
@@ -38,47 +38,45 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@errors_are_2
 def compare(
     base: Positional,
     head: Positional,
     effect: float = 0.05,
-    gate_time: float | None = None,
-    no_gate_counts: Flag = False,
+    gate: Annotated[Gate, tyro.conf.OmitArgPrefixes] = Gate(),  # noqa: B008 - frozen
     across_machines: Flag = False,
     format_: Annotated[
         Literal["text", "summary", "comment", "gab", "bmf", "csv", "json"], tyro.conf.arg(name="format")
     ] = "text",
     duels: Path | None = None,
+    also_fails: Path | None = None,
     out: Path | None = None,
 ) -> int:
-    """Compares two sets of records: exit code 1 when a gate fails, 2 when they cannot be compared.
+    """Compares two sets of records: exit code 1 when a gate fails, 2 for every error.
 
     Args:
         base: a folder of records, or a git revision of this project, whose committed records are read.
         head: likewise; the set that is judged.
         effect: the smallest difference of times that matters.
-        gate_time: fail when a time is slower by more than this, such as 0.25; by default times never fail.
-        no_gate_counts: let changed counts pass.
+        gate: what makes the comparison fail.
         across_machines: compare times of different machines too; they never fail.
         format_: text, Markdown (summary, comment), or a file for a program; gab and bmf hold the values of HEAD.
         duels: what python -m bench duel --json printed, to report beside the records; with --gate-time, a side that
             was called slower fails.
+        also_fails: a file each of whose lines is a reason to fail, such as the errors of make report.
         out: write to this file instead of standard output.
     """
-    try:
-        gate = Gate(counts=not no_gate_counts, time=gate_time)
-        with records_of(base) as old, records_of(head) as new:
-            report = compare_records(_opened(old), _opened(new), effect=effect, across_machines=across_machines)
-        if not any(entry.base and entry.head for entry in report.compared):
-            raise ValueError(f"{base} and {head} have no quantity in common, so that nothing is compared; "
-                             "measure the same networks for both")  # fmt: skip
-        report = replace(report, duels=read_duels(duels) if duels else ())
-        failures = gate.failures(report)
-        text = rendered(report, failures, format_)
-    except (ValueError, OSError) as error:
-        print(f"error: {message(error)}", file=sys.stderr)
-        return 2
-    _write(text, out)
+    gate.check()
+    with records_of(base) as old, records_of(head) as new:
+        report = compare_records(_opened(old), _opened(new), effect=effect, across_machines=across_machines)
+    if not any(entry.base and entry.head for entry in report.compared):
+        raise ValueError(f"{base} and {head} have no quantity in common, so that nothing is compared; "
+                         "measure the same networks for both")  # fmt: skip
+    report = replace(report, duels=read_duels(duels) if duels else (), allowed=gate.allowed(report))
+    failures = [*(_lines(also_fails) if also_fails else ()), *gate.failures(report)]
+    if warning := gate.warning(report):
+        print(f"warning: {warning}", file=sys.stderr)
+    _write(rendered(report, failures, format_), out)
     if out is not None or format_ != "text":
         for failure in failures:
             print(f"fails: {failure}", file=sys.stderr)
@@ -116,7 +114,9 @@ def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
     if format_ == "csv":
         return csv_text(COLUMNS, [line | {"notes": "; ".join(line["notes"])} for line in lines])
     fought = [duel.model_dump() for duel in report.duels]
-    answer = {"effect": report.effect, "failures": list(failures), "rows": lines, "duels": fought}
+    answer = {
+        "effect": report.effect, "failures": list(failures), "allowed": report.allowed, "rows": lines, "duels": fought,
+    }  # fmt: skip
     return json.dumps(answer, indent=1, allow_nan=False) + "\n"
 
 
@@ -149,6 +149,10 @@ def _opened(folder: Path) -> Store:
     if reason := store.why_empty():
         raise ValueError(reason)
     return store
+
+
+def _lines(file: Path) -> list[str]:
+    return [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -1,6 +1,7 @@
 """The verbs `duel` and `trials`: what they print, and their exit codes."""
 
 import json
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from bench.measuring import bar, open_store
 from bench.running import backends
 from bench.store import RECORDS
 from bench.subject import resolve
+from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.trials import SLOWDOWNS, decided
 from bench.verdicts.trials import run as run_trials
@@ -21,6 +23,7 @@ from bench.verdicts.trials import run as run_trials
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
+@errors_are_2
 def duel(
     a: tyro.conf.Positional[str],
     b: tyro.conf.Positional[str],
@@ -32,6 +35,8 @@ def duel(
 ) -> int:
     """Times two networks, or two commits, against each other in turns: is B faster or slower than A?
 
+    Exit code 1 is "slower" with --gate, and 2 every error.
+
     Args:
         a: a network; with --of, a revision of this project.
         b: another network; with --of, another revision, or the word "here" for the files as they are.
@@ -41,6 +46,7 @@ def duel(
         gate: exit with 1 when B is slower.
         as_json: print one object a line.
     """
+    rules.check()
     slower = False
     with ExitStack() as stack:
         for name, side_a, side_b in _sides(stack, a, b, of, choices):
@@ -53,19 +59,21 @@ def duel(
 def _shown(name: str, a: Side, b: Side, rules: Rules) -> Duel:
     with bar() as shown:
         task = shown.add_task(name, total=rules.rounds)
-        return fight(a, b, rules, lambda done: shown.update(task, completed=done))
+
+        def tell(done: int) -> None:
+            shown.update(task, completed=done)
+            if shown.disable:
+                print(f"{name}: round {done} of {rules.rounds} to {rules.most_rounds}", file=sys.stderr)
+
+        return fight(a, b, rules, tell)
 
 
 def _sides(stack: ExitStack, a: str, b: str, of: str | None, choices: Choices) -> list[tuple[str, Side, Side]]:
     def only(name: str) -> Cell:
-        cells = choices.cells(resolve(name, choices.input_hw()))
-        if len(cells) != 1:
-            raise ValueError(
-                "a duel compares one cell; give one value each for metric, device, backend, batch, threads"
-            )
-        if (reason := backends.unavailable(cells[0])) is not None:
+        cell = _only_cell(name, choices)
+        if (reason := backends.unavailable(cell)) is not None:
             raise ValueError(reason)
-        return cells[0]
+        return cell
 
     if of is None:
         return [(f"{b} against {a}", Side(cell=only(a)), Side(cell=only(b)))]
@@ -74,6 +82,17 @@ def _sides(stack: ExitStack, a: str, b: str, of: str | None, choices: Choices) -
         (f"{name}: {b} against {a}", *(Side(cell=only(name), folder=folder) for folder in folders))  # type: ignore[misc]
         for name in of.split(",")
     ]
+
+
+def _only_cell(name: str, choices: Choices) -> Cell:
+    """The one cell that is timed in turns."""
+    if choices.metrics() != ("latency",):
+        raise ValueError(f"--metric {choices.metric}: only latency is timed in turns; other metrics are measured by "
+                         "python -m bench measure and compared by python -m bench compare")  # fmt: skip
+    cells = choices.cells(resolve(name, choices.input_hw()))
+    if len(cells) != 1:
+        raise ValueError("a duel compares one cell; give one value each for device, backend, precision, batch, threads")
+    return cells[0]
 
 
 def _print_duel(name: str, a: str, b: str, fought: Duel, *, as_json: bool) -> None:
@@ -85,7 +104,7 @@ def _print_duel(name: str, a: str, b: str, fought: Duel, *, as_json: bool) -> No
             "p": found.p, "effect": found.effect, "rounds": len(fought.rounds), "reason": found.reason,
             "machine": environment.machine(), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
         }  # fmt: skip
-        print(json.dumps(answer))
+        print(json.dumps(answer, allow_nan=False))
         return
     print(f"{name}: {found.verdict}; time ratio {found.ratio:.3f} "
           f"[{found.interval.low:.3f}, {found.interval.high:.3f}], {found.reason}")  # fmt: skip
@@ -107,13 +126,17 @@ def trials(
         choices: how it is run; one value each.
         records: the folder that the trials are kept in; those that it has are not fought again.
     """
-    cells = choices.cells(resolve(network, choices.input_hw()))
-    if len(cells) != 1:
-        raise ValueError("trials are of one cell; give one value each for metric, device, backend, batch, threads")
+    cell = _only_cell(network, choices)
     store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
     with bar() as shown:
         task = shown.add_task("trials", total=sum(wanted.values()))
-        added = run_trials(store, cells[0], wanted, Rules(), lambda done: shown.advance(task, done))
+
+        def tell(done: int) -> None:
+            shown.advance(task, done)
+            if shown.disable:
+                print(f"{done} more trials fought", file=sys.stderr)
+
+        added = run_trials(store, cell, wanted, Rules(), tell)
     counts: dict[float, dict[str, int]] = {ratio: {} for ratio in wanted}
     for record, found in decided([one for one in store.records if one.machine == environment.machine()]):
         row = counts[float(record.protocol["true_ratio"])]  # type: ignore[arg-type]

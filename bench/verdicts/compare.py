@@ -3,12 +3,12 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bench.count_changes import count_changes
-from bench.record import METRICS, Record
-from bench.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, identity, quantities, rows
+from bench.record import METRICS, Record, identity
+from bench.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, quantities, rows
 from bench.store import Store
 from bench.verdicts.fought import Fought
 from bench.verdicts.turns import compare_times
@@ -19,6 +19,8 @@ Verdict = Literal[
 
 QUIET = frozenset({"equal", "same"})
 """Verdicts that a reader in a hurry can skip."""
+
+INCOMPLETE = "incomplete on both sides: what nobody can count is in neither, nor whether it changed"
 
 MEMORY_EFFECT = 0.01
 """The memory of a cell repeats within 1 %, so a larger difference is one."""
@@ -70,6 +72,11 @@ class Compared:
         return " -> ".join(machines)
 
     @property
+    def incomplete(self) -> bool:
+        """Whether neither count is complete, so that what changed may be in neither."""
+        return bool(self.base and self.head and not (self.base.record.complete or self.head.record.complete))
+
+    @property
     def across_machines(self) -> bool:
         """Whether the two were measured on different machines."""
         return bool(self.base and self.head and self.base.record.machine != self.head.record.machine)
@@ -85,6 +92,7 @@ class Report:
         base: the current rows of the first set.
         head: the current rows of the second set.
         duels: fought live between the same two, where there were any.
+        allowed: what would have failed and was let pass, in words; empty where nothing was.
     """
 
     compared: tuple[Compared, ...]
@@ -92,6 +100,7 @@ class Report:
     base: tuple[Row, ...] = field(repr=False)
     head: tuple[Row, ...] = field(repr=False)
     duels: tuple[Fought, ...] = ()
+    allowed: str = ""
 
     def noteworthy(self) -> tuple[Compared, ...]:
         """The entries whose verdict is neither equal nor same."""
@@ -145,23 +154,31 @@ def compare_rows(base: Row, head: Row, effect: float) -> Compared:
         head: the row to judge.
         effect: the smallest difference of times that matters.
     """
-    notes = _differences(base.record, head.record)
+    versions: tuple[str, ...] = ()
     if base.record.metric_version != head.record.metric_version:
-        versions = f"version {base.record.metric_version} and version {head.record.metric_version}"
-        return Compared(base=base, head=head, verdict="ambiguous", notes=(f"measured by {versions} of the metric",))
+        both = f"version {base.record.metric_version} and version {head.record.metric_version}"
+        versions = (f"measured by {both} of the metric",)
     if METRICS[head.record.metric].exact:
-        changes = count_changes(base.record, head.record)
-        return Compared(base=base, head=head, verdict="changed" if changes else "equal", notes=changes)
+        return _counts(base, head, versions)
+    if versions:
+        return Compared(base=base, head=head, verdict="ambiguous", notes=versions)
     if base.record == head.record:
         return Compared(base=base, head=head, verdict="equal", notes=("the same record on both sides",))
     decide = _times if head.record.metric in TIMES else _values
-    return decide(base, head, effect, notes)
+    return decide(base, head, effect, _differences(base.record, head.record))
 
 
 def _entry(base: Row | None, head: Row | None, effect: float) -> Compared:
     if base is None or head is None:
         return Compared(base=base, head=head, verdict="added" if base is None else "removed")
     return compare_rows(base, head, effect)
+
+
+def _counts(base: Row, head: Row, versions: tuple[str, ...]) -> Compared:
+    """Exactly; a count in another way is a change, for nothing says that the two ways count one network alike."""
+    changes = (*versions, *count_changes(base.record, head.record))
+    found = Compared(base=base, head=head, verdict="changed" if changes else "equal", notes=changes)
+    return replace(found, notes=(*changes, INCOMPLETE)) if found.incomplete else found
 
 
 def _times(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compared:

@@ -4,6 +4,7 @@ A round starts a fresh process for each side; within it the sides take turns sam
 so that whatever else the machine does meets both alike.
 """
 
+import math
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -52,8 +53,8 @@ class Rules:
                 f"--rounds {self.rounds} and --most-rounds {self.most_rounds}: at least one, and no fewer at most than "
                 "at least"
             )
-        if self.pairs < 1 or not self.effect > 0:
-            raise ValueError(f"--pairs {self.pairs} and --effect {self.effect} must be larger than 0")
+        if self.pairs < 1 or not 0 < self.effect < math.inf:
+            raise ValueError(f"--pairs {self.pairs} and --effect {self.effect} must be finite numbers above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,47 +1,125 @@
 """What makes a comparison fail, for exit codes and for the first line of a comment. Imports no torch."""
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
+import tyro
+
+from bench.record import METRICS
 from bench.rows import ABOUT_MEASURING, TIMES
 from bench.verdicts.compare import Compared, Report, compare_rows
+from bench.verdicts.turns import APART, in_turns
+
+SHOWN = 3
+"""How many rows with one reason to fail are named; the rest is counted."""
+
+EVERY = "all"
+"""Stands for every name in --allow-changed."""
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What makes a comparison fail.
+    """What makes a comparison fail. Counts by other tools never do, they follow those tools' versions.
 
     Attributes:
-        counts: whether a count that changed does; counts by other tools never do, they follow those tools' versions.
-        time: how much slower a stored time must be, such as 0.25 for 25 %; None lets every time pass, duels too. A duel
-            is taken at its own word: it was fought for an effect of its own.
+        gate_time: fail when a time is slower by more than this, such as 0.25, or gone; by default times never fail. A
+            duel is taken at its own word: it was fought for an effect of its own.
+        no_gate_counts: let counts change and go.
+        allow_changed: networks or metrics whose counts were meant to change, separated by commas, or all.
+        allow_removed: let rows of BASE be missing in HEAD.
+        strict: fail when a count of HEAD is incomplete.
     """
 
-    counts: bool = True
-    time: float | None = None
+    gate_time: float | None = None
+    no_gate_counts: Flag = False
+    allow_changed: str = ""
+    allow_removed: Flag = False
+    strict: Flag = False
 
-    def __post_init__(self) -> None:
-        if self.time is not None and not 0 < self.time < float("inf"):
-            raise ValueError(f"--gate-time must be a positive number such as 0.25, not {self.time!r}")
+    def check(self) -> None:
+        """Called where the numbers are used, so that a command line says in one line what is wrong with them.
+
+        Raises:
+            ValueError: the gate of time is not a positive number.
+        """
+        if self.gate_time is not None and not 0 < self.gate_time < math.inf:
+            raise ValueError(f"--gate-time must be a positive number such as 0.25, not {self.gate_time!r}")
 
     def failures(self, report: Report) -> tuple[str, ...]:
         """One line for each reason to fail; none lets the change pass."""
+        held = [entry for entry in report.compared if self._holds(entry) and not self._allows(entry)]
         stored = [
             f"{entry.metric} of {entry.row.record.subject} ({entry.row.settings()}): {reason}"
-            for entry in report.compared
+            for entry in held
             if (reason := self._reason(entry))
         ]
-        lost = [duel for duel in report.duels if self.time is not None and duel.verdict == "slower"]
+        gone = _by_file("gone from the head", (entry for entry in held if entry.verdict == "removed"))
+        unknown = _by_file("with an incomplete count", (entry for entry in report.compared if self._falls_short(entry)))
+        lost = [duel for duel in report.duels if self.gate_time is not None and duel.verdict == "slower"]
         live = [f"{duel.name}: slower by {100 * duel.effect:g} % or more, {duel.ratio:.3f} times" for duel in lost]
-        return (*stored, *live)
+        return (*stored, *(f"{line}; restore them, or --allow-removed" for line in gone), *unknown, *live)
+
+    def allowed(self, report: Report) -> str:
+        """What would have failed and was let pass, such as "3 changed, 2 removed"; empty where nothing was."""
+        passed = Counter(entry.verdict for entry in report.compared if self._holds(entry) and self._allows(entry))
+        return ", ".join(f"{number} {verdict}" for verdict, number in passed.most_common())
+
+    def warning(self, report: Report) -> str:
+        """That times were not measured in turns, where this gate asks for less than they can decide; else empty."""
+        if self.gate_time is None or self.gate_time >= APART:
+            return ""
+        apart = sum(
+            not in_turns(entry.base, entry.head)
+            for entry in report.compared
+            if entry.base and entry.head and self._holds(entry) and entry.verdict != "equal"
+        )
+        if not apart:
+            return ""
+        return (
+            f"--gate-time {self.gate_time:g}: {apart} of the times were not measured in turns, where less than "
+            f"{100 * APART:g} % decides nothing; python -m bench duel measures in turns"
+        )
+
+    def _holds(self, entry: Compared) -> bool:
+        """Whether this is a quantity that can fail at all."""
+        if METRICS[entry.metric].exact:
+            return entry.metric not in ABOUT_MEASURING
+        return self.gate_time is not None and entry.metric in TIMES and not entry.across_machines
+
+    def _allows(self, entry: Compared) -> bool:
+        exact = METRICS[entry.metric].exact
+        if entry.verdict == "removed":
+            return self.allow_removed or (exact and self.no_gate_counts)
+        names = {name.strip() for name in self.allow_changed.split(",")}
+        meant = not names.isdisjoint({EVERY, entry.metric, entry.row.record.subject})
+        return entry.verdict == "changed" and (meant or self.no_gate_counts)
+
+    def _falls_short(self, entry: Compared) -> bool:
+        return self.strict and self._holds(entry) and entry.head is not None and not entry.head.record.complete
 
     def _reason(self, entry: Compared) -> str:
-        if entry.verdict == "changed" and self.counts and entry.metric not in ABOUT_MEASURING:
+        if entry.verdict == "changed":
             return "; ".join(entry.notes)
-        if self.time is None or entry.metric not in TIMES or entry.across_machines:
+        if self.gate_time is None or entry.metric not in TIMES or entry.base is None or entry.head is None:
             return ""
-        if entry.base is None or entry.head is None:
-            return ""
-        judged = compare_rows(entry.base, entry.head, self.time)
+        judged = compare_rows(entry.base, entry.head, self.gate_time)
         if judged.verdict != "slower":
             return ""
-        return f"slower by the gate of {100 * self.time:g} %: {judged.ratio:.3f} times the base's time"
+        return f"slower by the gate of {100 * self.gate_time:g} %: {judged.ratio:.3f} times the base's time"
+
+
+def _by_file(what: str, entries: Iterable[Compared]) -> list[str]:
+    """A line for each file of records that has some of these rows."""
+    files: dict[str, list[str]] = {}
+    for entry in entries:
+        files.setdefault(entry.row.file, []).append(f"{entry.row.record.subject} ({entry.row.settings()})")
+    return [
+        f"{file}: {len(names)} {'row' if len(names) == 1 else 'rows'} {what}: {', '.join(names[:SHOWN])}"
+        + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        for file, names in files.items()
+    ]

@@ -1,5 +1,6 @@
 """Counts compare exactly, times by their processes, and nothing that is not comparable gets a verdict."""
 
+import dataclasses
 import json
 import random
 import subprocess
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from bench.count_changes import count_changes
+from bench.outlets.worded import verdict_line
 from bench.record import Record
 from bench.store import RECORDS, Store
-from bench.verbs.compare_verbs import compare as compare_verb
+from bench.verbs import compare_verbs
 from bench.verbs.compare_verbs import records_of
-from bench.verdicts.compare import Compared, DifferentMachinesError, Report, compare
+from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 
@@ -35,7 +37,8 @@ def rates(factor: float = 1.0, seed: int = 0) -> list[list[float]]:
 
 def store_of(*records: Record) -> Store:
     store = Store(Path("nowhere"))
-    store.records.extend(records)
+    for record in records:
+        store._add(record)
     return store
 
 
@@ -110,7 +113,7 @@ def test_across_machines_says_so_and_passes_every_gate() -> None:
     assert entry.verdict == "slower"
     assert entry.machine == f"{MACHINE} -> {OTHER}"
     assert f"machine {MACHINE} -> {OTHER}" in entry.notes
-    assert Gate(time=0.25).failures(found) == ()
+    assert Gate(gate_time=0.25).failures(found) == ()
 
 
 def test_a_further_machine_is_no_reason_to_refuse() -> None:
@@ -143,8 +146,20 @@ def test_the_newest_records_are_compared() -> None:
     assert (entry.verdict, entry.notes) == ("changed", ("5 -> 6",))
 
 
-def test_another_version_of_the_metric_is_not_comparable() -> None:
-    entry = only(count_record("a", "macs", 5), count_record("a", "macs", 6, metric_version=2))
+@pytest.mark.parametrize("value", [5, 15])
+def test_a_count_by_another_version_of_the_metric_is_a_change_that_fails_until_it_is_allowed(value: int) -> None:
+    """A rule that counts three times as much, and says so by its version, is let pass by somebody, never by itself."""
+    found = report([count_record("a", "macs", 5)], [count_record("a", "macs", value, metric_version=2)])
+    (entry,) = found.compared
+    assert entry.verdict == "changed"
+    assert "version 1 and version 2" in entry.notes[0]
+    assert ("5 -> 15" in entry.notes) is (value == 15)
+    assert len(Gate().failures(found)) == 1
+    assert Gate(allow_changed="macs").failures(found) == ()
+
+
+def test_a_time_by_another_version_of_the_metric_is_not_comparable() -> None:
+    entry = only(timing_record("a", times(), metric_version=1), timing_record("a", times(), metric_version=2))
     assert entry.verdict == "ambiguous"
     assert "version 1 and version 2" in entry.notes[0]
 
@@ -216,7 +231,7 @@ def test_the_order_of_operators_is_part_of_the_list() -> None:
 @pytest.mark.parametrize(("factor", "fails"), [(1.1, False), (1.2, False), (1.4, True), (0.5, False)])
 def test_the_gate_of_time_has_its_own_effect(factor: float, fails: bool) -> None:
     found = report([timing_record("a", times())], [timing_record("a", times(factor, seed=1))])
-    assert bool(Gate(time=0.25).failures(found)) == fails
+    assert bool(Gate(gate_time=0.25).failures(found)) == fails
     assert Gate().failures(found) == ()
 
 
@@ -225,7 +240,7 @@ def test_a_changed_count_fails_unless_counts_may_change() -> None:
     (failure,) = Gate().failures(found)
     assert "macs of a" in failure
     assert "5 -> 6" in failure
-    assert Gate(counts=False).failures(found) == ()
+    assert Gate(no_gate_counts=True).failures(found) == ()
 
 
 def test_what_other_counters_say_never_fails() -> None:
@@ -234,8 +249,98 @@ def test_what_other_counters_say_never_fails() -> None:
     assert Gate().failures(found) == ()
 
 
-def test_what_came_and_went_passes() -> None:
-    assert Gate(time=0.25).failures(report([count_record("a", "macs", 5)], [timing_record("b", times())])) == ()
+@pytest.mark.parametrize(
+    ("names", "fails"),
+    [("", "ab"), ("a", "b"), ("macs", ""), ("params, a", "b"), ("a,b", ""), ("all", ""), ("al", "ab")],
+)
+def test_a_change_that_was_meant_passes_by_its_network_or_metric_and_the_first_line_says_so(
+    names: str, fails: str
+) -> None:
+    base, head = ([count_record(name, "macs", value) for name in "ab"] for value in (5, 6))
+    found, gate = report(base, head), Gate(allow_changed=names)
+    assert [failure.split()[2] for failure in gate.failures(found)] == list(fails)
+    said = verdict_line(dataclasses.replace(found, allowed=gate.allowed(found)), gate.failures(found))
+    assert (f" with {2 - len(fails)} changed allowed: 2 changed" in said) is (len(fails) < 2)
+
+
+def test_counts_that_are_gone_fail_until_that_is_allowed() -> None:
+    """Else the gate would be the greener, the more of the records were lost."""
+    base = [count_record(name, metric, 5) for metric in ("params", "macs") for name in "abcde"]
+    found = report(base, base[:1])
+    assert Gate().failures(found) == (
+        "exact/params.jsonl: 4 rows gone from the head: b (256x192, batch 1), c (256x192, batch 1), "
+        "d (256x192, batch 1) and 1 more; restore them, or --allow-removed",
+        "exact/macs.jsonl: 5 rows gone from the head: a (256x192, batch 1), b (256x192, batch 1), "
+        "c (256x192, batch 1) and 2 more; restore them, or --allow-removed",
+    )
+    assert Gate(allow_changed="all").failures(found) != ()
+    for gate in (Gate(allow_removed=True), Gate(no_gate_counts=True)):
+        assert gate.failures(found) == ()
+        assert gate.allowed(found) == "9 removed"
+
+
+def test_times_that_are_gone_fail_with_the_gate_of_time() -> None:
+    found = report([timing_record("a", times())], [timing_record("a", times(), threads=2)])
+    assert Gate().failures(found) == ()
+    assert Gate().allowed(found) == ""
+    (failure,) = Gate(gate_time=0.25, no_gate_counts=True).failures(found)
+    assert failure.startswith(f"{MACHINE}/latency.jsonl: 1 row gone from the head: a (256x192")
+    assert Gate(gate_time=0.25, allow_removed=True).failures(found) == ()
+
+
+def test_what_came_and_what_other_metrics_lost_passes() -> None:
+    base = [timing_record("a", [[1.0]], metric="memory"), count_record("a", "second_opinions", 3)]
+    head = [timing_record("b", times()), count_record("a", "macs", 5)]
+    assert Gate(gate_time=0.25).failures(report(base, head)) == ()
+
+
+def test_counts_that_are_incomplete_on_both_sides_are_told_and_fail_when_strict() -> None:
+    both = [count_record("a", "macs", 5, complete=False), count_record("b", "macs", 5)]
+    found = report(both, both)
+    assert [entry.verdict for entry in found.compared] == ["equal", "equal"]
+    assert [entry.incomplete for entry in found.compared] == [True, False]
+    assert found.compared[0].notes == (INCOMPLETE,)
+    assert verdict_line(found, ()) == "The comparison passes: 2 equal; 1 incomplete on both sides"
+    assert Gate().failures(found) == ()
+    strict = ("exact/macs.jsonl: 1 row with an incomplete count: a (256x192, batch 1)",)
+    assert Gate(strict=True).failures(found) == strict
+    assert Gate(strict=True).failures(report(both[1:], both)) == strict  # one that is new, too
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_completeness_that_differs_is_a_change(complete: bool) -> None:
+    base, head = (count_record("a", "macs", 5, complete=side) for side in (not complete, complete))
+    found = report([base], [head])
+    assert len(Gate().failures(found)) == 1
+    assert "incomplete on both" not in verdict_line(found, ())
+
+
+@pytest.mark.parametrize(
+    ("gate_time", "sweep", "warns"), [(0.05, "sweep", False), (0.05, "another", True), (0.25, "another", False)]
+)
+def test_a_gate_below_what_times_apart_can_decide_is_one_warning(
+    gate_time: float, sweep: str, warns: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slowdown of 20 % that nobody measured in turns is no failure of such a gate, and no pass to rely on."""
+    sides = [
+        folder_of(tmp_path / name, *(timing_record(of, times(factor), sweep=name) for of in "ab"))
+        for name, factor in (("sweep", 1.0), (sweep, 1.2))
+    ] if sweep != "sweep" else [folder_of(tmp_path / "one", timing_record("a", times()))] * 2  # fmt: skip
+    assert code_of(*sides, gate=Gate(gate_time=gate_time)) == 0
+    warning = (
+        "warning: --gate-time 0.05: 2 of the times were not measured in turns, where less than 25 % decides nothing; "
+        "python -m bench duel measures in turns\n"
+    )
+    assert capsys.readouterr().err == (warning if warns else "")
+
+
+def test_a_stable_slowdown_that_was_not_measured_in_turns_is_shown_and_open() -> None:
+    found = report([timing_record("a", times())], [timing_record("a", times(1.2, seed=1), sweep="another")])
+    (entry,) = found.noteworthy()
+    assert entry.verdict == "ambiguous"
+    assert entry.interval is not None
+    assert entry.interval[1] > 1.2 * 1.2
+    assert entry.notes[0].startswith("not measured in turns, which alone may make 25 %; ")
 
 
 @pytest.mark.parametrize("effect", [0, -0.1, float("nan"), float("inf")])
@@ -248,7 +353,7 @@ def test_this_projects_records_equal_themselves() -> None:
     found = compare(Store(RECORDS), Store(RECORDS))
     assert found.compared
     assert {entry.verdict for entry in found.compared} == {"equal"}
-    assert Gate(time=0.25).failures(found) == ()
+    assert Gate(gate_time=0.25).failures(found) == ()
 
 
 def folder_of(folder: Path, *records: Record) -> str:
@@ -256,6 +361,14 @@ def folder_of(folder: Path, *records: Record) -> str:
     for record in records:
         store.append(record)
     return str(folder)
+
+
+def code_of(base: str, head: str, **options: Any) -> int:
+    """The exit code of `python -m bench compare`."""
+    try:
+        return compare_verbs.compare(base, head, **options)
+    except SystemExit as leaving:
+        return int(str(leaving.code))
 
 
 @pytest.fixture
@@ -267,20 +380,21 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     slower = folder_of(tmp_path / "slow", count_record("a", "macs", 5), timing_record("a", times(1.5, seed=1)))
     larger = folder_of(tmp_path / "large", count_record("a", "macs", 6), timing_record("a", times()))
     moved = folder_of(tmp_path / "moved", timing_record("a", times(), machine=OTHER))
-    assert compare_verb(base, base) == 0
-    assert compare_verb(base, slower) == 0
-    assert compare_verb(base, slower, gate_time=0.25) == 1
-    assert compare_verb(base, larger) == 1
-    assert compare_verb(base, larger, no_gate_counts=True) == 0
+    assert code_of(base, base) == 0
+    assert code_of(base, slower) == 0
+    assert code_of(base, slower, gate=Gate(gate_time=0.25)) == 1
+    assert code_of(base, larger) == 1
+    assert code_of(base, larger, gate=Gate(no_gate_counts=True)) == 0
     capsys.readouterr()
-    assert compare_verb(base, moved) == 2
-    assert compare_verb(base, moved, across_machines=True) == 0
-    assert compare_verb(base, base, effect=-1) == 2
-    assert compare_verb(base, base, gate_time=0) == 2
-    assert compare_verb(base, str(tmp_path / "no such thing")) == 2
-    assert compare_verb(base, "--output=here") == 2
+    assert code_of(base, moved) == 2
+    assert code_of(base, moved, across_machines=True, gate=Gate(allow_removed=True)) == 0
+    assert code_of(base, base, effect=-1) == 2
+    assert code_of(base, base, gate=Gate(gate_time=0)) == 2
+    assert code_of(base, str(tmp_path / "no such thing")) == 2
+    assert code_of(base, "--output=here") == 2
+    assert code_of(base, base, also_fails=tmp_path / "no such file") == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 5
+    assert len(errors) == 6
     assert all(line.startswith("error: ") for line in errors)
 
 
@@ -288,18 +402,44 @@ def test_what_cannot_be_read_is_named_with_a_remedy(
     base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
     (tmp_path / "odd" / "exact" / "macs.jsonl").mkdir(parents=True)
-    assert compare_verb(base, str(tmp_path / "odd")) == 2
+    assert code_of(base, str(tmp_path / "odd")) == 2
     assert "macs.jsonl: Is a directory; give the path of a file" in capsys.readouterr().err
 
 
-def test_what_cannot_be_written_is_no_verdict_on_the_records(base: str) -> None:
-    """Exit code 2 says that the two cannot be compared."""
-    with pytest.raises(OSError, match="No such file"):
-        compare_verb(base, base, out=Path("/nonexistent/file"))
+def test_what_cannot_be_written_is_no_verdict_on_the_records(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 says that a gate fails, and nothing else."""
+    assert code_of(base, base, out=Path("/nonexistent/file")) == 2
+    assert capsys.readouterr().err.startswith("error: /nonexistent/file: No such file or directory")
     command = [sys.executable, "-m", "bench", "compare", base, base]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr) == (1, "error: No space left on device; see where the output goes\n")
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device; see where the output goes\n")
+
+
+def test_a_bug_is_no_verdict_on_the_records(
+    base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("nobody thought of this")
+
+    monkeypatch.setattr(compare_verbs, "compare_records", broken)
+    assert code_of(base, base) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "TypeError: nobody thought of this" in said
+
+
+def test_lines_of_a_file_fail_too(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "errors"
+    file.write_text("")
+    assert code_of(base, base, also_fails=file) == 0
+    capsys.readouterr()
+    file.write_text("differs: macs of a: stored 5, counted now 6\n\n")
+    assert code_of(base, base, also_fails=file, format_="comment") == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1] == "**The comparison fails for 1 reason: 2 equal**"
+    assert "- differs: macs of a: stored 5, counted now 6" in said.out
+    assert said.err == "fails: differs: macs of a: stored 5, counted now 6\n"
 
 
 def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -308,21 +448,21 @@ def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pyte
     only_refused = folder_of(tmp_path / "refused", refused)
     other = folder_of(tmp_path / "other", count_record("b", "macs", 5))
     for one, two in ((only_refused, only_refused), (base, only_refused), (base, other)):
-        assert compare_verb(one, two) == 2
+        assert code_of(one, two) == 2
         assert "have no quantity in common" in capsys.readouterr().err
 
 
 def test_a_line_that_is_no_record_does_not_hide_the_others(base: str, capsys: pytest.CaptureFixture[str]) -> None:
     with (Path(base) / "exact" / "macs.jsonl").open("a") as file:
         file.write("{")
-    assert compare_verb(base, base) == 0
+    assert code_of(base, base) == 0
     assert "line 2" in capsys.readouterr().err
 
 
 def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
     slower = folder_of(tmp_path / "slow", timing_record("a", times(1.5, seed=1)))
     out = tmp_path / "out.json"
-    compare_verb(base, slower, format_="json", out=out)
+    code_of(base, slower, format_="json", out=out)
     answer = json.loads(out.read_text())
     by_metric = {row["metric"]: row for row in answer["rows"]}
     assert by_metric["macs"]["verdict"] == "removed"
@@ -341,8 +481,8 @@ def test_duels_stand_in_the_report_and_fail_with_the_gate_of_time(
 ) -> None:
     duels = tmp_path / "duels.jsonl"
     duels.write_text(duel() + duel(name="b: here against base", verdict="same", ratio=1.0, interval=[0.9, 1.1]))
-    assert compare_verb(base, base, duels=duels) == 0
-    assert compare_verb(base, base, duels=duels, gate_time=0.25, format_="comment") == 1
+    assert code_of(base, base, duels=duels) == 0
+    assert code_of(base, base, duels=duels, gate=Gate(gate_time=0.25), format_="comment") == 1
     said = capsys.readouterr()
     assert "timed in turns: 1 slower, 1 same" in said.out
     assert "| slower | a: here against base | 1.400 (1.300 to 1.500) | 8 rounds | beyond doubt |" in said.out
@@ -355,7 +495,7 @@ def test_a_line_that_is_no_duel_is_named(
 ) -> None:
     duels = tmp_path / "duels.jsonl"
     duels.write_text(duel() + line)
-    assert compare_verb(base, base, duels=duels) == 2
+    assert code_of(base, base, duels=duels) == 2
     assert "duels.jsonl, line 2: not a duel: " in capsys.readouterr().err
 
 

@@ -1,6 +1,8 @@
 """Duels: turns, exact extra work, revisions, what is printed and the exit codes."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench import pool
 from bench.cell import Cell
 from bench.choices import Choices
 from bench.machine.environment import ROOT
@@ -90,8 +93,12 @@ def test_sides_take_turns_and_extra_work_is_exact(tmp_path: Path, work: float, c
 
 
 @pytest.mark.parametrize(
-    "fields", [{"rounds": 0}, {"rounds": 9, "most_rounds": 8}, {"pairs": 0}, {"effect": 0.0}, {"effect": float("nan")}]
-)
+    "fields",
+    [
+        {"rounds": 0}, {"rounds": 9, "most_rounds": 8}, {"pairs": 0}, {"effect": 0.0}, {"effect": float("nan")},
+        {"effect": float("inf")},
+    ],
+)  # fmt: skip
 def test_rules_without_an_answer_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="--"):
         Rules(**fields).check()
@@ -162,6 +169,9 @@ def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
         (("dpn1_32", "dpn9", "--threads", "1"), "the nearest names are"),
         (("dpn1_32", "dpn2_32", "--threads", "1", "--batch", "1,8"), "a duel compares one cell"),
         (("dpn1_32", "dpn2_32", "--threads", "1", "--backend", "cudagraph"), "cudagraph runs on cuda only"),
+        (("dpn1_32", "dpn2_32", "--metric", "memory"), "--metric memory: only latency is timed in turns; other"),
+        (("dpn1_32", "dpn2_32", "--metric", "latency,energy"), "--metric latency,energy: only latency"),
+        (("dpn1_32", "dpn2_32", "--effect", "inf", "--json"), "--effect inf must be finite"),
     ],
 )
 def test_bad_requests_are_one_line(own_lock: Path, arguments: tuple[str, ...], part: str) -> None:
@@ -169,10 +179,42 @@ def test_bad_requests_are_one_line(own_lock: Path, arguments: tuple[str, ...], p
         [sys.executable, "-m", "bench", "duel", *arguments], cwd=ROOT, capture_output=True, text=True,
         env={"TMPDIR": str(own_lock), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    assert done.returncode in (1, 2)
+    assert done.returncode == 2  # 1 is "slower"
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert part in line
+
+
+def test_a_duel_that_waits_says_so_once_and_outside_a_terminal_each_round_has_a_line(
+    file: str, own_lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def busy(_file: object, how: int) -> None:
+        if how & fcntl.LOCK_NB:
+            raise BlockingIOError
+
+    monkeypatch.setattr(pool.fcntl, "flock", busy)  # another sweep has the machine whenever one asks
+    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: [])
+    monkeypatch.setattr(duel, "start", lambda _stack, _sides: [])
+    monkeypatch.setattr(duel, "add_round", lambda fought, *_: fought.rounds.append(([1.0, 1.0], [1.0, 1.0])))
+    pool.say_that_it_waits.cache_clear()
+    assert own_lock.is_dir()
+    assert duel_verbs.duel(file, file, choices=CHOSEN, rules=SHORT) == 0
+    name = f"{file} against {file}"
+    assert capsys.readouterr().err.splitlines() == [
+        "waiting for another sweep on this machine", f"{name}: round 1 of 2 to 2", f"{name}: round 2 of 2 to 2",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_somebodys_network_is_found_by_the_side_of_a_revision_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\n\n\ndef net():\n    return nn.Conv2d(3, 4, 1)\n")
+    command = "duel HEAD here --of mine:net --input 16x16 --threads 1 --rounds 1 --most-rounds 1 --pairs 2 --json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *command.split()], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["name"] == "mine:net: here against HEAD"
 
 
 @pytest.mark.slow

@@ -69,7 +69,8 @@ def rows_of(*records: Record) -> list[Row]:
 
 def store_of(records: Sequence[Record]) -> Store:
     store = Store(Path("nowhere"))
-    store.records.extend(records)
+    for record in records:
+        store._add(record)
     return store
 
 

@@ -84,6 +84,20 @@ def test_a_checkout_imports_what_it_has_of_ours_and_all_of_others(tmp_path: Path
     Zygote(("json", "bench.running.runners"), folder=tmp_path).close()
 
 
+def test_a_checkout_goes_before_the_folder_that_one_works_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout, works_in = tmp_path / "checkout", tmp_path / "works in"
+    for folder in (checkout, works_in):
+        for package in ("dpn", "bench"):
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    (works_in / "bench/worker.py").write_text("raise RuntimeError('the wrong worker')\n")
+    (works_in / "mine.py").write_text("")
+    monkeypatch.setattr(sys, "path", [str(works_in), *sys.path])
+    Zygote(("mine",), folder=checkout).close()
+    monkeypatch.chdir(works_in)
+    monkeypatch.setattr(sys, "path", ["", *sys.path[2:]])  # as in a notebook
+    Zygote(("mine",), folder=checkout).close()
+
+
 def test_an_interpreter_that_cannot_start_says_why():
     with pytest.raises(WorkerError, match=r"did not start: .*no_such_module"):
         Zygote(("no_such_module",))

@@ -342,6 +342,7 @@ def test_networks_of_one_sweep_take_turns(tmp_path: Path, file: str) -> None:
     first, second = ([str(cell) for cell in cells] for _, cells in work)
     order = [first[0], second[0], first[1], second[1]]
     assert measured == [*order, *order[2:], *order[:2]]
+    assert [text for text in told if text.startswith("round")] == ["round 1 of 2 to 2 done", "round 2 of 2 to 2 done"]
     rounds = {tuple(Row(record=record, file="").rounds) for record in records_of(root, "latency")}
     assert len(rounds) == 1
     assert len(set(*rounds)) == TINY.processes

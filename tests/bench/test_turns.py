@@ -21,9 +21,9 @@ def row(record: Record) -> Row:
 @pytest.mark.parametrize(
     ("factor", "together", "apart"),
     [
-        (1.0, "same", "same"),
-        (1.15, "slower", "same"),  # less than an hour can make
-        (1 / 1.15, "faster", "same"),
+        (1.0, "same", "ambiguous"),  # they may lie 25 % apart all the same
+        (1.15, "slower", "ambiguous"),  # less than an hour can make
+        (1 / 1.15, "faster", "ambiguous"),
         (1 + APART, "slower", "ambiguous"),
         (1.5, "slower", "slower"),
         (1 / 1.5, "faster", "faster"),
@@ -38,8 +38,15 @@ def test_a_difference_that_the_hour_can_make_is_one_of_the_networks_in_turns_alo
         found = compare_times(base, row(timing_record("b", times(factor), sweep=sweep)))
         verdicts[sweep] = found.verdict
         assert found.ratio == pytest.approx(factor, rel=0.02)
-        assert ("not in turns" in found.reason) is (sweep != "sweep")
+        assert ("not measured in turns" in found.reason) is (sweep != "sweep")
     assert verdicts == {"sweep": together, "another sweep": apart, "": apart}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "same"), (1.2, "ambiguous"), (1.6, "slower")])
+def test_apart_the_same_is_what_lies_within_the_effect_with_its_room_for_the_hour(factor: float, verdict: str) -> None:
+    found = compare_times(row(timing_record("a", FIVE)), row(timing_record("b", times(factor), sweep="")), effect=0.35)
+    assert found.verdict == verdict
+    assert found.effect == 0.35
 
 
 def test_apart_the_interval_is_wider_by_what_the_hour_can_make() -> None:

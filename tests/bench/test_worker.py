@@ -105,6 +105,18 @@ def test_a_network_that_leaves_is_an_answer_and_ends_nothing(tmp_path: Path, own
         assert worker.ask("prepare", cell=cell, folder=str(tmp_path), onnx=False)["macs"] == 3 * 5 * 48
 
 
+def test_a_child_that_a_network_forks_does_not_answer_in_its_place(tmp_path: Path, own_lock: Path) -> None:
+    """Else each answer comes twice, and the second one is taken for that of the next command."""
+    assert own_lock.is_dir()
+    cell = asdict(Cell(subject="tests.bench.networks:forking", input_hw=(8, 6)))
+    with Zygote(modules_of(CELL)) as zygote, zygote.fork() as worker:
+        assert worker.ask("prepare", cell=cell, folder=str(tmp_path), onnx=False)["macs"] == 3 * 5 * 48
+        opened = worker.ask("open", cell=cell, folder=str(tmp_path))
+        assert set(opened) == {"outputs", "calls", "seconds"}
+        for _ in range(2):
+            assert set(worker.ask("sample", calls=1, per=1)) == {"seconds"}
+
+
 def test_a_folder_for_temporary_files_with_a_long_name_is_an_error_with_a_remedy(
     own_lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
