@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import Values
 from analysis.receptive_fields.field_output import by_preference
-from bench.macs import evaluation_mode, inside_modules
 from bench.running.torch_networks import flatten
+from bench.watching import evaluation_mode, inside_modules
 
 
 @dataclass(frozen=True)

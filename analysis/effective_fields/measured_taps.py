@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.effective_fields.responses import IMAGES_AT_ONCE
-from bench.macs import evaluation_mode
+from bench.watching import evaluation_mode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from bench.macs import evaluation_mode
+from bench.watching import evaluation_mode
 
 IMAGES_AT_ONCE = 8
 

@@ -34,8 +34,9 @@ from analysis.receptive_fields.field_rules import (
 )
 from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.counting import build_subject
-from bench.macs import CountError, Where, evaluation_mode, inside_modules, on_meta
+from bench.macs import CountError
 from bench.subject import Subject
+from bench.watching import Where, evaluation_mode, inside_modules, on_meta
 
 
 def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta") -> FieldGraph:

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.macs import Count, CountError, attention_in_parts, count
+from bench.macs import Count, CountError, count
 from bench.opinions import opinion_fvcore, opinion_ptflops, opinion_torch
 from bench.opinions.opinion import Answer, Opinion
+from bench.watching import attention_in_parts
 
 __all__ = ["COUNTERS", "Opinion", "agreeing", "second_opinions", "to_record_detail"]
 

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import ELSEWHERE, Count, CountError, Operator, count
+from bench.macs import Count, CountError, Operator, count
 from bench.opinions.micro_models import Layers
+from bench.watching import ELSEWHERE
 from dpn.build import build
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO
