@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml .ci/constraints.txt
 report: $(STAMP)   ## count and trace every network, time four of them, compare with the paper, write results/report/index.html
 	$(BIN)/python -m bench measure --suite paper
 	$(BIN)/python -m analysis trace --suite paper
-	$(BIN)/python -m bench measure --suite quick --metric latency --backend eager,onnxruntime --most-processes 5
+	$(BIN)/python -m bench measure --suite quick --metric latency --backend eager,onnxruntime --most-processes 6
 	$(BIN)/python -m analysis report
 
 measure: $(STAMP)  ## every count, field and time of the paper's networks; over an hour, and it can be stopped at any time
