@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tyro
 
+from bench.plan import Plan
 from dpn.zoo import ZOO
 
 yaml = pytest.importorskip("yaml", reason="pyyaml comes with other packages")
@@ -255,3 +257,17 @@ def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
     (duel,) = [words for words in commands(by_name["Time base and head in turns"]["run"]) if "duel" in words]
     assert duel[duel.index("--effect") + 1] == "0.25"
     assert not any(step.get("continue-on-error") for step in job["steps"])
+
+
+MEASURED = re.findall(r"-m bench measure (.+)", (ROOT / "Makefile").read_text())
+
+
+def test_the_makefile_measures_something() -> None:
+    assert any("--metric latency" in options for options in MEASURED)
+
+
+@pytest.mark.parametrize("options", MEASURED)
+def test_what_the_makefile_measures_is_a_plan_that_can_be_kept(options: str) -> None:
+    """A store that has the records already would not tell."""
+    plan, _ = tyro.cli(Plan, args=options.split(), return_unknown_args=True, use_underscores=False)
+    plan.check()
