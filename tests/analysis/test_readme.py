@@ -93,7 +93,8 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
     two_dpm, two_normal, two_reverse = (ap(f"dpn2_32{scheme}_lite") for scheme in ("", "_normal", "_reversed"))
     assert f"reach {two_dpm} with DPM, {two_reverse} reversed and {two_normal} with ordinary convolutions" in README
     deeper = [ap(f"dpn3_32{scheme}_lite") for scheme in ("", "_reversed", "_normal")]
-    assert f"three reach {deeper[0]}, {deeper[1]} and {deeper[2]}, four with DPM {ap('dpn4_32_lite')}" in README
+    assert f"three reach {deeper[0]}, {deeper[1]} and {deeper[2]}, four {ap('dpn4_32_lite')} with DPM" in README
+    assert f"and {ap('dpn4_32_normal_lite')} with ordinary convolutions; seeds" in README
     *constant, widest = (ap(f"dpn1_32_d{rate}_lite") for rate in (2, 4, 6, 8))
     assert f"reaches AP {dpm} with DPM's dilations, {normal} with ordinary convolutions" in README
     assert f"{', '.join(constant)} and {widest} with D = 2, 4, 6 and 8, three seeds each" in README
