@@ -113,11 +113,12 @@ def answer(evidence: Evidence) -> str:
     """Chapter 7: what one unit makes of the printed costs."""
     used = [published.resolve() for (name, _), published in PUBLISHED_AS.items() if name in MAIN]
     conventions = len({(c.flops_per_mac, c.divisor, c.transposed_at) for c in used})
-    of_pil = {column: table("table-7", evidence).cell("pil", column) for column in ("share", "share_printed")}
-    by_prints = "" if of_pil["share"].state == "measured" else ", by the printed costs,"
+    mpii = table("table-7", evidence)
+    share, as_printed = (mpii.cell("pil", column) for column in ("share", "share_printed"))
+    by_prints = "" if share.state == "measured" else ", by the printed costs,"
     return (
         f"The cost columns of Tables VI and VII mix {conventions} ways of counting. In one unit DPN4_64 takes"
-        f"{by_prints} {of_pil['share'].text} % of PIL's multiply-adds, not {of_pil['share_printed'].text} %. "
+        f"{by_prints} {share.text} % of PIL's multiply-adds, not {as_printed.text} %. "
         f"{_order(evidence)}"
     ).rstrip()
 
@@ -128,7 +129,8 @@ def _order(evidence: Evidence) -> str:
     if found is None:
         return ""
     unit, built, total = found
-    before, after = (table("table-6", evidence).cell("sbl_r50", column).text for column in ("rank_printed", "rank"))
+    coco = table("table-6", evidence)
+    before, after = (coco.cell("sbl_r50", column).text for column in ("rank_printed", "rank"))
     sentence = (
         f"The unit alone changes the rank by cost of {unit} of the {total} rows that print one: SBL goes from place "
         f"{before} to {after} in Table VI."

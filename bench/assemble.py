@@ -41,7 +41,10 @@ def counted(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[Mapping[st
 def narrow(results: Sequence[Mapping[str, Any]], plan: Plan) -> bool:
     """Whether the interval of the processes' median is as narrow as the plan wants it; always, without samples."""
     kept = [_kept(result) for result in results if "samples" in result]
-    return not kept or median_interval(medians(kept)).relative_width(median(medians(kept))) <= plan.width
+    if not kept:
+        return True
+    own = medians(kept)
+    return median_interval(own).relative_width(median(own)) <= plan.width
 
 
 def record(
@@ -62,8 +65,8 @@ def record(
         return _simple(cell, digest, results)
     taken = counted(results, plan)
     kept = [_kept(result) for result in taken]
-    center = median(medians(kept))
-    interval = median_interval(medians(kept))
+    own = medians(kept)
+    center, interval = median(own), median_interval(own)
     detail: dict[str, Any] = {
         "interval": [interval.low, interval.high],
         "confidence": interval.confidence,

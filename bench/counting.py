@@ -61,13 +61,15 @@ def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
 
         device_of(device)
     net = build_subject(subject, device)
-    return count(net, (1, 3, *subject.input_hw), device=device), subject.digest(net)
+    counted = count(net, (1, 3, *subject.input_hw), device=device)
+    return counted, subject.digest(net, counted if device == "meta" else None)
 
 
 def count_records(subject: Subject, net: nn.Module | None = None) -> Iterator[Record]:
     """All count records of a network, built already or not: one for each metric that its count answers."""
     net = build_subject(subject) if net is None else net
-    counted, digest = count(net, (1, 3, *subject.input_hw)), subject.digest(net)
+    counted = count(net, (1, 3, *subject.input_hw))
+    digest = subject.digest(net, counted)
     values: dict[str, tuple[int, dict[str, Any]]] = {
         "params": (counted.params, {}),
         "macs": (counted.macs, {"by_kind": counted.macs_by_kind, "free": dict(sorted(counted.free.items()))}),
@@ -136,16 +138,17 @@ def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = T
     Other counters are asked only when the store lacks their opinions, and never without `write`.
     """
     net = build_subject(subject)
-    _measure_counts(subject, net, store, outcome, write=write)
+    fresh = list(count_records(subject, net))
+    _keep_counts(fresh, store, outcome, write=write)
     if write:
-        _measure_opinions(subject, net, store, outcome)
+        _measure_opinions(subject, net, fresh[0].spec_digest, store, outcome)
 
 
-def _measure_counts(subject: Subject, net: nn.Module, store: Store, outcome: Outcome, *, write: bool) -> None:
-    for fresh in count_records(subject, net):
+def _keep_counts(found: Sequence[Record], store: Store, outcome: Outcome, *, write: bool) -> None:
+    for fresh in found:
         add_or_verify(fresh, store, outcome, write=write)
         if fresh.metric == "macs" and not fresh.complete:
-            outcome.incomplete[subject.name] = fresh.detail["unknown"]
+            outcome.incomplete[fresh.subject] = fresh.detail["unknown"]
 
 
 def add_or_verify(fresh: Record, store: Store, outcome: Outcome, *, write: bool = True) -> None:
@@ -164,8 +167,7 @@ def add_or_verify(fresh: Record, store: Store, outcome: Outcome, *, write: bool 
             store.append(fresh)
 
 
-def _measure_opinions(subject: Subject, net: nn.Module, store: Store, outcome: Outcome) -> None:
-    digest = subject.digest(net)
+def _measure_opinions(subject: Subject, net: nn.Module, digest: str, store: Store, outcome: Outcome) -> None:
     if store.bring_forward(make_record(subject, digest, "second_opinions", 0, {}).key(), subject.name):
         return
     opinions = second_opinions(net, (1, 3, *subject.input_hw))

@@ -15,6 +15,8 @@ from dpn.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.macs import Count
+
 __all__ = ["DEFAULT_INPUT_HW", "Subject", "SubjectError", "parse_hw", "resolve"]
 
 DEFAULT_INPUT_HW = (256, 192)
@@ -47,11 +49,15 @@ class Subject:
             return self.file.digest
         return None if self.spec is None else self.spec.digest()
 
-    def digest(self, net: "nn.Module") -> str:
+    def digest(self, net: "nn.Module", counted: "Count | None" = None) -> str:
         """Identifies the network: as `spec_digest`, or by its modules, their shapes and all that its count says.
 
         The same modules called otherwise are another network. The count is for this input size and without values,
         wherever the network is; one that cannot be counted so is known by structure and shapes alone.
+
+        Args:
+            net: the network.
+            counted: that count, where it has been made already.
         """
         known = self.spec_digest()
         if known is not None:
@@ -60,7 +66,7 @@ class Subject:
 
         shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in net.state_dict().items()]
         try:
-            said = [repr(count(net, (1, 3, *self.input_hw)))]
+            said = [repr(counted or count(net, (1, 3, *self.input_hw)))]
         except CountError:
             said = []
         return "module-" + hashlib.sha256("\n".join([repr(net), *shapes, *said]).encode()).hexdigest()[:12]

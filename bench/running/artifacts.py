@@ -47,7 +47,7 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
 
     torch_runners.set_threads(1)
     net = torch_networks.seeded(cell)
-    found = _counts(net, subject) | {"digest": subject.digest(net), "failures": {}}
+    found = _known_of(net, subject) | {"failures": {}}
     image = torch_networks.example(cell)
     torch_networks.calibrate(net, image[:1])
     with whole(folder / torch_networks.STATISTICS) as beside:
@@ -67,15 +67,19 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
     return found
 
 
-def _counts(net: Any, subject: Subject) -> dict[str, int | None]:
+def _known_of(net: Any, subject: Subject) -> dict[str, Any]:
+    """The network's digest, and its totals, each None where the network cannot be counted completely."""
     from bench.macs import CountError, count
 
-    names = ("macs", "weight_bytes", "activation_bytes")
     try:
         counted = count(net, (1, 3, *subject.input_hw))
     except CountError:
-        return dict.fromkeys(names)
-    return {name: counted.total(name) if counted.complete else None for name in names}
+        counted = None
+    whole_count = counted if counted is not None and counted.complete else None
+    names = ("macs", "weight_bytes", "activation_bytes")
+    return {name: whole_count.total(name) if whole_count else None for name in names} | {
+        "digest": subject.digest(net, counted)
+    }
 
 
 def _prepare_file(cell: Cell, subject: Subject, folder: Path) -> dict[str, Any]:
