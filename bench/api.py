@@ -18,6 +18,7 @@ import pandas as pd
 from bench.choices import COUNTS, Choices
 from bench.measuring import count_networks, measure_cells, open_store
 from bench.plan import Plan
+from bench.pool import search_path
 from bench.rows import PROTOCOL, rows
 from bench.store import RECORDS, Store
 from bench.subject import Subject, resolve
@@ -97,7 +98,7 @@ def _count_afresh(subjects: Sequence[Subject], records: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "measure", *(subject.name for subject in subjects), "--input", size,
          "--records", str(records)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": search_path()}, capture_output=True, text=True,
     )  # fmt: skip
     print(done.stdout, end="")
     *said, last = done.stderr.splitlines() or [""]

@@ -16,6 +16,12 @@ BUILT_WITHIN_S = 600.0
 """What building, exporting and compiling a network may take beside, which no plan limits."""
 
 
+def check_range(name: str, least: int, most: int) -> None:
+    """Raises ValueError unless --NAME and --most-NAME, such as processes or rounds, are a range that begins at one."""
+    if not 1 <= least <= most:
+        raise ValueError(f"--{name} {least} and --most-{name} {most}: at least one, and no fewer at most than at least")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How much to measure: 30 samples or 10 seconds, spread over six fresh processes, unless you say otherwise.
@@ -48,11 +54,7 @@ class Plan:
         Raises:
             ValueError: numbers that make no sense; names the option.
         """
-        if not 1 <= self.processes <= self.most_processes:
-            raise ValueError(
-                f"--processes {self.processes} and --most-processes {self.most_processes}: "
-                "at least one, and no fewer at most than at least"
-            )
+        check_range("processes", self.processes, self.most_processes)
         for name in ("samples", "seconds", "least_s", "most_s", "width", "budget_s"):
             value = getattr(self, name)
             if not 0 < value < math.inf:

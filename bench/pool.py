@@ -151,7 +151,7 @@ class Zygote:
         environ = {**os.environ, **(variables or {}), **(VARIABLES if alike else {})}
         if folder is not None:
             modules = [module for module in modules if _is_there(module, folder)]
-        environ["PYTHONPATH"] = _search_path(folder)
+        environ["PYTHONPATH"] = search_path(folder)
         with fixed_addresses() if alike else nullcontext():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench.worker", self._path, *modules],
@@ -217,8 +217,8 @@ def _is_there(module: str, folder: Path) -> bool:
     return package not in OURS or (folder / module.replace(".", "/")).with_suffix(".py").is_file()
 
 
-def _search_path(folder: Path | None) -> str:
-    """Where this process finds modules, behind a checkout if there is one."""
+def search_path(folder: Path | None = None) -> str:
+    """Where this process finds modules, behind a checkout if there is one; for another process's PYTHONPATH."""
     here = [str(Path(entry).absolute()) for entry in sys.path]  # "" is the folder of an interpreter without a script
     return os.pathsep.join(here if folder is None else [str(folder), *here])
 

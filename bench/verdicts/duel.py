@@ -17,6 +17,7 @@ from typing import Any
 from bench.cell import Cell
 from bench.machine import disturbance
 from bench.machine.environment import ROOT
+from bench.plan import check_range
 from bench.pool import Worker, Zygote, machine_to_itself
 from bench.processes import modules_of, prepare
 from bench.scratch import Scratch
@@ -48,11 +49,7 @@ class Rules:
         Raises:
             ValueError: numbers that make no sense; names the option.
         """
-        if not 1 <= self.rounds <= self.most_rounds:
-            raise ValueError(
-                f"--rounds {self.rounds} and --most-rounds {self.most_rounds}: at least one, and no fewer at most than "
-                "at least"
-            )
+        check_range("rounds", self.rounds, self.most_rounds)
         if self.pairs < 1 or not 0 < self.effect < math.inf:
             raise ValueError(f"--pairs {self.pairs} and --effect {self.effect} must be finite numbers above 0")
 
