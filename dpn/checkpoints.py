@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dpn.backbones import BACKBONES, Backbone
+from dpn.error_words import first_said
 
 WRAPPERS = ("best_state_dict", "state_dict")
 """Where training programs put the weights in a larger file; the first that is there is taken."""
@@ -241,8 +242,9 @@ def load_plain(path: Path) -> Any:
             "fetch it again, or save net.state_dict() alone"
         ) from error
     except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
-        first = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise CheckpointError(f"{path} cannot be read, it may be cut short; fetch it again ({first})") from error
+        raise CheckpointError(
+            f"{path} cannot be read, it may be cut short; fetch it again ({first_said(error)})"
+        ) from error
 
 
 def _numbers() -> list[Any]:

@@ -9,6 +9,9 @@ PYRAMID_LAYERS = 6
 def layer_dilation(i: int, layers: int = PYRAMID_LAYERS) -> int:
     """Dilation radius of the i-th dilated convolution of a pyramid, counted from 1 (Eq. 5).
 
+    Raises:
+        ValueError: the pyramid has no such layer.
+
     Example:
         >>> [layer_dilation(i) for i in range(1, 7)]
         [32, 16, 8, 4, 2, 1]
@@ -35,6 +38,9 @@ def reversed_pyramid(layers: int = PYRAMID_LAYERS) -> tuple[int, ...]:
 
 def constant(dilation: int, layers: int = PYRAMID_LAYERS) -> tuple[int, ...]:
     """The same dilation in every layer: "D" of Table III.
+
+    Raises:
+        ValueError: the dilation is less than 1.
 
     Example:
         >>> constant(8)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dpn.data.crops import affine, crop, transform
 from dpn.data.people import Example, Floats, Pixels
+from dpn.error_words import first_said
 from dpn.skeletons import Skeleton
 from dpn.whole_files import write_whole
 
@@ -131,8 +132,15 @@ def write_png(path: Path, image: Pixels) -> None:
 
     Raises:
         OSError: the file cannot be written.
+        ValueError: there is no PNG file of such an image, since it is too large, say, or has no pixels.
     """
-    write_whole(path, cv2.imencode(".png", image)[1].tobytes())
+    try:
+        made, data = cv2.imencode(".png", image)
+    except cv2.error as error:
+        raise ValueError(f"{path}: no PNG file can be made of {image.shape}: {first_said(error)}") from error
+    if not made:
+        raise ValueError(f"{path}: no PNG file can be made of {image.shape}")
+    write_whole(path, data.tobytes())
 
 
 def _line(image: Pixels, start: Floats, end: Floats, color: tuple[int, int, int], width_px: int) -> None:

@@ -18,5 +18,16 @@ def first_line(error: BaseException) -> str:
         >>> first_line(ValueError("no such thing\n  at line 5"))
         'ValueError: no such thing'
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    kind, said = type(error).__name__, first_said(error)
+    return kind if said == kind else f"{kind}: {said}"
+
+
+def first_said(error: BaseException) -> str:
+    r"""As `first_line`, without the kind of error where it says something.
+
+    Example:
+        >>> first_said(ValueError("\nno such thing\n  at line 5")), first_said(AssertionError())
+        ('no such thing', 'AssertionError')
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line[:200] for line in lines if line), type(error).__name__)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from dpn.data.opening import INPUT_HW
 from dpn.data.people import Boxes, DataSet, Floats
 from dpn.kept_predictions import Kept, kept
 from dpn.network_names import Network
-from dpn.protocols import CodecName, Protocol
+from dpn.protocols import CodecName, Kind, Protocol
 from dpn.runtime import Precision, Runtime
 from dpn.scoring import check_before, scores_of, write_predictions, write_submission
 
@@ -40,6 +40,7 @@ class Evaluation:
         state_digest: of the weights themselves as they were used (`Network.state_digest`).
         data: name of the data set, with the number of images where it was limited.
         data_digest: `DataSet.digest`.
+        images_digest: `DataSet.images_digest`.
         kind: how it is scored.
         split: as it was asked for; empty where the caller did not say.
         boxes: where the boxes came from.
@@ -47,6 +48,7 @@ class Evaluation:
         codec: how heatmaps were decoded.
         flip_test: whether heatmaps were averaged with those of the mirrored image.
         shift_flipped: whether these moved by a pixel first.
+        soft_nms: whether suppression was soft (`Protocol.soft_nms`).
         input_hw: height and width of the input in pixels.
         precision: of the network.
         n_people: boxes that were predicted.
@@ -62,13 +64,15 @@ class Evaluation:
     state_digest: str
     data: str
     data_digest: str
-    kind: Literal["coco", "mpii"]
+    images_digest: str | None = None
+    kind: Kind
     split: str = ""
     boxes: Boxes
     protocol: str
     codec: CodecName
     flip_test: bool
     shift_flipped: bool
+    soft_nms: bool
     input_hw: tuple[int, int]
     precision: Precision
     n_people: int
@@ -143,9 +147,11 @@ class _Run:
 
     def question(self) -> dict[str, Any]:
         """What predictions depend on."""
+        images = self.data.images_digest
         return {
             "state": self.network.state_digest(),
             "data": self.data.digest,
+            **({"images": images} if images else {}),
             "people": len(self.data),
             "protocol": repr(self.protocol),
             "input_hw": list(self.input_hw),
@@ -181,12 +187,14 @@ class _Run:
             state_digest=network.state_digest(),
             data=data.name,
             data_digest=data.digest,
+            images_digest=data.images_digest,
             kind=data.kind,
             boxes=data.boxes,
             protocol=protocol.name,
             codec=protocol.codec,
             flip_test=protocol.flip_test,
             shift_flipped=protocol.flip_test and shifts(protocol),
+            soft_nms=protocol.soft_nms,
             input_hw=self.input_hw,
             precision=self.runtime.precision,
             n_people=len(data),

@@ -24,7 +24,8 @@ def final_heatmaps(output: object, joints: int, input_hw: tuple[int, int]) -> Te
         (B, joints, h, w).
 
     Raises:
-        OutputError: there are none, as of Mask R-CNN or DeeperCut, or for other joints, as of OpenPose.
+        OutputError: there are none, as of Mask R-CNN or DeeperCut, or for other joints, as of OpenPose, or they are no
+            whole fraction of the input.
     """
     found = output
     while not isinstance(found, Tensor):

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dpn.data.augment import mirrored_order
 from dpn.data.crops import PIXEL_STD, affine, transform
 from dpn.data.people import DataSet, Floats, People
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
@@ -165,7 +164,7 @@ def joints_in_crops(people: People, codec: Codec) -> NDArray[np.float64]:
 
 def _mirrored_heatmaps(joints: Tensor, visible: Tensor, skeleton: Skeleton, codec: Codec) -> Tensor:
     """What a perfect network says about the mirrored crops: joints (B, K, 2) in pixels of the plain ones."""
-    swapped = mirrored_order(skeleton)
+    swapped = list(skeleton.mirrored)
     mirrored = joints[:, swapped].clone()
     mirrored[..., 0] = codec.input_hw[1] - 1 - mirrored[..., 0]
     return encode(mirrored, visible[:, swapped], codec)[0]

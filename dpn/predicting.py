@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +25,14 @@ from dpn.metrics.coco import results, write_results
 from dpn.metrics.oks import rescore
 from dpn.network_names import Network
 from dpn.network_output import OutputError
-from dpn.protocols import Protocol, protocol
+from dpn.protocols import Kind, Protocol, protocol
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 from dpn.whole_images import WholeImages
 
 RESULTS = "predictions.json"
 SAVE_EVERY_S = 10.0
-SKELETONS: dict[Literal["coco", "mpii"], Skeleton] = {"coco": COCO_17, "mpii": MPII_16}
+SKELETONS: dict[Kind, Skeleton] = {"coco": COCO_17, "mpii": MPII_16}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

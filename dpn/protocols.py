@@ -7,6 +7,9 @@ import difflib
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Kind = Literal["coco", "mpii"]
+"""Of data: whose joints and boxes, and how it is scored: by COCO's average precision, or by MPII's PCKh."""
+
 CodecName = Literal["quarter", "dark", "udp"]
 """How joints become heatmaps and heatmaps joints: argmax with a quarter offset (SimpleBaseline, HRNet), the
 distribution-aware decoding of DARK, or the unbiased data processing of UDP."""
@@ -48,10 +51,12 @@ class Protocol:
         sigma: of the targets at an input 256 px high, in heatmap pixels of stride 4; it is half as large again at 384.
         codec: see `CodecName`.
         flip_test: whether heatmaps are averaged with those of the mirrored image.
-        shift_flipped: whether mirrored heatmaps move by one pixel first, which makes up for most of the half-pixel
-            bias of the quarter codec; wrong with udp.
+        shift_flipped: whether mirrored heatmaps move by one pixel first, which makes up for most of the bias of the
+            quarter codec at a stride of 4 and gains nothing at 2 (see `dpn.heatmaps`); wrong with udp.
         joint_threshold: only joints with a larger score take part in a person's score.
         nms_oks: a person is dropped whose similarity to a better one is larger.
+        soft_nms: whether likeness to better ones moves people back instead, and 20 of an image stay
+            (`dpn.metrics.oks.soft_nms`).
     """
 
     name: str
@@ -64,6 +69,7 @@ class Protocol:
     shift_flipped: bool = True
     joint_threshold: float = 0.2
     nms_oks: float = 0.9
+    soft_nms: bool = False
 
     def sigma_at(self, input_hw: tuple[int, int]) -> float:
         """Sigma of the targets for this input, in pixels of heatmaps of stride 4: 2 at 256x192, 3 at 384x288."""
@@ -90,7 +96,7 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def protocol(name: str, kind: Literal["coco", "mpii"]) -> Protocol:
+def protocol(name: str, kind: Kind) -> Protocol:
     """The protocol of that publication for that kind of data.
 
     Example:

@@ -35,6 +35,19 @@ class Skeleton:
         return tuple(pairs)
 
     @property
+    def mirrored(self) -> tuple[int, ...]:
+        """For each joint, the index of the one that takes its place when an image is mirrored.
+
+        Example:
+            >>> MPII_16.mirrored
+            (5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10)
+        """
+        order = list(range(len(self.joints)))
+        for one, other in self.flip_pairs:
+            order[one], order[other] = other, one
+        return tuple(order)
+
+    @property
     def limb_ends(self) -> tuple[tuple[int, int], ...]:
         """The limbs as indices of their start and their end."""
         return tuple((self.joints.index(start), self.joints.index(end)) for start, end in self.limbs)

@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+_NAME_BYTES = 255
+"""Of a file's name, on all common file systems."""
+
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Writes a file beside its place and renames it when it is on disk; after an error nothing is left of it.
@@ -33,7 +36,9 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OSError: as `write_whole`.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.dpn-part")
+    ending = f".{secrets.token_hex(4)}.dpn-part"
+    beginning = f".{path.name}".encode(errors="ignore")[: _NAME_BYTES - len(ending)].decode(errors="ignore")
+    beside = path.with_name(beginning + ending)
     try:
         make_folder(path.parent)
         _remove_orphans(path.parent.absolute())

@@ -147,7 +147,7 @@ def apply(
     image, joints, visible, center = example.image, example.joints, example.visible, change.center
     if change.flipped:
         image = np.asarray(cv2.flip(image, 1), dtype=np.uint8)
-        order = mirrored_order(skeleton)
+        order = list(skeleton.mirrored)
         joints, visible = joints[order], visible[order]
         last = image.shape[1] - 1
         joints = np.column_stack((last - joints[:, 0], joints[:, 1]))
@@ -165,11 +165,3 @@ def apply(
         center=center,
         scale=change.scale,
     )
-
-
-def mirrored_order(skeleton: Skeleton) -> list[int]:
-    """For each joint, which joint takes its place in a mirrored image."""
-    order = list(range(len(skeleton.joints)))
-    for one, other in skeleton.flip_pairs:
-        order[one], order[other] = other, one
-    return order

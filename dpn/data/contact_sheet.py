@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from dpn.data.augment import Change, Sample, apply, draw, generator
+from dpn.data.images import LARGEST_PX
 from dpn.data.people import Example, Examples, Floats, Pixels
 from dpn.drawing import COLORS_BGR, Side, draw_person, side
 from dpn.protocols import Protocol
@@ -26,7 +27,7 @@ GAP_PX = 8
 CAPTION_PX = 34
 HEADER_PX = 34
 MOST_PX = 2**27
-"""Of all tiles together: 2,730 of 256x192. Viewers of pictures give up not far beyond."""
+"""Of the page: some 2,200 tiles of 256x192. Viewers of pictures give up not far beyond."""
 
 GLOW = 0.8
 """How far a target's peak covers the image."""
@@ -71,18 +72,19 @@ def sheet(
         (H, W, 3), blue, green, red.
 
     Raises:
-        ValueError: there is nobody to show, or no tile was asked for, or too many.
+        ValueError: there is nobody to show, or no tile was asked for, or more than `MOST_PX` or `LARGEST_PX` allow.
         DataError: an image is missing or cannot be decoded.
     """
     if not len(examples) or count < 1 or columns < 1:
         raise ValueError(
             f"{len(examples)} people on {count} tiles in {columns} columns; a sheet needs at least 1 of each"
         )
-    if count * input_hw[0] * input_hw[1] > MOST_PX:
-        raise ValueError(f"{count} tiles of {input_hw[0]}x{input_hw[1]} are more than a picture holds; ask for fewer")
+    columns, size = min(columns, count), f"{input_hw[0]}x{input_hw[1]}"
+    height, width = _page_hw(_tile_hw(input_hw), count, columns)
+    if height * width > MOST_PX or max(height, width) > LARGEST_PX:
+        raise ValueError(f"{count} tiles of {size} are more than a picture holds; ask for fewer, or for other columns")
     tiles = _tiles(examples, protocol, input_hw, count, seed)
-    page = _in_rows([_drawn(tile, examples, protocol, input_hw) for tile in tiles], min(columns, count))
-    size = f"{input_hw[0]}x{input_hw[1]}"
+    page = _in_rows([_drawn(tile, examples, protocol, input_hw) for tile in tiles], columns)
     targets = f"{protocol.codec} targets, sigma {protocol.sigma_at(input_hw):g}"
     _head(page, f"{protocol.name}   {size}   {targets}   {len(examples):,} people   seed {seed}")
     return page
@@ -91,13 +93,28 @@ def sheet(
 def _in_rows(pictures: Sequence[Pixels], columns: int) -> Pixels:
     """Pictures of one size beside and below each other, with room for the head above them."""
     height, width = pictures[0].shape[:2]
-    rows = -(-len(pictures) // columns)
-    page = _blank(HEADER_PX + rows * (height + GAP_PX), GAP_PX + columns * (width + GAP_PX))
+    page = _blank(*_page_hw((height, width), len(pictures), columns))
     for number, picture in enumerate(pictures):
         row, column = divmod(number, columns)
         top, left = HEADER_PX + row * (height + GAP_PX), GAP_PX + column * (width + GAP_PX)
         page[top : top + height, left : left + width] = picture
     return page
+
+
+def _page_hw(tile_hw: tuple[int, int], count: int, columns: int) -> tuple[int, int]:
+    """Height and width of so many tiles in rows, with the head above them."""
+    rows = -(-count // columns)
+    return HEADER_PX + rows * (tile_hw[0] + GAP_PX), GAP_PX + columns * (tile_hw[1] + GAP_PX)
+
+
+def _tile_hw(input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a crop as it is drawn, with its caption."""
+    return input_hw[0] * _zoom(input_hw) + CAPTION_PX, input_hw[1] * _zoom(input_hw)
+
+
+def _zoom(input_hw: tuple[int, int]) -> int:
+    """How many times as large a crop is drawn."""
+    return -(-LEAST_WIDTH_PX // input_hw[1])
 
 
 def _tiles(examples: Examples, protocol: Protocol, input_hw: tuple[int, int], count: int, seed: int) -> Iterator[_Tile]:
@@ -115,7 +132,7 @@ def _tiles(examples: Examples, protocol: Protocol, input_hw: tuple[int, int], co
 
 def _drawn(tile: _Tile, examples: Examples, protocol: Protocol, input_hw: tuple[int, int]) -> Pixels:
     """The crop with all that is drawn on it, and its caption below."""
-    zoom = -(-LEAST_WIDTH_PX // input_hw[1])
+    zoom = _zoom(input_hw)
     size_wh = (input_hw[1] * zoom, input_hw[0] * zoom)
     in_bgr = tile.sample.crop[:, :, ::-1] if protocol.color == "rgb" else tile.sample.crop
     image = np.asarray(cv2.resize(np.ascontiguousarray(in_bgr), size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -4,6 +4,7 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from dpn.data.people import Images, Pixels
 from dpn.data.problems import DataError, Problem
+from dpn.digests import digest_of
+from dpn.metrics.mat_format import MOST_BYTES
 
 AGAIN = "download or copy it again"
 SMALLER = "make it smaller"
@@ -47,6 +50,10 @@ class FolderImages(Images):
         path = self.root / name
         return str(path) if path.is_file() else None
 
+    def digest(self, names: Iterable[str]) -> str:
+        """Twelve hexadecimal digits of these images' names and sizes in bytes; none is opened, and some may be gone."""
+        return digest_of({name: _size_of(self.root / name) for name in names})
+
 
 class ZipImages(Images):
     """Images in a zip archive, which every process opens for itself when it reads its first one.
@@ -75,6 +82,11 @@ class ZipImages(Images):
         inside = self._inside(name)
         return f"{self.archive}/{inside}" if inside in self._zip().NameToInfo else None
 
+    def digest(self, names: Iterable[str]) -> str:
+        """Twelve hexadecimal digits of these images' names and checksums; none is unpacked, and some may be gone."""
+        members = self._zip().NameToInfo
+        return digest_of({name: getattr(members.get(self._inside(name)), "CRC", None) for name in names})
+
 
 @lru_cache(maxsize=8)
 def _opened_here(archive: Path, _changed_ns: int, _process: int) -> zipfile.ZipFile:
@@ -86,7 +98,7 @@ def _opened_here(archive: Path, _changed_ns: int, _process: int) -> zipfile.ZipF
     return open_zip(archive)
 
 
-def open_images(path: Path) -> Images:
+def open_images(path: Path) -> FolderImages | ZipImages:
     """The images of a folder, or of an archive such as val2017.zip, in whichever folder inside they lie.
 
     Raises:
@@ -125,15 +137,26 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """The bytes of one member of an archive, checked against its checksum.
 
     Raises:
-        DataError: there is no such member, or it is damaged.
+        DataError: there is no such member, or it is damaged, or it says that it is larger than `MOST_BYTES`.
     """
     file = f"{archive.filename}/{name}"
+    member = archive.NameToInfo.get(name)
+    if member and member.file_size > MOST_BYTES:
+        message = f"has {member.file_size:,} bytes when it is unpacked, more than {MOST_BYTES:,}"
+        raise DataError(Problem(file, "", message, SMALLER))
     try:
         return archive.read(name)
     except KeyError:
         raise DataError(Problem(file, "", "there is no such file in the archive", AGAIN)) from None
     except _ARCHIVE_ERRORS as error:
         raise DataError(Problem(file, "", f"cannot be read from the archive ({error})", AGAIN)) from None
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return None
 
 
 def read_image(path: Path, *, upright: bool = False) -> Pixels:

@@ -104,7 +104,9 @@ def _checked(data: bytes, path: Path, joints: bool) -> list[dict[str, Any]]:
     return content
 
 
-def people_of(entries: Sequence[Mapping[str, Any]], *, aspect: float = 1.0, padding: float = 1.25) -> People:
+def people_of(
+    entries: Sequence[Mapping[str, Any]], input_hw: tuple[int, int] = (256, 256), padding: float = 1.25
+) -> People:  # fmt: skip
     """People with boxes, in the order of the file (HRNet's MPIIDataset).
 
     For a scale s and a centre counted from 1, the box's centre is (x, y + 15 s) - 1 and its side 200 s, padded after
@@ -112,10 +114,10 @@ def people_of(entries: Sequence[Mapping[str, Any]], *, aspect: float = 1.0, padd
 
     Args:
         entries: as `read_mpii` gives them.
-        aspect: width by height of the network's input.
+        input_hw: height and width of the network's input, whose aspect boxes are given.
         padding: factor on the box.
     """
-    count = len(entries)
+    count, aspect = len(entries), input_hw[1] / input_hw[0]
     names = {name: number for number, name in enumerate(sorted({entry["image"] for entry in entries}))}
     centers = np.array([entry["center"] for entry in entries], dtype=np.float64).reshape(count, 2)
     sides = np.array([entry["scale"] for entry in entries], dtype=np.float64)
@@ -199,7 +201,7 @@ def open_mpii(root: Path, split: str, *, input_hw: tuple[int, int], protocol: Pr
         name=f"mpii {path.stem}",
         kind="mpii",
         boxes="truth",
-        people=people_of(entries, aspect=input_hw[1] / input_hw[0], padding=protocol.box_padding),
+        people=people_of(entries, input_hw, protocol.box_padding),
         images=open_images(find_images(root)),
         truth=truth,
         digest=hashlib.sha256(data + more).hexdigest()[:12],

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from dpn.data.coco import open_coco
 from dpn.data.coco_folder import Given
-from dpn.data.people import Boxes, DataSet, Example, Examples, People
+from dpn.data.people import Boxes, DataSet, Example, Examples
 from dpn.data.problems import DataError, Problem
-from dpn.protocols import Protocol
+from dpn.protocols import Kind, Protocol
 from dpn.protocols import protocol as protocol_of
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 
-SYNTHETIC: dict[str, Literal["coco", "mpii"]] = {"synthetic": "coco", "synthetic-mpii": "mpii"}
+SYNTHETIC: dict[str, Kind] = {"synthetic": "coco", "synthetic-mpii": "mpii"}
 """Words for data that no folder holds, and how they are scored."""
 
 SYNTHETIC_DEFAULTS = {"seed": 0, "images": 500}
@@ -49,7 +48,7 @@ class Asked:
     detections: Path | None = None
 
     @property
-    def kind(self) -> Literal["coco", "mpii"]:
+    def kind(self) -> Kind:
         """How the data is scored, from its name or its folder's layout."""
         word = self.data.partition(":")[0]
         if word in SYNTHETIC:
@@ -92,11 +91,6 @@ class LabelledPeople(Examples):
     def skeleton(self) -> Skeleton:
         """See `Examples.skeleton`."""
         return self.data.skeleton
-
-    @property
-    def people(self) -> People:
-        """Those people, one row each."""
-        return self.data.people.take(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)

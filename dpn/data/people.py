@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.protocols import Kind
 from dpn.skeletons import Skeleton
 
 Floats = NDArray[np.floating[Any]]
@@ -120,15 +121,19 @@ class DataSet:
         truth: what predictions are scored against: the content of a COCO annotation file, or a
             `dpn.metrics.pckh.Truth`; None where others keep it (COCO test-dev).
         digest: 12 hexadecimal digits of annotations and detections: two data sets with one digest ask the same.
+        images_digest: 12 more, where the images were given apart from the annotations, of their names and of their
+            sizes in bytes or, in an archive, their checksums. None for images that lie where the annotations' layout
+            has them, and for synthetic ones, which `digest` stands for.
     """
 
     name: str
-    kind: Literal["coco", "mpii"]
+    kind: Kind
     boxes: Boxes
     people: People
     images: Images
     truth: Any
     digest: str
+    images_digest: str | None = None
 
     @property
     def skeleton(self) -> Skeleton:

@@ -1,17 +1,20 @@
 """Crops and joints as tensors, for PyTorch's DataLoader: training samples and those to predict."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from dpn.data.augment import Sample, apply, draw, generator, unchanged
 from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Examples, Images, Pixels
+from dpn.data.problems import DataError
 from dpn.protocols import Protocol
 
 
@@ -57,7 +60,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """See `tensors`."""
-        return tensors(self.sample(index), index)
+        return tensors(self.sample(index))
 
 
 class InferenceSamples(Dataset[dict[str, Tensor]]):
@@ -84,7 +87,7 @@ class InferenceSamples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """See `tensors`."""
-        return tensors(self.sample(index), index)
+        return tensors(self.sample(index))
 
 
 class _LastImage:
@@ -106,12 +109,12 @@ class _LastImage:
         return {"_images": self._images, "_last": None}  # a worker that is spawned needs no pixels
 
 
-def tensors(sample: Sample, index: int) -> dict[str, Tensor]:
+def tensors(sample: Sample) -> dict[str, Tensor]:
     """What a DataLoader stacks to a batch.
 
     Returns:
         crop (H, W, 3) uint8 and joints (K, 2) float64 in crop pixels, visible (K,) float64, center and scale (2,) of
-        the data set's own type, index () int64: the row of the data set.
+        the data set's own type.
     """
     return {
         "crop": torch.from_numpy(sample.crop),
@@ -119,8 +122,21 @@ def tensors(sample: Sample, index: int) -> dict[str, Tensor]:
         "visible": torch.tensor(sample.visible, dtype=torch.float64),
         "center": torch.tensor(sample.center),
         "scale": torch.tensor(sample.scale),
-        "index": torch.tensor(index, dtype=torch.int64),
     }
+
+
+def collate(samples: list[Any], names: Sequence[str]) -> dict[str, Tensor] | DataError:
+    """For DataLoader's `collate_fn`: the batch, or what is wrong with its first sample that could not be made.
+
+    An error that is raised loses its text on the way from a worker process; one that is handed over does not. Each
+    tensor costs a talk with that process.
+
+    Args:
+        samples: each as `tensors` has it, or the DataError in its place.
+        names: of the tensors that the batch has.
+    """
+    broken = next((sample for sample in samples if isinstance(sample, DataError)), None)
+    return broken or default_collate([{name: sample[name] for name in names} for sample in samples])
 
 
 def worker_init(worker: int) -> None:  # noqa: ARG001  (DataLoader gives it)

@@ -42,7 +42,6 @@ class Figure:
         yaw_deg: which way the body faces: 0 the camera, 180 away from it.
         ids: (H, W) uint8, which figure, and in the lower four bits which part, each pixel shows; shared by a scene.
         number: this figure's in `ids >> 4`.
-        is_crowd: always False; there for those who write COCO's files.
     """
 
     joints: Floats
@@ -54,12 +53,6 @@ class Figure:
     yaw_deg: float
     ids: np.ndarray
     number: int
-    is_crowd: bool = False
-
-    @property
-    def num_keypoints(self) -> int:
-        """How many of COCO's joints are labelled."""
-        return int((self.joints[:, 2] > 0).sum())
 
     def mask(self) -> np.ndarray:
         """(H, W) bool, the figure's visible pixels."""

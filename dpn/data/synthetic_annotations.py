@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.coco_problems import PERSON
+from dpn.data.mpii import BOX_PX, DOWN_PX
 from dpn.data.people import Floats
 from dpn.data.synthetic import GENERATOR_VERSION, Figure, Scene
-from dpn.skeletons import COCO_17, MPII_16
-
-PERSON = 1
-"""COCO's category."""
+from dpn.skeletons import COCO_17
 
 DIGITS = 2
 """Decimals of coordinates in annotations, in memory as in files."""
@@ -24,10 +23,6 @@ LEAST_LABELLED_PX = 32**2
 
 POLYGON_TOLERANCE_PX = 0.5
 """How far the polygons of segments may stray from the outlines of the pixels."""
-
-MPII_SCALE_PX = 200.0
-MPII_DOWN_PX = 15.0
-"""See `mpii_entry`."""
 
 CATEGORY = {
     "supercategory": "person",
@@ -137,8 +132,8 @@ def mpii_entry(figure: Figure, name: str) -> dict[str, Any]:
     x, y, width, height = figure.box_xywh
     points = np.concatenate([[(x, y), (x + width, y + height)], figure.mpii_joints[labelled, :2]])
     low, high = points.min(axis=0), points.max(axis=0)
-    scale = round(float((high - low).max()) / MPII_SCALE_PX, 6)
-    center = (low + high) / 2 + 1 - (0, MPII_DOWN_PX * scale)
+    scale = round(float((high - low).max()) / BOX_PX, 6)
+    center = (low + high) / 2 + 1 - (0, DOWN_PX * scale)
     joints = np.where(labelled[:, None], figure.mpii_joints[:, :2] + 1, -1).round(DIGITS)
     return {
         "joints_vis": labelled.astype(int).tolist(),
@@ -147,12 +142,6 @@ def mpii_entry(figure: Figure, name: str) -> dict[str, Any]:
         "scale": scale,
         "center": center.round(6).tolist(),
     }
-
-
-def mpii_joint_names() -> list[str]:
-    """What gt_valid.mat calls MPII's joints: rank rkne rhip lhip lkne lank pelv thor neck head and so on."""
-    parts = [name.rpartition("_") for name in MPII_16.joints]
-    return [f"{side[0]}{part[:3]}" if side else part[:4] for side, _, part in parts]
 
 
 class CocoScene(NamedTuple):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from dpn.data.coco_problems import PERSON
 from dpn.data.people import Floats
 
 DETECTOR_VERSION = 1
@@ -92,7 +93,7 @@ def _rows(image: Mapping[str, Any], people: Sequence[Mapping[str, Any]], seed: i
     return [
         {
             "image_id": image["id"],
-            "category_id": 1,
+            "category_id": PERSON,
             "bbox": [*box[:2].round(2).tolist(), *(box[2:] - box[:2]).round(2).tolist()],
             "score": round(float(score), 6),
         }

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from dpn.data.coco import people_of_truth
+from dpn.data.mpii import people_of
 from dpn.data.people import Example, People, Pixels
 from dpn.data.problems import DataError, Problem
 from dpn.data.synthetic import Scene, SyntheticFigures
@@ -111,21 +112,7 @@ class SyntheticExamples:
         """The subject alone, or nobody."""
         if self.skeleton == MPII_16:
             entries = [mpii_entry(figure, file_name(image_id)) for figure in mpii_people(scene)[:1]]
-            return mpii_people_of(entries, self.input_hw, self.padding)
+            return people_of(entries, self.input_hw, self.padding)
         rows = [coco_row(figure, image_id, 1) for figure in scene.figures[:1]]
         content = content_of([image_row(scene, image_id)], rows, self.figures.seed)
-        return coco_people(content, self.input_hw, self.padding)
-
-
-def coco_people(content: dict[str, Any], input_hw: tuple[int, int], padding: float) -> People:
-    """See `dpn.data.coco.people_of_truth`."""
-    from dpn.data.coco import people_of_truth
-
-    return people_of_truth(content, input_hw, padding)
-
-
-def mpii_people_of(entries: list[dict[str, Any]], input_hw: tuple[int, int], padding: float) -> People:
-    """See `dpn.data.mpii.people_of`."""
-    from dpn.data.mpii import people_of
-
-    return people_of(entries, aspect=input_hw[1] / input_hw[0], padding=padding)
+        return people_of_truth(content, self.input_hw, self.padding)

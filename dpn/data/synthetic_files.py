@@ -4,15 +4,17 @@ COCO's layout: annotations/person_keypoints_{train,val}2017.json, {train,val}201
 person_detection_results/synthetic_val2017_detections.json. MPII's: annot/{train,valid}.json, annot/gt_valid.mat,
 images/000000000001.jpg. Images are JPEG files of quality 95. `synthetic.json` says what the folder holds.
 
-A scene's rows are noted in .unfinished/ before its image gets its name there, so that an image that is there is
-finished: a write that was killed goes on behind it. Annotation files come last. One seed gives the same bytes, by
-however many processes they are written and however often the write was killed.
+A scene's rows are noted in .unfinished/ before its image, which is on disk by then, gets its name, so that an image
+that is there is finished: a write that was killed goes on behind it. Annotation files come last. One seed gives the
+same bytes, by however many processes they are written and however often the write was killed. Only one write at a time
+has the folder.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +33,15 @@ from dpn.data.synthetic_annotations import (
     coco_scene,
     content_of,
     file_name,
-    mpii_joint_names,
     mpii_scene,
 )
 from dpn.data.synthetic_detections import detections
-from dpn.data.synthetic_set import Style, first_of
+from dpn.data.synthetic_set import first_of
 from dpn.data.workers import check_workers, in_order
+from dpn.locks import taken
 from dpn.metrics.mat_format import written
+from dpn.metrics.pckh_truth import JOINT_NAMES
+from dpn.protocols import Kind
 
 JPEG_QUALITY = 95
 
@@ -59,48 +63,51 @@ def write_coco(folder: Path, *, seed: int = 0, train: int = 0, val: int = 0, wor
         workers: processes; 0 writes in this one, None chooses.
 
     Raises:
-        DataError: the folder holds something else, or there cannot be so many images.
+        DataError: the folder holds something else, or another write has it, or there cannot be so many images.
         OSError: there is no room, or no permission.
     """
     check_workers(workers)
-    work = _begin(folder, "coco", seed, {"train": train, "val": val})
-    for split, count in (("train", train), ("val", val)):
-        path = folder / "annotations" / f"person_keypoints_{split}2017.json"
-        if not count or path.exists():
-            continue
-        scenes = _write_images(work, split, count, folder / f"{split}2017", workers)
-        if split == "val":
-            boxes = folder / "person_detection_results" / "synthetic_val2017_detections.json"
-            rows = detections(_content(scenes, seed), seed)
-            _write(work, boxes, [json.dumps(rows).encode()])
-        _write(work, path, _coco_text(scenes, seed))
-    shutil.rmtree(work)
+    with _begun(folder, "coco", seed, {"train": train, "val": val}) as work:
+        for split, count in (("train", train), ("val", val)):
+            path = folder / "annotations" / f"person_keypoints_{split}2017.json"
+            if not count or path.exists():
+                continue
+            scenes = _write_images(work, split, count, folder / f"{split}2017", workers)
+            if split == "val":
+                boxes = folder / "person_detection_results" / "synthetic_val2017_detections.json"
+                rows = detections(_content(scenes, seed), seed)
+                _write(work, boxes, [json.dumps(rows).encode()])
+            _write(work, path, _coco_text(scenes, seed))
 
 
 def write_mpii(folder: Path, *, seed: int = 0, train: int = 0, val: int = 0, workers: int | None = None) -> None:
     """Writes an MPII folder, or goes on with one; see `write_coco`.
 
     Raises:
-        DataError: the folder holds something else, or there cannot be so many images.
+        DataError: the folder holds something else, or another write has it, or there cannot be so many images.
         OSError: there is no room, or no permission.
     """
     check_workers(workers)
-    work = _begin(folder, "mpii", seed, {"train": train, "val": val})
-    for split, count in (("train", train), ("valid", val)):
-        path = folder / "annot" / f"{split}.json"
-        if not count or path.exists():
-            continue
-        rows = [MpiiScene(*scene) for scene in _write_images(work, split, count, folder / "images", workers)()]
-        entries = [entry for row in rows for entry in row.entries]
-        if split == "valid":
-            heads = [head for row in rows for head in row.heads]
-            _write(work, folder / "annot" / "gt_valid.mat", [_ground_truth(entries, heads, seed)])
-        _write(work, path, [json.dumps(entries).encode()])
-    shutil.rmtree(work)
+    with _begun(folder, "mpii", seed, {"train": train, "val": val}) as work:
+        for split, count in (("train", train), ("valid", val)):
+            path = folder / "annot" / f"{split}.json"
+            if not count or path.exists():
+                continue
+            rows = [MpiiScene(*scene) for scene in _write_images(work, split, count, folder / "images", workers)()]
+            entries = [entry for row in rows for entry in row.entries]
+            if split == "valid":
+                heads = [head for row in rows for head in row.heads]
+                _write(work, folder / "annot" / "gt_valid.mat", [_ground_truth(entries, heads, seed)])
+            _write(work, path, [json.dumps(entries).encode()])
 
 
-def _begin(folder: Path, style: Style, seed: int, counts: dict[str, int]) -> Path:
-    """Claims the folder for these figures, or finds it claimed for them; returns the folder of what is unfinished."""
+@contextmanager
+def _begun(folder: Path, style: Kind, seed: int, counts: dict[str, int]) -> Iterator[Path]:
+    """Claims the folder for these figures, or finds it claimed for them, and has it for this write alone.
+
+    Yields:
+        The folder of what is unfinished, which goes when all is written.
+    """
     for split, count in counts.items():
         if count:
             first_of(split, count)
@@ -118,8 +125,13 @@ def _begin(folder: Path, style: Style, seed: int, counts: dict[str, int]) -> Pat
     if not known.exists() and folder.exists() and any(path != work for path in folder.iterdir()):
         raise DataError(Problem(str(folder), "", "holds other files", "give a new or an empty folder"))
     work.mkdir(parents=True, exist_ok=True)
-    _write(work, known, [text.encode()])
-    return work
+    with (work / "lock").open("wb") as lock:
+        if not taken(lock.fileno()):
+            remedy = "wait for it, or give another folder"
+            raise DataError(Problem(str(folder), "", "another process is writing it", remedy))
+        _write(work, known, [text.encode()])
+        yield work
+        shutil.rmtree(work)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class _Job:
     """What a process needs to know to write an image of a split."""
 
     figures: SyntheticFigures
-    style: Style
+    style: Kind
     images: Path
     work: Path
     journal: Path
@@ -155,7 +167,9 @@ def _write_image(job: _Job, index: int) -> None:
     line = json.dumps([index + 1, *describe(scene, index)]).encode() + b"\n"
     journal = os.open(job.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        os.write(journal, line)  # in one piece, since others append too
+        left = memoryview(line)
+        while left:  # in one piece where the disk takes it, since others append too
+            left = left[os.write(journal, left) :]
     finally:
         os.close(journal)
     _write(job.work, job.images / file_name(index + 1), [encode(scene.image)])
@@ -168,10 +182,12 @@ def encode(image: Pixels) -> bytes:
 
 
 def _write(work: Path, path: Path, pieces: Iterable[bytes]) -> None:
-    """Writes a file that is whole or not there: in the folder of what is unfinished first."""
+    """Writes a file that is whole or not there, even if power fails: in the folder of what is unfinished first."""
     unfinished = work / f"{path.name}.{os.getpid()}"
     with unfinished.open("wb") as file:
         file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished.replace(path)
 
@@ -226,7 +242,7 @@ def _listed(name: str, rows: Iterator[str]) -> Iterator[bytes]:
 def _ground_truth(entries: list[dict[str, Any]], heads: list[list[float]], seed: int) -> bytes:
     """gt_valid.mat: people in the order of valid.json, everything counted from 1."""
     content: dict[str, NDArray[Any] | Sequence[str]] = {
-        "dataset_joints": mpii_joint_names(),
+        "dataset_joints": JOINT_NAMES,
         "jnt_missing": 1.0 - np.array([entry["joints_vis"] for entry in entries], dtype=np.float64).T,
         "pos_gt_src": np.array([entry["joints"] for entry in entries], dtype=np.float64).transpose(1, 2, 0),
         "headboxes_src": np.array(heads, dtype=np.float64).reshape(-1, 2, 2).transpose(1, 2, 0) + 1,

@@ -12,24 +12,24 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dpn.data import crops as cropping
+from dpn.data import crops
+from dpn.data.coco import people_of_detections, people_of_truth
+from dpn.data.mpii import people_of
 from dpn.data.people import Boxes, DataSet, People, Pixels
 from dpn.data.problems import DataError, Problem
 from dpn.data.synthetic import GENERATOR_VERSION, SyntheticFigures
 from dpn.data.synthetic_annotations import CocoScene, MpiiScene, coco_scene, content_of, mpii_scene
 from dpn.data.synthetic_detections import DETECTOR_VERSION, detections
-from dpn.data.synthetic_examples import TRAIN_FIRST, SyntheticExamples, SyntheticImages, coco_people, mpii_people_of
+from dpn.data.synthetic_examples import TRAIN_FIRST, SyntheticExamples, SyntheticImages
 from dpn.data.workers import in_order
-from dpn.protocols import Protocol
+from dpn.protocols import Kind, Protocol
 from dpn.skeletons import COCO_17
 
-__all__ = ["Style", "SyntheticExamples", "SyntheticImages", "coco_content", "crops", "first_of", "open_synthetic"]
-
-Style = Literal["coco", "mpii"]
+__all__ = ["SyntheticExamples", "SyntheticImages", "coco_content", "first_of", "open_synthetic", "subject_crops"]
 
 FIRST = {"val": 0, "train": TRAIN_FIRST}
 """The first scene of each split."""
@@ -77,7 +77,7 @@ def coco_content(figures: SyntheticFigures, images: int, first: int = 0) -> dict
 
 
 def open_synthetic(
-    seed: int, images: int, *, style: Style, split: str, boxes: Boxes, input_hw: tuple[int, int], protocol: Protocol
+    seed: int, images: int, *, style: Kind, split: str, boxes: Boxes, input_hw: tuple[int, int], protocol: Protocol
 ) -> DataSet:  # fmt: skip
     """Synthetic figures as a data set to predict, with everyone in the images. Opened again, it is the same object.
 
@@ -113,10 +113,8 @@ class _Asked(NamedTuple):
 def _open_coco(asked: _Asked, input_hw: tuple[int, int], padding: float) -> DataSet:
     content = _kept_content(asked.figures, asked.numbers)
     if asked.boxes == "truth":
-        people = coco_people(content, input_hw, padding)
+        people = people_of_truth(content, input_hw, padding)
     else:
-        from dpn.data.coco import people_of_detections
-
         people = people_of_detections(detections(content, asked.figures.seed), content, input_hw, padding)
     return _data_set("coco", asked, people, content)
 
@@ -126,7 +124,7 @@ def _open_mpii(asked: _Asked, input_hw: tuple[int, int], padding: float) -> Data
     from dpn.metrics.pckh import Truth
 
     entries, heads = _kept_entries(asked.figures, asked.numbers)
-    people = mpii_people_of(entries, input_hw, padding)
+    people = people_of(entries, input_hw, padding)
     return _data_set("mpii", asked, people, Truth.from_boxes(people.joints, people.visible, np.array(heads)))
 
 
@@ -141,7 +139,7 @@ def _kept_entries(figures: SyntheticFigures, numbers: range) -> MpiiScene:
     return MpiiScene(*(list(chain.from_iterable(column)) for column in zip(*scenes, strict=True)))
 
 
-def _data_set(kind: Style, asked: _Asked, people: People, truth: Any) -> DataSet:
+def _data_set(kind: Kind, asked: _Asked, people: People, truth: Any) -> DataSet:
     seed, count, boxes = asked.figures.seed, len(asked.numbers), asked.boxes
     detector = DETECTOR_VERSION if boxes == "detections" else None
     identity = (GENERATOR_VERSION, seed, kind, asked.split, count, boxes, detector)
@@ -157,7 +155,7 @@ def _data_set(kind: Style, asked: _Asked, people: People, truth: Any) -> DataSet
     )
 
 
-def crops(seed: int, count: int, input_hw: tuple[int, int]) -> Iterator[Pixels]:
+def subject_crops(seed: int, count: int, input_hw: tuple[int, int]) -> Iterator[Pixels]:
     """Crops of the subjects of the first scenes of the validation set, red first, (H, W, 3), with the usual padding.
 
     Args:
@@ -166,12 +164,12 @@ def crops(seed: int, count: int, input_hw: tuple[int, int]) -> Iterator[Pixels]:
         input_hw: their height and width in pixels.
 
     Example:
-        >>> [crop.shape for crop in crops(0, 2, (64, 48))]
+        >>> [crop.shape for crop in subject_crops(0, 2, (64, 48))]
         [(64, 48, 3), (64, 48, 3)]
     """
     height, width = input_hw
     examples = SyntheticExamples(SyntheticFigures(seed=seed), count, COCO_17, input_hw, first=FIRST["val"])
     for index in range(count):
         example = examples.example(index)
-        matrix = cropping.affine(example.center, example.scale, 0, (width, height))
-        yield np.ascontiguousarray(cropping.crop(example.image, matrix, (width, height))[..., ::-1])
+        matrix = crops.affine(example.center, example.scale, 0, (width, height))
+        yield np.ascontiguousarray(crops.crop(example.image, matrix, (width, height))[..., ::-1])

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import cv2
 
+from dpn.interrupts import withheld
 from dpn.progress import progress
 
 Item = TypeVar("Item")
@@ -91,7 +92,7 @@ def _spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start) as pool:
         try:
-            with _unstopped(), _without_script():  # all processes start in here
+            with withheld(signal.SIGINT), _without_script():  # all processes start in here
                 found = pool.map(partial(_chunk, work), _chunks(items))
             for results in found:
                 yield from results
@@ -124,19 +125,6 @@ def _without_script() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = script
-
-
-@contextmanager
-def _unstopped() -> Iterator[None]:
-    """Ctrl-C waits, and processes that are started in here never hear of it, not even while they import."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start() -> None:

@@ -13,9 +13,10 @@ half precision is decoded and averaged in float32. No gradient goes through `dec
 Codecs, by name (`dpn.protocols.CodecName`):
 
     quarter  SimpleBaseline, HRNet. Targets stand around rounded positions, in a square of 3 sigma. Decoding is argmax
-             and a quarter of a pixel towards the higher neighbour. Column i stands for crop pixel 4 i. Mirroring takes
-             it to column W - 1 - i, 0.75 heatmap pixels to the left of the mirrored joint; hence the shift of mirrored
-             heatmaps by one pixel, which leaves a quarter.
+             and a quarter of a pixel towards the higher neighbour. At a stride of s, column i stands for crop pixel
+             s i. Mirroring takes it to column W - 1 - i, (s - 1) / s heatmap pixels to the left of the mirrored joint;
+             hence the shift of mirrored heatmaps by one pixel, which leaves 1 / s to the right. At a stride of 4 this
+             is 0.25 instead of 0.75; at 2 it is a half either way, and the shift gains nothing.
     dark     DARK (Zhang et al., CVPR 2020). Targets stand around exact positions and fill the map. Decoding is argmax
              and a Newton step on the logarithm of the blurred map. The grid is that of `quarter`, and so is the shift.
     udp      UDP with Gaussian targets (Huang et al., CVPR 2020). The outermost pixels of heatmap and crop coincide, so

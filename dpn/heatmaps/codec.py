@@ -44,6 +44,8 @@ class Codec:
     def of_protocol(cls, protocol: Protocol, input_hw: tuple[int, int], stride: int = 4) -> "Codec":
         """The protocol's codec for this input: targets are as wide in the image at any stride as they are at 4.
 
+        That is a choice of this project where the stride is not 4, such as a sigma of 4 at a stride of 2.
+
         Example:
             >>> from dpn.protocols import protocol
             >>> [Codec.of_protocol(protocol("dpn", "coco"), (256, 192), stride).sigma for stride in (4, 2)]

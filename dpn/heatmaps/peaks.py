@@ -22,6 +22,9 @@ def maxima(maps_BKHW: Tensor) -> tuple[Tensor, Tensor]:
 def quarter_step(maps_BKHW: Tensor, peaks_BK2: Tensor) -> Tensor:
     """A quarter of a pixel on each axis towards the higher neighbour, none between equal ones.
 
+    This is what HRNet's code does; the DPN paper words it as an offset in the direction from the highest response to
+    the second-highest.
+
     There is none on either axis unless 1 < x < W - 1 and 1 < y < H - 1: as published, a maximum in the second column
     stays, and one in the last but one moves.
 

@@ -47,16 +47,16 @@ class Ranked:
     Attributes:
         image: (D,) the place of each one's image among all images by their number.
         scores: (D,).
-        right: (3, 10, D) over `AREAS` and `THRESHOLDS`: they are somebody who is to be found.
-        wrong: (3, 10, D): they are nobody; those who are neither do not count.
-        wanted: (3, images) how many people are to be found.
+        true_positives: (3, 10, D) over `AREAS` and `THRESHOLDS`: they are somebody who is to be found.
+        false_positives: (3, 10, D): they are nobody; those who are neither do not count.
+        positives: (3, images) how many people are to be found.
     """
 
     image: Rows
     scores: Floats
-    right: Mask
-    wrong: Mask
-    wanted: Rows
+    true_positives: Mask
+    false_positives: Mask
+    positives: Rows
 
 
 def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
@@ -101,12 +101,13 @@ def ranked(people: Labelled, found: Found, images: int) -> Ranked:
     matched, dropped = _matched(people, found, images, ignored)
     order = np.argsort(-found.scores, kind="stable")
     other = np.array([outside(found.areas, area) for area in AREAS])[:, None, order]
-    right = _unpacked(matched[:, order])
-    counts = ~np.where(right, _unpacked(dropped[:, order]), other)
-    wanted = [np.bincount(people.image[~out], minlength=images) for out in ignored]
+    is_matched = _unpacked(matched[:, order])
+    counts = ~np.where(is_matched, _unpacked(dropped[:, order]), other)
+    positives = [np.bincount(people.image[~out], minlength=images) for out in ignored]
     return Ranked(
         image=found.image[order], scores=found.scores[order],
-        right=right & counts, wrong=~right & counts, wanted=np.array(wanted),
+        true_positives=is_matched & counts, false_positives=~is_matched & counts,
+        positives=np.array(positives),
     )  # fmt: skip
 
 
@@ -130,25 +131,25 @@ def curves_of(people: Ranked) -> Curves:
     """Precision over recall of found people who are matched."""
     precision = np.full((len(AREAS), len(THRESHOLDS), len(RECALLS)), -1.0)
     recall = np.full((len(AREAS), len(THRESHOLDS)), -1.0)
-    for area, total in enumerate(people.wanted.sum(axis=1).tolist()):
+    for area, total in enumerate(people.positives.sum(axis=1).tolist()):
         for threshold in range(len(THRESHOLDS)) if total else ():
-            right, wrong = people.right[area, threshold], people.wrong[area, threshold]
-            hits, misses = (np.cumsum(counted, dtype=np.float64) for counted in (right, wrong))
-            precision[area, threshold] = read(hits, misses, total)
-            recall[area, threshold] = hits[-1] / total if len(hits) else 0
+            counts = people.true_positives[area, threshold], people.false_positives[area, threshold]
+            right, wrong = (np.cumsum(counted, dtype=np.float64) for counted in counts)
+            precision[area, threshold] = interpolated_precision(right, wrong, total)
+            recall[area, threshold] = right[-1] / total if len(right) else 0
     return Curves(precision=precision, recall=recall)
 
 
-def read(hits: Floats, misses: Floats, total: float) -> Floats:
+def interpolated_precision(true_positives: Floats, false_positives: Floats, positives: float) -> Floats:
     """Precision at `RECALLS`.
 
     Precision at a recall is the best that is reached there or further on, and 0 at recalls that are not reached.
 
     Args:
-        hits: (D,) how many of the best 1, 2, ... D found people are right.
-        misses: (D,) how many of them are wrong.
-        total: how many people are to be found, more than 0.
+        true_positives: (D,) how many of the best 1, 2, ... D found people are somebody who is to be found.
+        false_positives: (D,) how many of them are nobody.
+        positives: how many people are to be found, more than 0.
     """
-    precision = hits / (misses + hits + TINY)
+    precision = true_positives / (false_positives + true_positives + TINY)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    return np.append(best, 0.0)[np.searchsorted(hits / total, RECALLS)]
+    return np.append(best, 0.0)[np.searchsorted(true_positives / positives, RECALLS)]

@@ -19,16 +19,13 @@ from dpn.metrics.coco_scores import NAMES, Engine, Scores, as_scores, refuse_oth
 from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
 from dpn.protocols import Protocol
 
-__all__ = [
-    "NAMES", "Engine", "Scores", "as_scores", "in_order", "read_results", "refuse_other_images", "results", "score",
-    "score_files", "write_results",
-]  # fmt: skip
+__all__ = ["NAMES", "Engine", "Scores", "read_results", "results", "score", "score_files", "write_results"]
 
 FIELDS = ("image_id", "category_id", "keypoints", "score")
 """Of a row of results: what is scored."""
 
 
-def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool = False) -> list[dict[str, Any]]:
+def results(people: People, keypoints: Floats, protocol: Protocol) -> list[dict[str, Any]]:
     """Rows of a COCO results file: people with their scores, without those too alike to a better one in their image.
 
     As HRNet does it: a person's score is the box's times the mean of the sure joints' (`dpn.metrics.oks.rescore`), and
@@ -37,12 +34,11 @@ def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool
     Args:
         people: N of them.
         keypoints: (N, K, 3): x and y in image pixels and score, row for row.
-        protocol: its thresholds.
-        soft: `dpn.metrics.oks.soft_nms`, which keeps 20 in an image, in place of `nms`.
+        protocol: its thresholds, and whether suppression is soft (`dpn.metrics.oks.soft_nms`).
 
     Returns:
-        Images in the order of their first person, best first within each: `image_id`, `category_id`, `keypoints` (3 K
-        floats) and `score`.
+        Images in the order of their first person, within each as suppression chose them, the best first: `image_id`,
+        `category_id`, `keypoints` (3 K floats) and `score`.
 
     Raises:
         ValueError: keypoints of another shape or not finite, or a skeleton without sigmas.
@@ -51,7 +47,7 @@ def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool
     scores = rescore(people.scores, points[:, :, 2], protocol.joint_threshold)
     areas = (people.scales * people.scales.dtype.type(PIXEL_STD)).prod(axis=1).astype(np.float64)
     sigmas = people.skeleton.oks_sigmas
-    if soft:
+    if protocol.soft_nms:
         groups = list(_by_image(people.image_ids))
         chosen = [rows[soft_nms(points[rows], scores[rows], areas[rows], sigmas, protocol.nms_oks)] for rows in groups]
         kept = np.concatenate([np.empty(0, np.intp), *chosen])
@@ -66,33 +62,6 @@ def results(people: People, keypoints: Floats, protocol: Protocol, *, soft: bool
         {"image_id": image_id, "category_id": PERSON, "keypoints": numbers, "score": score_}
         for image_id, numbers, score_ in zip(*columns, strict=True)
     ]
-
-
-def in_order(indices: NDArray[np.integer[Any]], keypoints: Floats, count: int) -> Floats:
-    """What several processes found, as one row for each person; repeats are left out.
-
-    A distributed sampler fills its last batch with repeats. Scored as they come they are false positives, and each
-    process's own people scored alone give another number altogether: gather, put in order, then suppress and score.
-
-    Args:
-        indices: (M,): which person each row is of.
-        keypoints: (M, K, 3).
-        count: how many people there are.
-
-    Returns:
-        (count, K, 3); of several rows of a person the first.
-
-    Raises:
-        ValueError: somebody has no row, or a row is of nobody.
-    """
-    found, first = np.unique(indices, return_index=True)
-    if not np.array_equal(found, np.arange(count)):
-        wrong = np.setxor1d(np.arange(count), found)
-        raise ValueError(
-            f"rows of {len(found)} people for {count}: {len(wrong)} are missing or unknown, such as person {wrong[0]}; "
-            "gather the outputs of every process first"
-        )
-    return np.asarray(keypoints[first])
 
 
 def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:

@@ -47,10 +47,8 @@ LOCATED = 0.1
 """From this OKS on a found person is matched to an annotated one: far below what counts, so as to see what failed."""
 
 _PAIRS = 1 << 14  # so many pairs of people are compared at once, some ten megabytes
-_PARTNER = np.arange(len(COCO_17.joints))
-for _left, _right in COCO_17.flip_pairs:
-    _PARTNER[[_left, _right]] = _right, _left
-_HAS_PARTNER = np.arange(len(COCO_17.joints)) != _PARTNER
+_PARTNER = np.array(COCO_17.mirrored)
+_HAS_PARTNER = np.arange(len(_PARTNER)) != _PARTNER
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

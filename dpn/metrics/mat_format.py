@@ -24,8 +24,8 @@ _COMPLEX = 0x800
 _INT8, _INT32, _UINT32, _FLOAT64, _UTF8 = 1, 5, 6, 9, 16
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _TEXT = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
-_MOST_BYTES = 2**31
-"""Nothing may decompress to more; MPII's largest file has some hundred million bytes."""
+MOST_BYTES = 2**31
+"""Nothing may decompress to more, here and in archives; MPII's largest file has some hundred million bytes."""
 
 
 class FormatError(ValueError):
@@ -127,8 +127,10 @@ def _opened(item: Item) -> tuple[int, tuple[int, ...], str, Iterator[Item]]:
         flags, shape, name = (next(inside) for _ in range(3))
     except RuntimeError as error:  # Python's word for a generator that runs dry in another
         raise FormatError("an array without a head") from error
-    sides = tuple(int(side) for side in shape.numbers())
-    if flags.kind != _UINT32 or not len(flags.data) or shape.kind != _INT32 or min(sides, default=-1) < 0:
+    if flags.kind != _UINT32 or not len(flags.data) or shape.kind != _INT32:
+        raise FormatError("an array with a head of other types")
+    sides = tuple(shape.numbers().tolist())
+    if min(sides, default=-1) < 0:
         raise FormatError("an array of no size")
     return int(flags.numbers()[0]), sides, name.text(), inside
 
@@ -153,7 +155,10 @@ def value(item: Item) -> Value:
     numbers = content.numbers()
     if len(numbers) != count:
         raise FormatError(f"{len(numbers)} numbers where the shape needs {count}")
-    return numbers.reshape(shape, order="F")
+    try:
+        return numbers.reshape(shape, order="F")
+    except ValueError as error:  # numpy's arrays end at 64 dimensions
+        raise FormatError(f"an array of a shape that none can have ({error})") from error
 
 
 def _exactly(count: int, items: Iterator[Item]) -> tuple[Item, ...]:
@@ -165,8 +170,11 @@ def _exactly(count: int, items: Iterator[Item]) -> tuple[Item, ...]:
 
 def _structures(count: int, inside: Iterator[Item]) -> Structures:
     width, names = next(inside, None), next(inside, None)
-    if width is None or names is None or len(width.data) != 4 or not (step := int(width.numbers()[0])) > 0:
+    if width is None or names is None or (width.kind, len(width.data)) != (_INT32, 4):
         raise FormatError("structures without fields")
+    step = int(width.numbers()[0])
+    if step < 1:
+        raise FormatError("structures whose fields have no names")
     fields = tuple(
         bytes(names.data[at : at + step]).split(b"\0")[0].decode("latin-1") for at in range(0, len(names.data), step)
     )
@@ -178,7 +186,7 @@ def _unpacked(item: Item) -> Item:
         return item
     packed = zlib.decompressobj()
     try:
-        data = packed.decompress(item.data, _MOST_BYTES)
+        data = packed.decompress(item.data, MOST_BYTES)
     except zlib.error as error:
         raise FormatError(f"its compressed data are damaged ({error})") from error
     if not packed.eof:

@@ -37,6 +37,9 @@ def oks(keypoints: Floats, others: Floats, areas: Floats, other_areas: Floats, s
     Returns:
         (N, M) float64, from 0 to 1.
 
+    Raises:
+        ValueError: keypoints of another number of joints, or without x and y.
+
     Example:
         >>> person = np.zeros((1, 2, 2))
         >>> oks(person, person + [3, 4], np.array([100.0]), np.array([100.0]), [0.5, 0.5]).round(3)  # exp(-25/200)
@@ -65,6 +68,9 @@ def labelled_oks(
 
     Returns:
         (N,) float64, from 0 to 1.
+
+    Raises:
+        ValueError: as `oks`.
     """
     ours, theirs = _xy(keypoints, sigmas), _xy(truth, sigmas)
     size = _floats(areas) + np.spacing(1)
@@ -116,6 +122,9 @@ def nms(
 
     Returns:
         Rows that stay, best first.
+
+    Raises:
+        ValueError: as `oks`.
     """
     return nms_by_image(np.zeros(len(scores), np.int64), keypoints, scores, areas, sigmas, threshold)
 
@@ -136,6 +145,9 @@ def nms_by_image(
 
     Returns:
         Rows that stay: images in the order of their first rows, best first within each.
+
+    Raises:
+        ValueError: as `oks`.
     """
     order, ends = _best_first(image_ids, scores)
     xy, sizes = _xy(keypoints, sigmas)[:, :, order], _floats(areas)[order]
@@ -167,6 +179,9 @@ def soft_nms(
 
     Returns:
         At most `most` rows, in the order in which they were chosen.
+
+    Raises:
+        ValueError: as `oks`.
     """
     order, _ = _best_first(np.zeros(len(scores), np.int64), scores)
     left = _floats(scores)[order]

@@ -23,6 +23,11 @@ NECK_SHARE = 0.75
 """Head size as a share of the way from the upper neck to the top of the head. MPII's two head points were made from the
 head's box, 0.8 of its diagonal apart, so that 0.6 of the diagonal is 0.75 of this way."""
 
+JOINT_NAMES = tuple(
+    side[0] + part[:3] if side else part[:4] for side, _, part in (name.rpartition("_") for name in MPII_16.joints)
+)
+"""What gt_valid.mat calls MPII's joints: rank rkne rhip lhip lkne lank pelv thor neck head and so on."""
+
 _JOINTS = len(MPII_16.joints)
 
 
@@ -116,12 +121,11 @@ class Truth:
 
 def _check_order(path: Path, names: Value | None) -> None:
     """The joints must stand where `MPII_16` has them; pelvis, thorax and neck are never looked up by name."""
-    parts = [name.rpartition("_") for name in MPII_16.joints]
-    short = [side[0] + part[:3] if side else part[:4] for side, _, part in parts]
     try:
         found = [str(names[index]).strip() for index in range(len(names))] if isinstance(names, Cells) else []
     except FormatError:
         found = []
-    compared = [index for index, name in enumerate(short) if name not in ("pelv", "thor", "neck")]
-    if len(found) != _JOINTS or any(found[index] != short[index] for index in compared):
-        raise problem(path, "dataset_joints", "is not the list of MPII's 16 joints", f"it must be {' '.join(short)}")
+    compared = [index for index, name in enumerate(JOINT_NAMES) if name not in ("pelv", "thor", "neck")]
+    if len(found) != _JOINTS or any(found[index] != JOINT_NAMES[index] for index in compared):
+        remedy = f"it must be {' '.join(JOINT_NAMES)}"
+        raise problem(path, "dataset_joints", "is not the list of MPII's 16 joints", remedy)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dpn.data.people import Floats
-from dpn.metrics.average_precision import AREAS, RECALLS, Curves, Ranked, ranked, read
+from dpn.metrics.average_precision import AREAS, RECALLS, Curves, Ranked, interpolated_precision, ranked
 from dpn.metrics.matching import THRESHOLDS, Mask, Rows, people_of
 
 
@@ -59,7 +59,7 @@ class WeightedPrecision:
     @property
     def images(self) -> int:
         """How many weights there are."""
-        return int(self._people.wanted.shape[1])
+        return int(self._people.positives.shape[1])
 
     def __call__(self, weights: Rows) -> Floats:
         """The ten numbers (10,), from 0 to 1, NaN where there is nobody to find.
@@ -76,7 +76,7 @@ class WeightedPrecision:
         if self._slots.repeat is not None and weights.max(initial=0) > self._slots.most:
             self._prepare(_slots(self._people, int(weights.max())))
         each = _weights(self._slots, weights[self._people.image])
-        totals = self._people.wanted @ weights
+        totals = self._people.positives @ weights
         shape = len(AREAS), len(THRESHOLDS)
         precision, recall = np.full((*shape, len(RECALLS)), -1.0), np.full(shape, -1.0)
         for area, total in enumerate(totals.tolist()):
@@ -84,14 +84,14 @@ class WeightedPrecision:
             for threshold, right in enumerate(self._right[area]) if total else ():
                 hits = np.cumsum(each[right.slots])
                 counted = always[right.counted] + _sums(each[right.others] * right.signs)[right.before]
-                precision[area, threshold] = read(hits, counted - hits, total)
+                precision[area, threshold] = interpolated_precision(hits, counted - hits, total)
                 recall[area, threshold] = hits[-1] / total if len(hits) else 0
         return Curves(precision=precision, recall=recall)
 
     def _prepare(self, slots: _Slots) -> None:
         """Those who count at most thresholds are summed once for all of them; who differs at one is listed there."""
-        right = self._people.right[:, :, slots.people]
-        counted = right | self._people.wrong[:, :, slots.people]
+        right = self._people.true_positives[:, :, slots.people]
+        counted = right | self._people.false_positives[:, :, slots.people]
         often = counted.sum(axis=1) * 2 > len(THRESHOLDS)
         self._slots = slots
         self._always = [np.flatnonzero(row) for row in often]

@@ -25,14 +25,14 @@ class DLCM(nn.Module):
     hourglasses. On the way down, a residual narrows what comes from the step before, and the score maps that the same
     level had on the way up stand in front of it, to 256 channels together. No residual follows an hourglass. Score
     maps of the higher levels come with 16 for the joints, where the parts end (`spec.part_ends`, switched on by its
-    scripts for the original network). Its stem starts with a 3x3 convolution at the full resolution, a pooling, and
-    two at half of it.
+    script for the original network, experiments/mpii/train_dlcm_l3.sh: -netType dlcm -catPartEnds true). Its stem
+    starts with a 3x3 convolution at the full resolution, a pooling, and two at half of it.
 
     Chosen: that the original has all of this, and Newell's residual (`dpn.networks.hourglass.Residual`) and his
     nearest enlargement in every place. This gives 15,495,870 parameters and 15.577 Gi multiply-adds, so that both
     published figures are met as printed; with Newell's 7x7 stem of stride 2 the cost would be 14.490 Gi, with a
     residual behind every hourglass 16.6 million and 19.6 Gi. Without `part_ends` both figures are met too, so that
-    they cannot tell. Weights start as PyTorch's convolutions do, Torch's start.
+    they cannot tell. Convolutions start as Torch's; batch norm at 1 and 0, where Torch draws scales from 0 to 1.
     """
 
     def __init__(self, spec: DLCMSpec) -> None:

@@ -43,7 +43,7 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 class PyramidBackbone(nn.Module):
-    """A ResNet-50 (`body`) and a feature pyramid on its four stages (`fpn`)."""
+    """A ResNet-50 (`body`) and a feature pyramid on its four stages (`fpn`), trained as a whole (see `MaskRCNN`)."""
 
     def __init__(self, *, frozen: bool) -> None:
         super().__init__()

@@ -76,8 +76,8 @@ class StackedHourglass(nn.Module):
     their Torch release (princeton-vl/pose-hg-train, src/models/hg.lua). The port's files hold a `skip_layer` for every
     residual, also where the shortcut is the identity and the weights are never used; `live_entries` drops these.
     Without the residual after each hourglass (`spec.post_residual`) this is an earlier state of the Torch release
-    (commit 528ff3e), whose cost is the one that HRNet and DPN print. Weights start as PyTorch's convolutions do,
-    uniform within 1 / sqrt(fan in), which is Torch's start too.
+    (commit 528ff3e), whose cost is the one that HRNet and DPN print. Weights start as PyTorch's do: convolutions as
+    Torch's, uniform within 1 / sqrt(fan in); batch norm at 1 and 0, where Torch draws scales from 0 to 1.
 
     Args:
         spec: numbers of stacks, channels and joints.

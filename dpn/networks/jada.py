@@ -94,9 +94,10 @@ class JADA(StackedHourglass):
     With `spec.agent` the augmentation agent runs too, in either mode, on what the first hourglass passes beside its
     halvings and at its bottom. No gradient flows back from it into the pose network: they play against each other.
 
-    Structure, bins and start are those of the released code (zhiqiangdon/pose-adv-aug, models/asn_stacked_hg.py), whose
-    scripts have two stacks; that the published cost is of eight follows from its value. Names are this project's
-    hourglass's. Convolutions start uniform within 1 / sqrt(fan in), scales of batch norms uniform between 0 and 1.
+    Structure and start are those of the released code (zhiqiangdon/pose-adv-aug, models/asn_stacked_hg.py), whose
+    scripts have two stacks; that the published cost is of eight follows from its value. It takes the bins as passed in
+    by the release's data/joint_train_s_r_agent.py, which was not read. Names are this project's hourglass's.
+    Convolutions start uniform within 1 / sqrt(fan in), scales of batch norms uniform between 0 and 1.
     """
 
     def __init__(self, spec: JADASpec) -> None:

@@ -57,7 +57,8 @@ class MaskRCNN(nn.Module):
     which is most of all. On the meta device, hence in a count, both are at the maximum that the spec allows.
 
     Frozen batch norm has no epsilon by default, as in the training of the released files; with it their outputs would
-    differ. Weights start as torchvision's do without a file; the network is meant to start from ImageNet's.
+    differ. Weights start as torchvision's do without a file; the network is meant to start from ImageNet's. From there
+    torchvision's training also freezes the backbone's `conv1` and `layer1`; here they learn.
     """
 
     def __init__(self, spec: MaskRCNNSpec) -> None:

@@ -96,8 +96,9 @@ class MCA(nn.Module):
 
     Transcribed from the released Torch code (bearpaw/pose-attention, train/models/hg-attention.lua), whose training
     script gives `attention_kernel` 11. Names are this project's; residuals and recursion are the hourglass's. Weights
-    start as PyTorch's convolutions do, uniform within 1 / sqrt(fan in), which is Torch's start too. The released code
-    has eight stacks; with others, the second half of an odd number is the larger.
+    start as PyTorch's do: convolutions as Torch's, uniform within 1 / sqrt(fan in); batch norm at 1 and 0, where Torch
+    draws scales from 0 to 1. The released code has eight stacks; with others, the second half of an odd number is the
+    larger.
     """
 
     def __init__(self, spec: MCASpec) -> None:

@@ -93,10 +93,10 @@ class PyraNet(nn.Module):
     variant); base width 9 and cardinality 4 are those of its script for two stacks, and give the
     published cost with eight, while its default options do not. The release pools by random fractional max pooling,
     also at test. Here that is an option (`spec.fractional_pooling`), and the default is adaptive max pooling to the
-    same sizes, which gives the same answer twice at the same cost; it is not the same function. Weights start as
-    PyTorch's convolutions do, Torch's start; the convolution behind a pyramid, which the release marks for the
-    paper's initialisation of multi-branch networks, starts as if its fan in were as many times larger as there are
-    levels. That reading of the mark is a choice.
+    same sizes, which gives the same answer twice at the same cost; it is not the same function. Convolutions start as
+    Torch's; batch norm at 1 and 0, where Torch draws scales from 0 to 1. The convolution behind a pyramid, which the
+    release marks for the paper's initialisation of multi-branch networks, starts as if its fan in were as many times
+    larger as there are levels. That reading of the mark is a choice: the release's models/init.lua could not be read.
     """
 
     def __init__(self, spec: PyraNetSpec) -> None:

@@ -95,3 +95,9 @@ def test_a_picture_is_written_without_loss(tmp_path: Path) -> None:
     write_png(tmp_path / "new" / "name.jpg.png", image)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new" / "name.jpg.png")), image)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["name.jpg.png"]
+
+
+def test_an_image_that_png_cannot_hold_is_an_error_with_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"name\.png: no PNG file can be made of \(4, 4, 2\): "):
+        write_png(tmp_path / "name.png", np.zeros((4, 4, 2), np.uint8))
+    assert not list(tmp_path.iterdir())

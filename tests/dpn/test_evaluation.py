@@ -79,6 +79,7 @@ def test_what_the_number_depends_on_is_told() -> None:
         "network": "tests.dpn.dotted:coco", "data": "dots", "data_digest": "dots00000002", "kind": "coco",
         "boxes": "truth", "protocol": "dpn coco", "codec": "quarter",
     }  # fmt: skip
+    assert told["images_digest"] is None
     assert told["input_hw"] == [128, 96]
     assert (told["flip_test"], told["n_people"], told["n_predicted"], told["precision"]) == (True, 4, 4, "fp32")
     assert (told["spec_digest"], told["weights_sha256"]) == (None, None)
@@ -86,6 +87,15 @@ def test_what_the_number_depends_on_is_told() -> None:
     with torch.no_grad():
         other.net.weight.fill_(2)  # type: ignore[operator, union-attr]
     assert other.state_digest() != dots().state_digest() == found.state_digest
+
+
+@pytest.mark.parametrize(("soft", "kept"), [(False, 2), (True, 3)])
+def test_soft_suppression_keeps_who_is_like_a_better_one(soft: bool, kept: int, tmp_path: Path) -> None:
+    data, results = coco_set(1), tmp_path / "results.json"
+    one_twice = replace(data, people=data.people.take([0, 0, 1]))
+    found = evaluate(dots(), one_twice, replace(DPN, soft_nms=soft), HW, results=results)
+    assert found.soft_nms == soft
+    assert len(json.loads(results.read_text())) == kept
 
 
 # Results files
@@ -166,7 +176,7 @@ def test_a_torn_row_is_predicted_again(tmp_path: Path) -> None:
     assert found.scores == run(data).scores
 
 
-@pytest.mark.parametrize("what", ["weights", "data", "input", "protocol", "precision"])
+@pytest.mark.parametrize("what", ["weights", "data", "images", "input", "protocol", "precision"])
 def test_another_question_starts_afresh(what: str, tmp_path: Path) -> None:
     data, network, results = coco_set(2), dots(), tmp_path / "results.json"
     stopped(data, results, after=2)
@@ -176,6 +186,8 @@ def test_another_question_starts_afresh(what: str, tmp_path: Path) -> None:
             network.net.weight.fill_(1.5)  # type: ignore[operator, union-attr]
     elif what == "data":
         data = replace(data, digest="another")
+    elif what == "images":
+        data = replace(data, images_digest="another")
     elif what == "input":
         hw = (256, 192)
     elif what == "protocol":

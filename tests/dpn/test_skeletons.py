@@ -2,6 +2,7 @@
 
 import pytest
 
+from dpn.metrics.pckh_truth import JOINT_NAMES
 from dpn.skeletons import COCO_17, COCO_18, MPII_16, Skeleton
 
 ALL = {"COCO_17": COCO_17, "MPII_16": MPII_16, "COCO_18": COCO_18}
@@ -15,6 +16,14 @@ def test_flipping_twice_is_nothing_and_swaps_every_sided_joint(skeleton: Skeleto
     for first, second in skeleton.flip_pairs:
         assert {skeleton.joints[first].split("_")[0], skeleton.joints[second].split("_")[0]} == {"left", "right"}
         assert skeleton.joints[first].split("_")[1] == skeleton.joints[second].split("_")[1]
+
+
+@pytest.mark.parametrize("skeleton", ALL.values(), ids=ALL)
+def test_mirroring_exchanges_left_and_right_by_their_names(skeleton: Skeleton) -> None:
+    """Section 4.4: the joint that is called left afterwards is the one that was called right, and middle ones stay."""
+    exchanged = {"left": "right", "right": "left"}
+    expected = ["_".join(exchanged.get(word, word) for word in name.split("_")) for name in skeleton.joints]
+    assert [skeleton.joints[joint] for joint in skeleton.mirrored] == expected
 
 
 @pytest.mark.parametrize("skeleton", ALL.values(), ids=ALL)
@@ -41,9 +50,7 @@ def test_sigmas_are_cocos() -> None:
 
 def test_mpii_order() -> None:
     short = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri"
-    for given, name in zip(short.split(), MPII_16.joints, strict=True):
-        side, _, part = name.rpartition("_")
-        assert given == (side[0] + part[:3] if side else part[:4])
+    assert " ".join(JOINT_NAMES) == short
 
 
 def test_limbs_of_openpose_have_the_released_channels() -> None:

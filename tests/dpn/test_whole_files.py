@@ -1,6 +1,7 @@
 """A file is whole or not there, and an error names it, not the one beside it in which it was written."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,3 +89,21 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, whole(tmp_path / "file.zip") as beside:
         beside.write_bytes((tmp_path / "source").read_bytes())
     assert caught.value.filename == str(tmp_path / "source")
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".json", "ö" * 125 + ".json"])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with whole(path) as beside:
+        beside.write_bytes(b"one")
+        assert re.fullmatch(r"\..+\.[0-9a-f]{8}\.dpn-part", beside.name)  # by which those of killed processes are found
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_no_file_can_have_is_told_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 256)
+    with pytest.raises(OSError, match="too long") as caught:
+        write_whole(path, b"one")
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())

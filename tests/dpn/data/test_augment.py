@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dpn.data.augment import LOWER_PARTS, NONE, Change, apply, draw, half_body, mirrored_order, unchanged
+from dpn.data.augment import LOWER_PARTS, NONE, Change, apply, draw, half_body, unchanged
 from dpn.data.crops import affine, crop, transform
 from dpn.data.people import Example
 from dpn.protocols import Augmentation, protocol
@@ -204,14 +204,6 @@ def test_types_of_the_data_set_stay(skeleton: Skeleton) -> None:
     assert change.scale.dtype == one.scale.dtype
 
 
-@pytest.mark.parametrize("skeleton", [COCO_17, MPII_16])
-def test_mirroring_exchanges_left_and_right_by_their_names(skeleton: Skeleton) -> None:
-    """Section 4.4: the joint that is called left afterwards is the one that was called right, and middle ones stay."""
-    exchanged = {"left": "right", "right": "left"}
-    expected = ["_".join(exchanged.get(word, word) for word in name.split("_")) for name in skeleton.joints]
-    assert [skeleton.joints[joint] for joint in mirrored_order(skeleton)] == expected
-
-
 def misses(change: Callable[[Example], Change], color: str, codec: str) -> NDArray[np.float64]:
     """In the crop, at each joint, how far the colours are from where that joint was in the image: (..., 2).
 
@@ -223,7 +215,7 @@ def misses(change: Callable[[Example], Change], color: str, codec: str) -> NDArr
         one = person(seed=seed)
         changed = change(one)
         sample = apply(one, changed, COCO_17, kind, INPUT_HW)
-        came_from = one.joints[mirrored_order(COCO_17)] if changed.flipped else one.joints
+        came_from = one.joints[list(COCO_17.mirrored)] if changed.flipped else one.joints
         blue = 2 if color == "rgb" else 0
         for (x, y), place in zip(sample.joints, came_from, strict=True):
             if 1 <= x <= INPUT_HW[1] - 2 and 1 <= y <= INPUT_HW[0] - 2:
@@ -282,7 +274,7 @@ def test_joints_that_are_not_visible_are_zero_in_every_sample() -> None:
     for flipped in (False, True):
         change = Change(center=one.center, scale=one.scale, rotation_deg=10, flipped=flipped)
         sample = apply(one, change, COCO_17, DPN, INPUT_HW)
-        seen = one.visible[mirrored_order(COCO_17)] if flipped else one.visible
+        seen = one.visible[list(COCO_17.mirrored)] if flipped else one.visible
         np.testing.assert_array_equal(sample.visible, seen)
         assert not sample.joints[seen == 0].any()
         assert sample.joints[seen > 0].all()

@@ -112,7 +112,8 @@ def test_what_is_right_has_no_problems() -> None:
 
 @needs_samples
 def test_real_annotations_and_detections_have_no_problems() -> None:
-    value = read_coco(COCO / "test_coco.json", every=True)
+    value = read_coco(COCO / "test_coco.json")
+    assert list(problems_in(value, "x", every=True)) == []
     rows = detections_in((COCO / "test_coco_det_AP_H_56.json").read_bytes(), "detections", value["images"])
     assert len(rows) == 118
 

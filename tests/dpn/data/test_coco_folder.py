@@ -132,6 +132,18 @@ def test_files_that_lie_elsewhere_may_be_given(tmp_path: Path) -> None:
     assert data.example(0).image.shape == (70, 50, 3)
 
 
+def test_images_that_were_given_are_part_of_the_question(tmp_path: Path) -> None:
+    """The same annotations of blurred images would else be answered with what is known of the sharp ones."""
+    root = write_official(tmp_path / "root")
+    write_images(tmp_path / "others", seed=1)
+    write_images(tmp_path / "copied")
+    copied, again, others = (
+        opened(root, given_=Given(images=tmp_path / name)).images_digest for name in ("copied", "copied", "others")
+    )
+    assert copied == again != others
+    assert opened(root).images_digest is None
+
+
 def test_what_is_missing_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: there is no such folder"):
         opened(tmp_path / "nowhere")

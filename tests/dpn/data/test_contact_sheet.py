@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dpn.data.augment import NONE, apply, unchanged
-from dpn.data.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, sheet
+from dpn.data.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, _page_hw, _tile_hw, sheet
 from dpn.data.people import Example, Examples, Pixels
 from dpn.drawing import COLORS_BGR
 from dpn.protocols import Protocol, protocol
@@ -160,9 +160,16 @@ def test_an_empty_sheet_is_refused(people: int, count: int) -> None:
         sheet(Few(*[person()] * people), PLAIN, INPUT_HW, count=count)
 
 
-def test_a_sheet_that_no_picture_holds_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"1000000000 tiles of 64x48 are more than a picture holds; ask for fewer"):
-        sheet(Few(person()), PLAIN, (64, 48), count=10**9)
+@pytest.mark.parametrize(("count", "columns"), [(10**9, 8), (3_000, 50), (200, 1), (200, 200)])
+def test_a_sheet_that_no_picture_holds_is_refused(count: int, columns: int) -> None:
+    """By the page's area, though crops alone are small; and by one side, though the area is small."""
+    with pytest.raises(ValueError, match=f"{count} tiles of 64x48 are more than a picture holds; ask for fewer"):
+        sheet(Few(person()), PLAIN, (64, 48), count=count, columns=columns)
+
+
+@pytest.mark.parametrize("input_hw", [(256, 192), (64, 48), (40, 100)])
+def test_a_sheet_is_as_large_as_was_foreseen(input_hw: tuple[int, int]) -> None:
+    assert sheet(Few(person()), PLAIN, input_hw, count=5, columns=3).shape[:2] == _page_hw(_tile_hw(input_hw), 5, 3)
 
 
 def test_the_verb_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from dpn.data.images import LARGEST_PX, FolderImages, ZipImages, decode, open_images, read_image
 from dpn.data.people import Pixels
 from dpn.data.problems import DataError
+from dpn.metrics.mat_format import MOST_BYTES
 from tests.dpn.data.made_coco_folder import IMAGES, file_name, write_images, zipped
 
 EXIF_TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
@@ -248,3 +249,32 @@ def test_paths_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_bytes(empty.getvalue())
     with pytest.raises(DataError, match="no images in this archive"):
         open_images(tmp_path / "text.zip")
+
+
+def test_what_an_archive_says_is_too_large_is_not_unpacked(folder: Path) -> None:
+    zipped(folder, archive := folder.parent / "val2017.zip")
+    data = bytearray(archive.read_bytes())
+    entry = data.rindex(b"PK\1\2")  # of the archive's list: the size is 24 bytes on
+    data[entry + 24 : entry + 28] = (MOST_BYTES + 1).to_bytes(4, "little")
+    archive.write_bytes(data)
+    name = max(file_name(image_id) for image_id, _, _ in IMAGES)
+    message = rf"val2017\.zip/val2017/{name}: has 2,147,483,649 bytes when it is unpacked, more than 2,147,483,648"
+    with pytest.raises(DataError, match=message):
+        open_images(archive).read(name)
+
+
+def test_images_are_known_by_names_and_sizes_or_checksums(folder: Path) -> None:
+    """Of those that are used alone, in whatever order; one that is gone counts as gone."""
+    names = [file_name(image_id) for image_id, _, _ in IMAGES[:2]]
+    zipped(folder, archive := folder.parent / "before.zip")
+    images, archived = open_images(folder), open_images(archive)
+    before = images.digest(names), archived.digest(names)
+    assert before == (images.digest(names[::-1]), archived.digest(names[::-1]))
+    (folder / file_name(IMAGES[2][0])).unlink()
+    assert images.digest(names) == before[0]
+    (folder / names[0]).write_bytes((folder / names[0]).read_bytes() + b"more")
+    zipped(folder, after := folder.parent / "after.zip")
+    assert images.digest(names) != before[0]
+    assert open_images(after).digest(names) != before[1]
+    (folder / names[0]).unlink()
+    assert images.digest(names) not in (before[0], images.digest(names[1:]))

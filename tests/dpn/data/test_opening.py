@@ -75,7 +75,7 @@ def test_learning_leaves_out_whoever_has_no_joint() -> None:
     object.__setattr__(data.people, "visible", hidden)
     examples = LabelledPeople(data)
     assert len(examples) == len(data) - 1
-    assert examples.people.ids.tolist() == data.people.ids[1:].tolist()
+    assert examples.rows.tolist() == list(range(1, len(data)))
     assert np.array_equal(examples.example(0).joints, data.people.joints[1])
     assert np.array_equal(examples.example(0).image, data.example(1).image)
 

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from dpn.data.augment import apply, unchanged
 from dpn.data.people import DataSet, Example, Examples
-from dpn.data.problems import DataError
-from dpn.data.samples import InferenceSamples, TrainingSamples, to_input, worker_init
+from dpn.data.problems import DataError, Problem
+from dpn.data.samples import InferenceSamples, TrainingSamples, collate, to_input, worker_init
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 from tests.dpn.data.made_people import MadeImages, made_set, person
@@ -71,7 +71,8 @@ def test_any_number_of_workers_gives_the_same_bits(data: DataSet, kind: str) -> 
     if kind == "inference":
         samples = InferenceSamples(data, DPN, INPUT_HW)
     alone = batches(samples, 0)
-    assert torch.cat([batch["index"] for batch in alone]).tolist() == list(range(len(data)))
+    in_order = torch.stack([samples[number]["joints"] for number in range(len(data))])
+    assert torch.equal(torch.cat([batch["joints"] for batch in alone]), in_order)
     for workers in (2, 4):
         assert_equal(alone, batches(samples, workers))
 
@@ -94,7 +95,6 @@ def test_epochs_differ_and_one_epoch_repeats(data: DataSet) -> None:
     assert_equal(second, batches(samples, 2))
     for one, other in zip(first, second, strict=True):
         assert (one["crop"] != other["crop"]).flatten(1).any(dim=1).all()
-        assert torch.equal(one["index"], other["index"])
     samples.set_epoch(0)
     assert_equal(first, batches(samples, 0))
     samples.seed = 1
@@ -131,7 +131,6 @@ def test_shapes_and_types_of_a_batch(skeleton: Skeleton, kind: torch.dtype) -> N
     expected = {
         "crop": ((4, 64, 48, 3), torch.uint8), "joints": ((4, joints, 2), torch.float64),
         "visible": ((4, joints), torch.float64), "center": ((4, 2), kind), "scale": ((4, 2), kind),
-        "index": ((4,), torch.int64),
     }  # fmt: skip
     assert {key: (tuple(values.shape), values.dtype) for key, values in batch.items()} == expected
 
@@ -163,6 +162,16 @@ def test_a_missing_image_is_named() -> None:
     for _ in range(2):  # what cannot be read is not kept
         with pytest.raises(DataError, match=r"made/1\.jpg: is missing; make it"):
             samples[1]
+
+
+def test_a_batch_has_what_is_named_or_what_is_wrong(data: DataSet) -> None:
+    samples = [TrainingSamples(data, DPN, INPUT_HW)[number] for number in (2, 5)]
+    batch = collate(samples, ("crop", "scale"))
+    assert isinstance(batch, dict)
+    assert list(batch) == ["crop", "scale"]
+    assert torch.equal(batch["crop"], torch.stack([sample["crop"] for sample in samples]))
+    first, second = (DataError(Problem(f"{number}.jpg", "", "is missing", "make it")) for number in (1, 2))
+    assert collate([samples[0], first, second], ("crop",)) is first
 
 
 def test_released_simplebaseline_weights_see_blue_first(data: DataSet) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -176,6 +177,44 @@ def test_a_note_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pyte
     write_coco(tmp_path, seed=SEED, val=VAL, workers=0)
     text = (tmp_path / "annotations" / "person_keypoints_val2017.json").read_text(encoding="utf-8")
     assert json.loads(text) == coco_content(SyntheticFigures(seed=SEED), VAL)
+
+
+def test_files_are_on_disk_before_they_get_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an image that had its name when power failed is empty, and counts as finished."""
+    on_disk: set[tuple[int, int]] = set()
+
+    def note(descriptor: int) -> None:
+        file = os.fstat(descriptor)
+        on_disk.add((file.st_ino, file.st_size))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_coco(tmp_path, seed=SEED, val=2, workers=0)
+    files = [path.stat() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert {(file.st_ino, file.st_size) for file in files} <= on_disk
+
+
+def test_notes_that_the_system_takes_in_parts_are_whole(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:50]))
+    write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+    assert digests(tmp_path) == digests(coco)
+
+
+def test_two_writes_do_not_share_a_folder(tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_again(*_: object) -> None:
+        monkeypatch.undo()
+        with pytest.raises(DataError, match="another process is writing it; wait for it, or give another folder"):
+            write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SyntheticFigures, "scene", write_again)
+    with pytest.raises(KeyboardInterrupt):
+        write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+    write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+    assert digests(tmp_path) == digests(coco)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, coco: Path) -> None:

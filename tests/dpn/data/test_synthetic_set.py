@@ -26,9 +26,9 @@ from dpn.data.synthetic_set import (
     SyntheticImages,
     _coco_scene,
     coco_content,
-    crops,
     first_of,
     open_synthetic,
+    subject_crops,
 )
 from dpn.data.workers import in_order
 from dpn.metrics.coco import NAMES, score
@@ -295,7 +295,7 @@ def test_what_is_not_there_is_one_line(change: dict[str, Any], message: str) -> 
 
 def test_crops_show_the_subjects_red_first() -> None:
     data = SyntheticExamples(FIGURES, 2, COCO_17, (64, 48), first=0)
-    for index, found in enumerate(crops(3, 2, (64, 48))):
+    for index, found in enumerate(subject_crops(3, 2, (64, 48))):
         example = data.example(index)
         bgr = crop(example.image, affine(example.center, example.scale, 0, (48, 64)), (48, 64))
         assert found.dtype == np.uint8

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from dpn.data.crops import affine, box_to_center_scale, transform
 from dpn.heatmaps import Codec, decode, encode, flip_average, flip_back, joints_mse, to_image
-from dpn.heatmaps.loss import accuracy
 from dpn.protocols import PROTOCOLS, protocol
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 from tests.dpn.heatmaps.formulas import DEVICES, QUARTER, decoded, smooth_maps, target
@@ -448,8 +446,7 @@ def test_the_loss_of_half_precision_is_computed_in_single(dtype: torch.dtype) ->
         assert torch.equal(joints_mse(low, wanted, weights), joints_mse(low.float(), wanted.float(), weights))
 
 
-@pytest.mark.parametrize("function", [joints_mse, accuracy])
-def test_what_would_broadcast_is_refused(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+def test_what_would_broadcast_is_refused() -> None:
     """Otherwise (B, K, 1) weights of the published loaders would give a number, and a wrong one."""
     maps = torch.zeros(3, 3, 4, 4)
     for heatmaps, targets, weights in (
@@ -458,25 +455,7 @@ def test_what_would_broadcast_is_refused(function: Callable[[Tensor, Tensor, Ten
         (maps, maps, torch.ones(3)),
     ):
         with pytest.raises(ValueError, match=r"pass \(B, K, H, W\) twice"):
-            function(heatmaps, targets, weights)
-
-
-def test_accuracy_measures_each_axis_by_its_own_length() -> None:
-    """Trap of section 11.13: the published norm divides x by the height; 3 columns of 48 are more than half a tenth."""
-    target_map = map_with({(20, 30): 1.0})
-    for x, y, near in ((22, 30, 1), (23, 30, 0), (20, 33, 1), (20, 34, 0), (21, 32, 1), (22, 32, 0)):
-        found = accuracy(map_with({(x, y): 1.0}), target_map, torch.ones(1, 1))
-        assert float(found) == near, (x, y)
-
-
-def test_accuracy_counts_border_targets_and_heeds_threshold_and_weight() -> None:
-    """Trap of section 11.13: the published function drops targets at index 0 and 1 and ignores its threshold."""
-    targets = torch.cat((map_with({(0, 1): 1.0}), map_with({(20, 30): 1.0}), torch.zeros(1, 1, ROWS, COLUMNS)), dim=1)
-    heatmaps = torch.cat((map_with({(20, 30): 1.0}), map_with({(22, 30): 1.0}), map_with({(0, 0): 1.0})), dim=1)
-    assert float(accuracy(heatmaps, targets, torch.ones(1, 3))) == 0.5
-    assert float(accuracy(heatmaps, targets, torch.tensor([[0.0, 1.0, 1.0]]))) == 1
-    assert float(accuracy(heatmaps, targets, torch.tensor([[0.0, 1.0, 1.0]]), threshold=0.4)) == 0
-    assert accuracy(heatmaps, targets, torch.zeros(1, 3)).isnan()
+            joints_mse(heatmaps, targets, weights)
 
 
 # Codecs

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from dpn.data.people import People
-from dpn.metrics.coco import NAMES, Scores, in_order, read_results, results, score
+from dpn.metrics.coco import NAMES, Scores, read_results, results, score
 from dpn.metrics.oks import nms, rescore
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16
+from dpn.training.validation import together
 from tests.dpn.metrics.made_coco import annotation, content, people_in, plain, row, rows_of
 from tests.dpn.samples import COCO, needs_samples
 
 PROTOCOL = protocol("dpn", "coco")
+SOFT = replace(PROTOCOL, soft_nms=True)
 K = len(COCO_17.joints)
 PERFECT = pytest.approx([1.0] * 10, abs=1e-12)
 """pycocotools divides by a number of people and the smallest float."""
@@ -191,7 +193,7 @@ def test_soft_suppression_keeps_twenty_in_each_image() -> None:
     keypoints = found_by_network(people)
     keypoints[:, :, :2] += np.arange(len(people))[:, None, None] * 300.0
     assert len(results(people, keypoints, PROTOCOL)) == 60
-    rows = results(people, keypoints, PROTOCOL, soft=True)
+    rows = results(people, keypoints, SOFT)
     assert [one["image_id"] for one in rows] == [1] * 20 + [2] * 20
     hard = {one["score"] for one in results(people, keypoints, PROTOCOL)}
     assert {one["score"] for one in rows} <= hard
@@ -200,7 +202,7 @@ def test_soft_suppression_keeps_twenty_in_each_image() -> None:
 def test_nobody_gives_no_results() -> None:
     people = people_in(content(images=1, each=1), repeats=1).take(slice(0, 0))
     assert results(people, np.zeros((0, K, 3)), PROTOCOL) == []
-    assert results(people, np.zeros((0, K, 3)), PROTOCOL, soft=True) == []
+    assert results(people, np.zeros((0, K, 3)), SOFT) == []
 
 
 def test_keypoints_that_cannot_be_results_are_refused() -> None:
@@ -215,15 +217,13 @@ def test_keypoints_that_cannot_be_results_are_refused() -> None:
         results(replace(people, skeleton=MPII_16), keypoints, PROTOCOL)
 
 
-def test_a_padded_last_batch_changes_nothing_once_in_order() -> None:
+def test_shares_of_people_are_scored_together_and_each_person_once() -> None:
     """Trap 11.11: repeats are false positives, and half of the people scored alone give another number."""
     truth = content(images=6, each=2)
     people = people_in(truth, repeats=1)
     keypoints = found_by_network(people)
-    shards = [np.arange(len(people))[rank::5] for rank in range(5)]
-    padded = np.concatenate([np.resize(shard, 3) for shard in shards])  # 12 people on 5 processes: 3 each
-    assert len(padded) == 15
-    gathered = in_order(padded, keypoints[padded], len(people))
+    shares = [np.arange(len(people))[rank::5] for rank in range(5)]
+    gathered = together(len(people), [(rows, keypoints[rows]) for rows in shares])
     assert np.array_equal(gathered, keypoints)
     twice = [row for row in results(people, keypoints, PROTOCOL) for _ in range(2)]
     whole = score(truth, results(people, gathered, PROTOCOL))
@@ -232,12 +232,11 @@ def test_a_padded_last_batch_changes_nothing_once_in_order() -> None:
     assert score(truth, results(people.take(half), keypoints[half], PROTOCOL)).AP != whole.AP
 
 
-def test_somebody_missing_or_unknown_is_said() -> None:
+def test_somebody_missing_or_unknown_is_refused() -> None:
     keypoints = np.zeros((3, K, 3))
-    with pytest.raises(ValueError, match="rows of 3 people for 4: 1 are missing or unknown, such as person 1; gather"):
-        in_order(np.array([0, 2, 3]), keypoints, 4)
-    with pytest.raises(ValueError, match="such as person 2; gather"):
-        in_order(np.array([0, 1, 2]), keypoints, 2)
+    for rows, count in (([0, 2, 3], 4), ([0, 1, 2], 2)):
+        with pytest.raises(RuntimeError, match=f"3 predictions of {count} people"):
+            together(count, [(np.array(rows), keypoints)])
 
 
 @needs_samples
@@ -295,7 +294,7 @@ def test_mmposes_numbers_for_soft_suppression() -> None:
     i = np.arange(14) / 100
     factors = [np.stack([1 - i, 1 + i, 1 - i], 1), np.stack([1 + i, 1 - i, 1 - 2 * i], 1)]
     truth, people, points = moved(factors, [np.ones(14), 1 - 2 * i])
-    assert numbers(score(truth, results(people, points, PROTOCOL, soft=True))) == pytest.approx(
+    assert numbers(score(truth, results(people, points, SOFT))) == pytest.approx(
         [
             0.17073707370737073, 0.25055005500550054, 0.10671067106710669, 0.0, 0.29315181518151806,
             0.2416666666666666, 0.3333333333333333, 0.16666666666666666, 0.0, 0.41428571428571426,

@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.io import loadmat, savemat
 
-from dpn.metrics.mat_format import Cells, FormatError, Structures, Value, read_variables, written
+from dpn.metrics.mat_format import (
+    _DOUBLE,
+    _FLOAT64,
+    _INT8,
+    _INT32,
+    _STRUCTURES,
+    Cells,
+    FormatError,
+    Structures,
+    Value,
+    _array,
+    _element,
+    read_variables,
+    written,
+)
 
 DTYPES = st.sampled_from([np.dtype(name) for name in ("f8", "f4", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")])
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=4, min_side=0, max_side=4)
@@ -107,6 +121,36 @@ def test_damaged_bytes_are_an_error_and_nothing_else(compressed: bool) -> None:
         except FormatError:
             refused += 1
     assert 500 < refused < 2000
+
+
+@pytest.mark.parametrize("side", [np.inf, np.nan, 2.0])
+def test_dimensions_that_are_no_whole_numbers_are_refused(side: float) -> None:
+    """Two of four bytes as one of eight: the element has the same length and another type."""
+    content = written({"it": np.eye(2)})
+    whole, other = _element(_INT32, np.array((2, 2), "<i4").tobytes()), _element(_FLOAT64, np.float64(side).tobytes())
+    assert content.count(whole) == 1
+    with pytest.raises(FormatError, match="a head of other types"):
+        read_variables(content.replace(whole, other), ["it"])
+
+
+def test_names_whose_length_is_no_whole_number_are_refused() -> None:
+    single = 7
+    content = _element(single, np.float32(np.nan).tobytes()) + _element(_INT8, b"x\0")
+    with pytest.raises(FormatError, match="structures without fields"):
+        read_variables(written({}) + _array(_STRUCTURES, (1, 1), "it", content), ["it"])
+
+
+def test_more_dimensions_than_an_array_can_have_are_refused() -> None:
+    with pytest.raises(FormatError, match="a shape that none can have"):
+        read_variables(_with_dimensions(70), ["it"])
+    found = read_variables(_with_dimensions(8), ["it"])["it"]
+    assert isinstance(found, np.ndarray)
+    assert (found.ndim, found.item()) == (8, 1.5)
+
+
+def _with_dimensions(count: int) -> bytes:
+    """One number, in so many dimensions."""
+    return written({}) + _array(_DOUBLE, (1,) * count, "it", _element(_FLOAT64, np.array([1.5], "<f8").tobytes()))
 
 
 def test_other_kinds_of_arrays_are_refused() -> None:
