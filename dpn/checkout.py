@@ -1,20 +1,42 @@
-"""Which commit of this project runs, for whatever is kept with its results. Imports no torch."""
+"""Which commit of this project runs, and which code, for whatever is kept with its results. Imports no torch."""
 
+import hashlib
+import os
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+PACKAGES = ("bench", "dpn")
+"""What a process that measures may import of ours."""
+
 
 @cache
 def commit() -> tuple[str, bool]:
-    """The checkout's commit and whether tracked files outside results/ differ from it; "unknown" outside a checkout."""
+    """The checkout's commit and whether tracked files outside results/ differ from it; "unknown" outside a checkout.
+
+    They are taken to differ where git does not say.
+    """
     head = _git("rev-parse", "HEAD")
     if head is None:
         return "unknown", True
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-    return head, bool(changes)
+    return head, _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") != ""
+
+
+@cache
+def code() -> str:
+    """Twelve hexadecimal digits of every module of `PACKAGES` as it is now, whatever git knows of it.
+
+    Commits that change none of them have one code; an edit that is not committed, or a new module, makes another.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        with suppress(OSError):  # it was removed meanwhile
+            content = path.read_bytes()
+            digest.update(b"%s %d\n" % (os.fsencode(path.relative_to(ROOT)), len(content)) + content)
+    return digest.hexdigest()[:12]
 
 
 def _git(*arguments: str) -> str | None:

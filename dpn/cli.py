@@ -23,6 +23,15 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 """The option --json of a parameter that has another name, since `json` is a module."""
 
+Name = Annotated[str, tyro.conf.Positional]
+"""An argument that stands at its place, such as a network's name."""
+
+Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
+"""The option --input of a parameter that has another name, since `input` is a function."""
+
+OUT = tyro.conf.arg(aliases=("--out",))
+"""Of an option --output: may be written as --out, its name in `bench` and `analysis`."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -63,7 +72,7 @@ class ByName:
         """What stands for the verb in the help of the whole program, and where the name is missing."""
 
         def verb() -> NoReturn:
-            raise ValueError(f"a {self.what} must follow; its options are shown with --help behind it")
+            raise ValueError(f"name a {self.what}, then --help shows its options")
 
         verb.__doc__ = f"{self.description} A {self.what} must follow."
         return verb

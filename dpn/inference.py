@@ -3,17 +3,18 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
-from dpn.data.samples import InferenceSamples, to_input, worker_init
-from dpn.error_words import in_words
+from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
+from dpn.error_words import first_said, in_words
 from dpn.heatmaps import Codec, decode, flip_average, to_image
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
@@ -26,6 +27,9 @@ Done = Callable[[int, Floats], None]
 """Is told after each batch: the row of its first person, and (n, K, 3) keypoints from there on."""
 
 _TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+NEEDED = ("crop", "center", "scale")
+"""Of a sample to predict."""
 
 
 def predict(
@@ -162,7 +166,7 @@ def device_of(name: str) -> torch.device:
             raise NotImplementedError("it holds no numbers")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = first_said(error)
         raise ValueError(f"no device {name!r} here ({reason}); give another, such as --device cpu") from error
     return device
 
@@ -180,7 +184,7 @@ def inference_mode(net: nn.Module) -> Iterator[None]:
 
 
 class _Samples(Dataset[Any]):
-    """Samples, or what is wrong with one: an error as such would lose its text on the way from a worker process."""
+    """Samples, or what is wrong with one, see `collate`."""
 
     def __init__(self, samples: InferenceSamples) -> None:
         self._samples = samples
@@ -192,12 +196,7 @@ class _Samples(Dataset[Any]):
         try:
             return self._samples[index]
         except DataError as error:
-            return error.problems
-
-
-def _collate(samples: list[Any]) -> Any:
-    """The batch, or the problems of its first sample that has some."""
-    return next((sample for sample in samples if isinstance(sample, tuple)), None) or default_collate(samples)
+            return error
 
 
 def _batches(
@@ -206,10 +205,11 @@ def _batches(
     samples = InferenceSamples(data, protocol, input_hw)
     workers = min(runtime.workers, math.ceil(len(samples) / runtime.batch))  # each makes whole batches
     loader: DataLoader[Any] = DataLoader(
-        _Samples(samples), batch_size=runtime.batch, num_workers=workers, collate_fn=_collate,
-        worker_init_fn=worker_init, pin_memory=runtime.device.startswith("cuda"),
+        _Samples(samples), batch_size=runtime.batch, num_workers=workers,
+        collate_fn=partial(collate, names=NEEDED), worker_init_fn=worker_init,
+        pin_memory=runtime.device.startswith("cuda"),
     )  # fmt: skip
     for batch in loader:
-        if isinstance(batch, tuple):
-            raise DataError(batch)
+        if isinstance(batch, DataError):
+            raise batch
         yield batch

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dpn.data.people import Floats
+from dpn.locks import taken
 from dpn.whole_files import make_folder
 
 
@@ -50,7 +51,8 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        _lock(descriptor, path)
+        if not taken(descriptor):
+            raise OSError(f"{path}: another evaluation is writing it; wait for it, or give another --results")
         header = json.dumps(asked, sort_keys=True).encode() + b"\n"
         content = path.read_bytes()
         if not content.startswith(header):
@@ -69,15 +71,3 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
                 path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Until the descriptor is closed."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows, where nothing stops two evaluations from writing one file
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OSError(f"{path}: another evaluation is writing it; wait for it, or give another --results") from error

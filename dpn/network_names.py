@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpn import zoo
+from dpn.digests import digest_of, file_digest
 from dpn.error_words import in_words
 from dpn.released import released
 from dpn.spec import ModelSpec
@@ -77,12 +78,7 @@ def network(name: str, weights: Path | None = None) -> Network:
         raise NetworkError(f"{name} knows nothing without weights; give a file with --weights FILE")
     if weights is not None and not weights.is_file():
         raise NetworkError(f"{weights} does not exist or is not a file; give a file of weights")
-    if spec:
-        from dpn.build import build
-
-        net = build(spec)
-    else:
-        net = imported(name)()
+    net, _ = built(name)
     if weights is not None:
         from dpn.checkpoints import load
 
@@ -97,10 +93,38 @@ def network(name: str, weights: Path | None = None) -> Network:
     )
 
 
-def file_digest(path: Path) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def built(name: str) -> "tuple[nn.Module, ModelSpec | None]":
+    """The network of that name with the weights that torch's seed gives it, and its definition if it is of the zoo.
+
+    Raises:
+        KeyError: no such network in the zoo, with the nearest.
+        NetworkError: the factory cannot be imported or called.
+    """
+    if ":" in name:
+        return imported(name)(), None
+    from dpn.build import build
+
+    spec = zoo.lookup(name)
+    return build(spec), spec
+
+
+def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
+    """What stands for a network's definition: its spec's digest, or that of anybody's layers and their sizes.
+
+    It changes with a kernel, a stride, a dilation or a padding, and with no weight. Of what a network of a factory does
+    between its layers it knows nothing.
+
+    Args:
+        net: as it was built: layers that wait for their first input to know their size are others behind it.
+        spec: its definition, for a network of the zoo.
+    """
+    if spec:
+        return spec.digest()
+    from torch.nn.parameter import is_lazy
+
+    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function lies differs from process to process
+    sizes = {name: [] if is_lazy(weight) else list(weight.shape) for name, weight in net.named_parameters()}
+    return "module-" + digest_of({"layers": layers, "sizes": sizes})
 
 
 def parse_hw(text: str) -> tuple[int, int]:

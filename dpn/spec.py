@@ -1,12 +1,11 @@
 """What a network is, as frozen data: `ModelSpec` and one subclass for each family. Imports no torch."""
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from dpn import dilation
+from dpn.digests import digest_of
 
 Reading = Literal["costed", "printed"]
 """Of Table I: `printed` is the table itself, `costed` adds the 1x1 convolution that the published costs imply."""
@@ -69,8 +68,7 @@ class ModelSpec:
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change exactly when the network's definition changes."""
-        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest_of(self.identity())
 
     def check_input(self, height: int, width: int) -> None:
         """Raises ValueError, naming the nearest sizes that fit, when the network cannot take such an input."""

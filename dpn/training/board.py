@@ -6,6 +6,7 @@ TensorBoard's own writer writes in a thread, whose errors nobody can catch: a fu
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class Board:
         self._write(summary=self._summary(value=values), step=row["step"])
 
     def close(self) -> None:
-        """Closes the file."""
-        self._records.close()
+        """Closes the file; what a full disk has refused has been told of, and would be refused again."""
+        with suppress(OSError):
+            self._records.close()
 
     def _write(self, **fields: Any) -> None:
         self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())

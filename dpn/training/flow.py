@@ -40,6 +40,7 @@ class Flow(lightning.Callback):
         leg: what this process trains with from a step on, asked for when training begins; see `dpn.training.legs`.
         legs: those before, and then this one too.
         backbone: what the network started from besides its seed.
+        definition: of the network, for the state.
         best: the best validation so far.
         seconds: spent before this process.
         scores: of the last validation.
@@ -58,6 +59,7 @@ class Flow(lightning.Callback):
     leg: Callable[[int], Leg]
     legs: list[Leg] = field(default_factory=list)
     backbone: dict[str, Any] | None = None
+    definition: str = ""
     best: dict[str, float] | None = None
     seconds: float = 0.0
     scores: dict[str, Any] = field(default_factory=dict)
@@ -133,9 +135,14 @@ class Flow(lightning.Callback):
 
     def _end_epoch(self, trainer: lightning.Trainer, task: PoseTask) -> None:
         epoch, recipe = task.step // self.per_epoch, self.recipe
-        if epoch % recipe.val_every and epoch != recipe.epochs:
-            return
         task.check_weights()
+        if epoch % recipe.val_every == 0 or epoch == recipe.epochs:
+            self._validate(trainer, task)
+        if trainer.is_global_zero:
+            with written(self.folder.pictures):
+                self.picture(epoch)
+
+    def _validate(self, trainer: lightning.Trainer, task: PoseTask) -> None:
         self.scores = self.validate()
         if not trainer.is_global_zero:
             return
@@ -144,8 +151,6 @@ class Flow(lightning.Callback):
             self.best = {"step": float(task.step), "score": score}
             save(self.folder.best, self.state(task, {}), resumable=False)
         self._add_row(task, {"score": score})
-        with written(self.folder.pictures):
-            self.picture(epoch)
 
     def _save(self, trainer: lightning.Trainer, task: PoseTask) -> None:
         """Saves the state, but none with weights that are no numbers, which the next loss will tell of."""
@@ -158,6 +163,7 @@ class Flow(lightning.Callback):
         return task.state(
             optimizer=optimizer, best=self.best, recipe=self.recipe.identity(), digest=self.recipe.digest(),
             data=self.data, versions=self.versions, seconds=self.spent_s(), legs=self.legs, backbone=self.backbone,
+            definition=self.definition,
         )  # fmt: skip
 
     def spent_s(self) -> float:

@@ -1,7 +1,9 @@
-"""What a run leaves behind, and where: recipe, checkpoints, a log, pictures, its result. Imports no torch."""
+"""What a run leaves behind, and where: recipe, checkpoints, a log, pictures, its result.
+
+Imports no torch, but to build the network of a factory that has a result.
+"""
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -11,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpn import zoo
 from dpn.error_words import in_words
+from dpn.locks import taken
+from dpn.network_names import built, definition_of
 from dpn.training.errors import TrainingError, written
+from dpn.training.recipe import Recipe
 from dpn.whole_files import make_folder, write_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
@@ -43,6 +49,11 @@ class RunFolder:
     def final(self) -> Path:
         """The weights at the end, ready for use."""
         return self.path / "final.pt"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that trains in the folder."""
+        return self.path / ".lock"
 
     @property
     def log(self) -> Path:
@@ -77,25 +88,58 @@ class RunFolder:
             ) from error
         return found
 
+    def result_of(self, recipe: Recipe) -> dict[str, Any] | None:
+        """What came out of this recipe, or None while its run has not ended. What an older run did not note counts.
+
+        Raises:
+            TrainingError: the file is damaged, or the result of something else, which the message names.
+            KeyError: no such network in the zoo, with the nearest.
+            NetworkError: the network's factory cannot be imported or called.
+            ValueError: the recipe's backbone is missing.
+        """
+        found = self.result()
+        if found is None:
+            return None
+        if found["digest"] != recipe.digest():
+            raise TrainingError(
+                f"{self.path} holds the result of another recipe; move it away, or give another --folder"
+            )
+        before = found.get("definition") or found.get("spec_digest")
+        if before:
+            self.check_network(recipe, before, _definition(recipe))
+        asked = recipe.validated_on()
+        scored = {name: found.get(name, value) for name, value in asked.items()}
+        if scored != asked:
+            raise TrainingError(
+                f"{self.path} holds the score of {_people(scored)}, not of {_people(asked)}; score its weights with "
+                f"python -m dpn evaluate {recipe.network} --data {asked['val_data']} --protocol {recipe.protocol} "
+                f"--weights {self.final}, or give another --folder to train again"
+            )
+        return found
+
+    def check_network(self, recipe: Recipe, before: str, now: str) -> None:
+        """Raises TrainingError where these definitions differ; one that is not known, an empty text, does not."""
+        if before and before != now:
+            raise TrainingError(
+                f"{recipe.network} has changed since the run in {self.path} was begun; bring back what it was, or give "
+                "another --folder to start afresh"
+            )
+
     @contextmanager
     def to_itself(self) -> Iterator[None]:
         """The folder, made where it is missing, for this process alone.
 
         Raises:
-            OSError: another process trains in it.
-            TrainingError: it cannot be written.
+            TrainingError: another process trains in it, or it cannot be written.
+            LockError: its file system has no locks.
         """
         with written(self.path):
             make_folder(self.path)
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         _LOCKS.add(descriptor)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OSError(
-                    f"another process trains in {self.path}; wait for it, or give another --folder"
-                ) from error
+            if not taken(descriptor):
+                raise TrainingError(f"another process trains in {self.path}; wait for it, or give another --folder")
             yield
         finally:
             _LOCKS.discard(descriptor)
@@ -113,6 +157,21 @@ def _let_go() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go)
+
+
+def _definition(recipe: Recipe) -> str:
+    """Of the recipe's network as it is now, see `definition_of`; none of the zoo is built for it."""
+    if ":" not in recipe.network:
+        return zoo.lookup(recipe.network).digest()
+    import torch
+
+    torch.manual_seed(recipe.seed)  # as a run does: what is built may be random
+    return definition_of(*built(recipe.network))
+
+
+def _people(scored: Mapping[str, Any]) -> str:
+    count = scored["val_people"]
+    return f"{f'the first {count} people' if count else 'everyone'} of {scored['val_data']}"
 
 
 class Log:

@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 from dpn import checkout
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 
 Leg = dict[str, Any]
 """first_step, versions, processes, device, commit, and threads on a CPU, where their number decides rounding; plain
 data. The leg of a run that was begun before legs were kept has what is known of it."""
 
 
-def this_leg(step: int, where: Where, versions: Mapping[str, str]) -> Leg:
+def this_leg(step: int, where: RunOptions, versions: Mapping[str, str]) -> Leg:
     """What this process trains with; asked for when training begins, for what starts several processes sets threads.
 
     Args:

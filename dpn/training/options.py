@@ -11,7 +11,7 @@ from dpn.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class RunOptions:
     """Devices, processes, folder and what else a run needs that is not its recipe.
 
     Attributes:

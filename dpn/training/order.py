@@ -28,8 +28,8 @@ class Steps:
     """The batches of one process, from a step of the whole run to its end; a batch sampler for a `DataLoader`.
 
     Every step takes `batch` people, of which each process gets every `world`-th, so that two processes see between
-    them what one with the same seed would. The people that are left at the end of an epoch are left out, as the
-    published trainers do.
+    them what one with the same seed would. The people that are left at the end of an epoch are left out, others in each
+    epoch; the published trainers make a smaller last batch of them.
 
     Attributes:
         seed: of the order.
@@ -39,6 +39,9 @@ class Steps:
         first: the step to begin with, counted from 0 over the whole run.
         rank: of this process.
         world: number of processes.
+
+    Raises:
+        ValueError: the batch cannot be shared by the processes, or is more than the people there are.
     """
 
     seed: int
@@ -87,3 +90,13 @@ def shard(count: int, rank: int, world: int) -> NDArray[np.int64]:
         [[0, 2, 4], [1, 3]]
     """
     return np.arange(rank, count, world)
+
+
+def spread(count: int, most: int) -> range:
+    """At most so many rows of a table of `count`, evenly from the first on.
+
+    Example:
+        >>> list(spread(25, 4)), list(spread(3, 4))
+        ([0, 6, 12, 18], [0, 1, 2])
+    """
+    return range(0, count, max(1, count // most))[:most]

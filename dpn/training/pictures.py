@@ -8,6 +8,7 @@ from torch import nn
 
 from dpn.drawing import drawn_crop, write_png
 from dpn.inference import Runtime, predict
+from dpn.training.order import spread
 from dpn.training.prepare import Prepared
 
 PEOPLE = 12
@@ -23,9 +24,7 @@ def draw(net: nn.Module, prepared: Prepared, runtime: Runtime, path: Path) -> No
         runtime: where the network is.
         path: of the PNG; its folder is made.
     """
-    step = max(1, len(prepared.data) // PEOPLE)
-    rows = np.arange(0, len(prepared.data), step)[:PEOPLE]
-    people = prepared.data.people.take(rows)
+    people = prepared.data.people.take(spread(len(prepared.data), PEOPLE))
     few = replace(prepared.data, people=people)
     found = predict(net, few, prepared.protocol, prepared.input_hw, runtime)
     cells = []
@@ -35,5 +34,4 @@ def draw(net: nn.Module, prepared: Prepared, runtime: Runtime, path: Path) -> No
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % COLUMNS)
     sheet = np.vstack([np.hstack(cells[begin : begin + COLUMNS]) for begin in range(0, len(cells), COLUMNS)])
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_png(path, sheet)

@@ -1,24 +1,21 @@
 """What a run consists of before its first step: the network with the seed's weights, and the data."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
 
-from dpn.build import build
 from dpn.data.augment import NONE
 from dpn.data.opening import INPUT_HW, Asked, open_data, open_examples
 from dpn.data.people import DataSet, Examples
 from dpn.data.subset import first_people
 from dpn.heatmaps import Codec
 from dpn.inference import codec_of, inference_mode
-from dpn.network_names import imported
+from dpn.network_names import built, definition_of
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol, protocol
 from dpn.spec import ModelSpec
 from dpn.training.recipe import Recipe
-from dpn.zoo import lookup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,34 +25,38 @@ class Prepared:
     Attributes:
         net: the network, with the weights of the recipe's seed.
         spec: its definition, for a network of the zoo.
+        definition: what stands for it, see `definition_of`.
         examples: the people to learn from.
         data: those to validate on.
         protocol: boxes, augmentation, decoding and scoring.
         input_hw: height and width of the input in pixels.
         codec: of the targets.
-        origin: what the network's backbone started from, see `dpn.training.pretrained`; None where the seed decides all
-            weights.
     """
 
     net: nn.Module
     spec: ModelSpec | None
+    definition: str
     examples: Examples
     data: DataSet
     protocol: Protocol
     input_hw: tuple[int, int]
     codec: Codec
-    origin: dict[str, Any] | None = None
 
 
 def prepare(recipe: Recipe) -> Prepared:
-    """Builds the network with the seed's weights and opens the data."""
-    spec: ModelSpec | None = None
+    """Builds the network with the seed's weights and opens the data.
+
+    Raises:
+        KeyError: no such network in the zoo, or no such protocol.
+        NetworkError: the network's factory cannot be imported or called.
+        DataError: the data cannot be used.
+        ValueError: the data is of another kind than the recipe, or has other joints than the network.
+        OutputError: the network gives no heatmaps of these joints.
+    """
     torch.manual_seed(recipe.seed)
-    if ":" in recipe.network:
-        net, input_hw = imported(recipe.network)(), INPUT_HW[recipe.kind]
-    else:
-        spec = lookup(recipe.network)
-        net, input_hw = build(spec), spec.input_hw
+    net, spec = built(recipe.network)
+    definition = definition_of(net, spec)
+    input_hw = spec.input_hw if spec else INPUT_HW[recipe.kind]
     rules = protocol(recipe.protocol, recipe.kind)
     if not recipe.augment:
         rules = replace(rules, augmentation=NONE)
@@ -70,7 +71,10 @@ def prepare(recipe: Recipe) -> Prepared:
     if spec and spec.joints != joints:
         raise ValueError(f"{spec.name} has {spec.joints} heatmaps and {data.name} {joints} joints; take another recipe")
     codec = _codec(net, rules, input_hw, joints)
-    return Prepared(net=net, spec=spec, examples=examples, data=data, protocol=rules, input_hw=input_hw, codec=codec)
+    return Prepared(
+        net=net, spec=spec, definition=definition, examples=examples, data=data, protocol=rules, input_hw=input_hw,
+        codec=codec,
+    )  # fmt: skip
 
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:

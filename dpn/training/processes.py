@@ -15,10 +15,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import subprocess_script
 from lightning.pytorch.utilities import rank_zero_only
 
+from dpn.error_words import first_said
 from dpn.training.errors import TrainingError
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.recipe import Recipe
 from dpn.training.stopping import Stopped
 from dpn.training.task import PoseTask
@@ -38,7 +39,7 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
-def check_count(where: Where) -> None:
+def check_count(where: RunOptions) -> None:
     """Raises ValueError where torchrun or Slurm started another number of processes than the options say.
 
     Each of them would train by itself, all in the same folder.
@@ -55,7 +56,7 @@ def check_count(where: Where) -> None:
                          f"{where.num_nodes} makes {asked}; give the numbers that are started")  # fmt: skip
 
 
-def _trainer(recipe: Recipe, where: Where, flow: Flow) -> lightning.Trainer:
+def _trainer(recipe: Recipe, where: RunOptions, flow: Flow) -> lightning.Trainer:
     """Lightning's trainer, which starts processes and moves tensors, and does nothing else by itself."""
     device, alone = where.device(), where.processes == 1
     backend = "nccl" if device == "cuda" else "gloo"
@@ -79,7 +80,7 @@ def _trainer(recipe: Recipe, where: Where, flow: Flow) -> lightning.Trainer:
     )
 
 
-def fit(task: PoseTask, recipe: Recipe, where: Where, flow: Flow) -> None:
+def fit(task: PoseTask, recipe: Recipe, where: RunOptions, flow: Flow) -> None:
     """Trains, and leaves no process behind.
 
     Raises:
@@ -108,7 +109,7 @@ def _explain(error: Exception, folder: RunFolder, *, lost: bool) -> None:
     """Raises in the place of torch's messages about dead processes one with a remedy."""
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         raise TrainingError(
-            f"the network cannot be compiled: {str(error).splitlines()[0]}; install a C++ compiler such as g++, or "
+            f"the network cannot be compiled: {first_said(error)}; install a C++ compiler such as g++, or "
             "train with --no-compile"
         ) from error
     again = _again(folder)

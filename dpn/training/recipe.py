@@ -1,16 +1,14 @@
 """How one network is trained, as frozen data: `Recipe`. Imports no torch."""
 
 import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dpn.network_names import file_digest
+from dpn.digests import digest_of, file_digest
+from dpn.protocols import Kind
 
-Kind = Literal["coco", "mpii"]
 Precision = Literal["fp32", "bf16"]
 
 BY_CONTENT = "sha256:"
@@ -101,7 +99,7 @@ class Recipe:
         return ""
 
     def learning_rate(self, epoch: int) -> float:
-        """Of an epoch, counted from 0: a tenth less after each drop.
+        """Of an epoch, counted from 0: after each drop a tenth of what it was.
 
         Example:
             >>> recipe = Recipe(name="coco/dpn4_64", network="dpn4_64", data="data/coco")
@@ -111,9 +109,11 @@ class Recipe:
         return float(self.lr * 0.1 ** sum(epoch >= drop for drop in self.drops))
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the trained weights, as plain data; the name and how often to look do not.
+        """Everything that decides the trained weights, as plain data.
 
-        A backbone is known by its content, so that a copy of the file elsewhere makes the same run.
+        Left out are `name`, `val_data`, `val_people`, `val_every` and `allow_weight_decay`; `split` where it is "train"
+        and `backbone` where there is none, for these came later, and what was trained before stays what it is. A
+        backbone is known by its content, so that a copy of the file elsewhere makes the same run.
 
         Raises:
             ValueError: the backbone's file is missing.
@@ -122,17 +122,20 @@ class Recipe:
         for name in ("name", "val_every", "val_people", "val_data", "allow_weight_decay"):
             del fields[name]
         if self.split == "train":
-            del fields["split"]  # it came later, and what was trained before stays what it is
+            del fields["split"]
         if self.backbone:
             fields["backbone"] = by_content(self.backbone)
         else:
-            del fields["backbone"]  # likewise
+            del fields["backbone"]
         return fields
+
+    def validated_on(self) -> dict[str, Any]:
+        """Whom it is scored on, which decides no weights, as plain data."""
+        return {"val_data": self.val_data or self.data, "val_people": self.val_people}
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change when what is trained, or on what, changes."""
-        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest_of(self.identity())
 
 
 def as_published(network: str, kind: Kind, *, protocol: str = "dpn", split: str = "train") -> Recipe:

@@ -12,9 +12,9 @@ from dpn.training.recipe import Recipe, as_published
 from dpn.training.rivals import hrnet, simple_baseline
 from dpn.zoo import ZOO
 
-__all__ = ["RECIPES", "RELEASED", "Recipe", "coco", "find", "full", "mpii", "quick", "released"]
+__all__ = ["RECIPES", "RELEASED_NETWORK", "Recipe", "coco", "find", "full", "mpii", "quick", "released"]
 
-RELEASED = "dpn4_32"
+RELEASED_NETWORK = "dpn4_32"
 """The network whose trained weights come with this project."""
 
 RIVALS = ("sbl_r50", "hrnet_w32")
@@ -25,8 +25,13 @@ def coco(spec: ModelSpec) -> Recipe:
     """On COCO train2017, as section IV-A of the paper says: 140 epochs, drops at 90 and 120.
 
     Networks with modules at high resolution train for 210 epochs (Table IV) and drop at 170 and 200, as HRNet does.
+    Their heatmaps are 128x96; a sigma of 4 there, as wide in the image as elsewhere, is a choice.
     Expected on val2017 with SimpleBaseline's boxes: the paper's AP, such as 69.9 for dpn4_64 and 62.0 for dpn4_32.
-    An epoch is 1,171 steps of 128; HRNet's authors report 50 to 60 hours for 210 epochs of HRNet-W32 on four P100.
+    An epoch is 1,170 steps of 128 (the authors' 1,171 count a last, smaller batch); HRNet's authors report 50 to 60
+    hours for 210 epochs of HRNet-W32 on four P100.
+
+    dpn2_hrnet, for which the paper prints an AP of 75.0, has the paper's 140 epochs and augmentation here; HRNet's own
+    are 210, and 0.35 and 45 degrees. Trained like its rival: --epochs 210 --drops 170 200 --protocol hrnet.
 
     Needs --backbone: dpn2_hrnet alone, since HRNet's recipe begins with ImageNet weights; without, it is another recipe
     than its rival's. The paper names none for its own networks, whose first stages would take a ResNet-50's.
@@ -55,8 +60,9 @@ def mpii(spec: ModelSpec) -> Recipe:
 def quick(spec: ModelSpec) -> Recipe:
     """On synthetic figures behind the light stem, a run on a quiet core: 5.5 minutes for one module, 9 for two.
 
-    That is with two runs side by side on two cores. Modules at high resolution take about four times as long, and
-    any run longer where others work beside it: those on record took up to 17 minutes.
+    That is with two runs side by side on two cores that have arithmetic for bf16; without it `train` and `sweep` take
+    fp32. Modules at high resolution take about four times as long, and any run longer where others work beside it:
+    those on record took up to 17 minutes.
 
     No augmentation: figures differ enough by themselves, and with it a network learns too little in the time (after
     400 steps dpn1_32_lite had a mean similarity of 0.34 with it and 0.39 without; 0.25 is the mean pose's). What comes
@@ -79,10 +85,12 @@ def quick(spec: ModelSpec) -> Recipe:
 
 
 def full(spec: ModelSpec) -> Recipe:
-    """On synthetic figures with the paper's own architecture: one GPU, a table with three seeds within 20 minutes.
+    """On synthetic figures with the paper's own architecture, on one GPU.
+
+    A table with three seeds is meant to take about 20 minutes there; not timed yet.
 
     SimpleBaseline with ResNet-50 and HRNet-W32 too, trained as DPN is, with its boxes, augmentation and epochs, so that
-    networks alone are compared; no backbone has seen ImageNet. Nothing is in print to expect, and neither is timed yet.
+    networks alone are compared; no backbone has seen ImageNet. Nothing is in print to expect.
 
     Command: python -m dpn train full/dpn1_64 --devices 1
     """
@@ -122,7 +130,7 @@ def _recipes() -> dict[str, Recipe]:
         *(quick(spec) for spec in light),
         *(full(spec) for spec in on_coco if isinstance(spec, DPNSpec)),
         *(full(ZOO[name]) for name in RIVALS),
-        *(released(spec) for spec in on_coco if spec.name == RELEASED),
+        *(released(spec) for spec in on_coco if spec.name == RELEASED_NETWORK),
     ]
     return {recipe.name: recipe for recipe in recipes}
 

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,8 @@ from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
 from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.inference import Runtime
+from dpn.processor import has_bf16
+from dpn.progress import Told
 from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
@@ -25,8 +26,9 @@ from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
 from dpn.training.legs import Leg, this_leg
 from dpn.training.memory import keep_freed
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.order import Steps
+from dpn.training.precision import EMULATED
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.processes import check_count, fit, rank
 from dpn.training.recipe import Recipe
@@ -38,12 +40,14 @@ from dpn.training.task import PoseTask
 from dpn.training.validation import validate
 from dpn.whole_files import write_whole
 
-Told = Callable[[int, int, str], None]
-"""Is told steps done, steps in all, and what to show."""
 
-
-def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, Any]:
+def train(recipe: Recipe, where: RunOptions, told: Told | None = None) -> dict[str, Any]:
     """Trains a recipe to its end, from wherever an earlier call was stopped, and returns the result.
+
+    Args:
+        recipe: what is trained.
+        where: on what.
+        told: is told steps done, steps in all, and what to show.
 
     Returns:
         What result.json holds: the scores of the final weights, the best validation, recipe, data and versions; what
@@ -51,18 +55,19 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
 
     Raises:
         Stopped: Ctrl-C or SIGTERM; the state is saved.
-        TrainingError: the folder holds another run, the loss is not finite, or the disk is full.
+        TrainingError: the folder holds another run, or one of the network before it was changed, or a score on other
+            people than these; another process trains in it, the loss is not finite, or the disk is full.
         CheckpointError: the recipe's backbone is in no file that can be used.
         DataError: the data cannot be used.
+        KeyError: no such network in the zoo, or no such protocol.
+        LockError: nobody can have the folder to itself.
         ValueError: the recipe cannot be run here.
         KeyboardInterrupt: Ctrl-C before the first step, or a second time.
     """
     folder = where.run_folder(recipe)
     recipe, backbone = pretrained.settled(recipe, folder)
-    result = folder.result()
+    result = folder.result_of(recipe)
     if result is not None:
-        if result["digest"] != recipe.digest():
-            raise TrainingError(f"{folder.path} holds the result of another recipe; give another --folder")
         return result
     check_count(where)
     if where.threads:
@@ -70,14 +75,16 @@ def train(recipe: Recipe, where: Where, told: Told | None = None) -> dict[str, A
         torch.set_num_threads(where.threads)
     if where.device() == "cpu":
         keep_freed()
+        if recipe.precision == "bf16" and not has_bf16() and not rank():
+            note(EMULATED)
     prepared = prepare(recipe)
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         start = state.read(folder.last) if folder.last.is_file() else None
-        prepared = replace(prepared, origin=start.backbone if start else _origin(prepared, recipe, backbone))
-        return _trained(recipe, where, prepared, start, told)
+        origin = start.backbone if start else _origin(prepared, recipe, backbone)
+        return _trained(recipe, where, prepared, start, origin, told)
 
 
-def _origin(prepared: Prepared, recipe: Recipe, path: Path | None) -> dict[str, Any] | None:
+def _origin(prepared: Prepared, recipe: Recipe, path: Path | None) -> pretrained.Origin | None:
     """Loads the backbone that a run begins with, and says so."""
     if not recipe.backbone:
         return None
@@ -88,7 +95,8 @@ def _origin(prepared: Prepared, recipe: Recipe, path: Path | None) -> dict[str, 
 
 
 def _trained(
-    recipe: Recipe, where: Where, prepared: Prepared, start: State | None, told: Told | None
+    recipe: Recipe, where: RunOptions, prepared: Prepared, start: State | None, origin: pretrained.Origin | None,
+    told: Told | None,
 ) -> dict[str, Any]:  # fmt: skip
     folder = where.run_folder(recipe)
     steps = Steps(
@@ -96,7 +104,7 @@ def _trained(
     )  # fmt: skip
     digests = {"train": _named(prepared.examples, recipe.data), "val": f"{prepared.data.name} {prepared.data.digest}"}
     if start:
-        _check_same(start, recipe, digests, folder)
+        _check_same(start, recipe, prepared.definition, digests, folder)
     elif where.sanity and not rank():
         check(prepared, recipe, where.device())
     if recipe.sync_batch_norm and where.device() == "cpu":
@@ -106,10 +114,11 @@ def _trained(
     flow = Flow(
         folder=folder, recipe=recipe, per_epoch=steps.per_epoch,
         validate=lambda: _validate(task, prepared, recipe, where),
-        picture=lambda epoch: _picture(task, prepared, recipe, where, folder, epoch),
+        picture=lambda epoch: _picture(task, prepared, recipe, where, epoch),
         told=lambda done, text: told(done, steps.total, text) if told else None,
         stopping=stopping, save_every_s=where.save_every_s, data=digests, versions=versions(),
-        leg=lambda step: this_leg(step, where, versions()), legs=_legs(start), backbone=prepared.origin,
+        leg=lambda step: this_leg(step, where, versions()), legs=_legs(start), backbone=origin,
+        definition=prepared.definition,
         best=start.best if start else None, seconds=start.seconds if start else 0.0,
     )  # fmt: skip
     flow.told(task.step, "")
@@ -127,13 +136,15 @@ def _trained(
     return _finish(flow, task, prepared, where, steps.total)
 
 
-def _check_same(start: State, recipe: Recipe, digests: dict[str, str], folder: RunFolder) -> None:
+def _check_same(start: State, recipe: Recipe, definition: str, digests: dict[str, str], folder: RunFolder) -> None:
     """Raises TrainingError where a run would be continued as another one, naming what differs."""
     now = recipe.identity()
     differing = [name for name in {**start.recipe, **now} if start.recipe.get(name) != now.get(name)]
     if differing:
         changes = ", ".join(f"{name} {start.recipe.get(name)!r} there and {now.get(name)!r} here" for name in differing)
-        raise TrainingError(f"{folder.path} holds a run with {changes}; give another --folder to start afresh")
+        raise TrainingError(f"{folder.path} holds a run with {changes}; give another --folder to start afresh, or "
+                            "say what is there to go on")  # fmt: skip
+    folder.check_network(recipe, start.definition, definition)
     if start.data != digests:
         raise TrainingError(f"{folder.path} holds a run on {start.data}, and the data is now {digests}; "
                             "bring the old data back, or give another --folder to start afresh")  # fmt: skip
@@ -153,7 +164,7 @@ def _named(examples: Examples, text: str) -> str:
     return f"{text}, version {GENERATOR_VERSION}, {len(examples)} people"
 
 
-def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where) -> dict[str, Any]:
+def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions) -> dict[str, Any]:
     device = str(task.device)
     runtime = Runtime(
         device=device, batch=64, workers=where.workers if device != "cpu" else 0, precision=recipe.precision,
@@ -163,21 +174,21 @@ def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where) 
         return validate(task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime)
 
 
-def _picture(
-    task: PoseTask, prepared: Prepared, recipe: Recipe, where: Where, folder: RunFolder, epoch: int
-) -> None:  # fmt: skip
+def _picture(task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions, epoch: int) -> None:
     if where.pictures_every and (epoch % where.pictures_every == 0 or epoch == recipe.epochs):
         from dpn.training.pictures import draw
 
-        draw(task.validated, prepared, Runtime(device=str(task.device)), folder.pictures / f"epoch-{epoch:03d}.png")
+        path = where.run_folder(recipe).pictures / f"epoch-{epoch:03d}.png"
+        draw(task.validated, prepared, Runtime(device=str(task.device)), path)
 
 
-def _finish(flow: Flow, task: PoseTask, prepared: Prepared, where: Where, steps: int) -> dict[str, Any]:
+def _finish(flow: Flow, task: PoseTask, prepared: Prepared, where: RunOptions, steps: int) -> dict[str, Any]:
     """Writes the final weights and then the result, which is what says that the run has ended."""
     recipe = flow.recipe
     result = {
         "recipe": recipe.name, "digest": recipe.digest(), "fields": recipe.identity(), "network": recipe.network,
-        "spec_digest": prepared.spec.digest() if prepared.spec else None, "input_hw": list(prepared.input_hw),
+        "spec_digest": prepared.spec.digest() if prepared.spec else None, "definition": flow.definition,
+        "input_hw": list(prepared.input_hw), **recipe.validated_on(),
         "data": flow.data, "people": len(prepared.data), "protocol": prepared.protocol.name,
         "codec": prepared.codec.name, "steps": steps, "seconds": round(flow.spent_s(), 1),
         "scores": flow.scores, "best": flow.best, "device": where.device(), "processes": where.processes,

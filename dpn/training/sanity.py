@@ -9,6 +9,7 @@ from dpn.data.subset import first_people
 from dpn.heatmaps import encode
 from dpn.oracle import oracle
 from dpn.training.errors import TrainingError
+from dpn.training.order import spread
 from dpn.training.prepare import Prepared
 from dpn.training.recipe import Recipe
 from dpn.training.task import stages_loss
@@ -32,8 +33,7 @@ def check(prepared: Prepared, recipe: Recipe, device: str) -> None:
         TrainingError: nothing is visible, the loss does not fall, or perfect heatmaps are not found.
     """
     samples = TrainingSamples(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed)
-    step = max(1, len(samples) // PEOPLE)
-    batch = [samples[number] for number in range(0, len(samples), step)][:PEOPLE]
+    batch = [samples[number] for number in spread(len(samples), PEOPLE)]
     crops, joints, visible = (torch.stack([sample[name] for sample in batch]) for name in ("crop", "joints", "visible"))
     if not bool(visible.any()):
         raise TrainingError(f"none of {len(batch)} samples of {recipe.data} shows a joint; python -m dpn data show")

@@ -13,11 +13,11 @@ from dpn.checkpoints import CheckpointError, load_plain
 from dpn.training.errors import TrainingError, written
 from dpn.whole_files import write_whole
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when the content changes, so that an older program does not continue a run as something else."""
 
-READ = (1, FORMAT)
-"""Formats that are read. The first had neither legs nor a backbone."""
+READ = (1, 2, FORMAT)
+"""Formats that are read. The first had neither legs nor a backbone, the second no definition."""
 
 
 @dataclass(kw_only=True)
@@ -37,6 +37,7 @@ class State:
         seconds: time spent so far.
         legs: what made each part of the run between two stops, see `dpn.training.legs`.
         backbone: what the network started from besides its seed, see `dpn.training.pretrained`.
+        definition: of the network, see `dpn.network_names.definition_of`; empty where it is not known.
     """
 
     step: int
@@ -51,6 +52,7 @@ class State:
     seconds: float = 0.0
     legs: list[dict[str, Any]] = field(default_factory=list)
     backbone: dict[str, Any] | None = None
+    definition: str = ""
 
 
 def save(path: Path, state: State, *, resumable: bool = True) -> None:

@@ -3,29 +3,25 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import FrameType
 
 import torch
 import torch.distributed as dist
 
+from dpn.interrupts import handled, withheld
+
 AGREE_EVERY = 10
 """Steps between two times that several processes ask each other whether one is to stop."""
 
 
-@contextmanager
-def shielded() -> Iterator[None]:
+def shielded() -> AbstractContextManager[None]:
     """Processes that are started in here do not hear SIGTERM; this one still does.
 
     Slurm, torchrun and whoever else ends a whole group sends it to those that make samples, too, which would be gone
     before the run has saved.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return withheld(signal.SIGTERM)
 
 
 def obey_parent() -> None:
@@ -55,16 +51,9 @@ class Stopping:
     def __init__(self) -> None:
         self.wished = False
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Signals are wishes in here; a second one is what it is elsewhere."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        self.listen()
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return handled(self._wish, signal.SIGINT, signal.SIGTERM)
 
     def listen(self) -> None:
         """Takes the signals again, should somebody else have taken them meanwhile.

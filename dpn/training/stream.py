@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from dpn.data.augment import NONE
 from dpn.data.people import Examples
 from dpn.data.problems import DataError
-from dpn.data.samples import TrainingSamples, worker_init
+from dpn.data.samples import TrainingSamples, collate, worker_init
 from dpn.protocols import Protocol
 from dpn.training.kept import Kept, size_of
 from dpn.training.order import Drawn, Steps
 from dpn.training.stopping import obey_parent, shielded
 
 NEEDED = ("crop", "joints", "visible")
-"""Of a sample in training. Each tensor more costs a talk with the worker process that made it."""
+"""Of a sample in training."""
 
 
 class Stream(Dataset[Any]):
@@ -49,7 +50,7 @@ class Stream(Dataset[Any]):
         return self._kept.missing() if self._kept else None
 
     def __getitem__(self, drawn: Drawn) -> Any:
-        """The sample, or what is wrong with it: an error loses its type on the way from a worker process."""
+        """The sample, or what is wrong with it, see `dpn.data.samples.collate`."""
         epoch, number = drawn
         known = self._kept.get(number) if self._kept else None
         if known:
@@ -106,17 +107,11 @@ class Batches:
 
     def _loader(self, steps: Steps, workers: int) -> DataLoader[Any]:
         return DataLoader(
-            self._stream, batch_sampler=steps, num_workers=workers, collate_fn=_collate, worker_init_fn=_begin,
-            pin_memory=self._pinned, prefetch_factor=4 if workers else None,
+            self._stream, batch_sampler=steps, num_workers=workers, collate_fn=partial(collate, names=NEEDED),
+            worker_init_fn=_begin, pin_memory=self._pinned, prefetch_factor=4 if workers else None,
         )  # fmt: skip
 
 
 def _begin(worker: int) -> None:
     worker_init(worker)
     obey_parent()
-
-
-def _collate(samples: list[Any]) -> dict[str, Tensor] | DataError:
-    """The batch, or what is wrong with its first sample that cannot be made."""
-    broken = next((sample for sample in samples if isinstance(sample, DataError)), None)
-    return broken or default_collate([{name: sample[name] for name in NEEDED} for sample in samples])

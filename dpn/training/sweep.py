@@ -8,11 +8,11 @@ training itself has. What is claimed or trained by another process is waited for
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from dpn.cli import EXPECTED, message
+from dpn.interrupts import handled
 from dpn.training.sweep_executors import Executor
 from dpn.training.sweep_jobs import Run
 from dpn.training.sweep_progress import left_s, pace_of
@@ -71,22 +71,12 @@ class Sweep:
         KeyboardInterrupt, and they do so alone.
         """
         try:
-            with self._listening():
+            with handled(self._wish, signal.SIGINT, signal.SIGTERM):
                 while self._step():
                     time.sleep(POLL_S)
         finally:
             for one in self.tracked:
                 one.release()
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._wish) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _wish(self, number: int, frame: FrameType | None) -> None:
         del number, frame

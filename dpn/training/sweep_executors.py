@@ -6,14 +6,16 @@ Jobs on a cluster outlive their sweep, and a later one finds them; those on this
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from dpn.data.workers import processors
-from dpn.training.sweep_jobs import Options, Run, Training
+from dpn.error_words import first_said
+from dpn.interrupts import withheld
+from dpn.training.sweep_jobs import Run, Training
+from dpn.training.sweep_options import SweepOptions
 
 REMEDY = "sweeps need submitit; install it: pip install 'dpn-workbench[training]', or pip install submitit"
 
@@ -52,20 +54,6 @@ class Executor(Protocol):
         """The run's job that an earlier sweep started and that is still alive."""
 
 
-@contextmanager
-def _signals_withheld() -> Iterator[None]:
-    """Processes that are started in here never hear of Ctrl-C, nor of SIGTERM before they ask for it.
-
-    A terminal sends Ctrl-C to all processes in front of it. submitit's own process between sweep and job would kill the
-    job a second later, and the job would take it for the second one, which does not wait for anything.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class LocalExecutor:
     """Jobs on this machine."""
 
@@ -79,11 +67,15 @@ class LocalExecutor:
         self._gpus = gpus
 
     def start(self, run: Run, slot: int) -> Job:
-        """Starts a run."""
+        """Starts a run, which never hears of Ctrl-C, nor of SIGTERM before it asks for it.
+
+        A terminal sends Ctrl-C to all processes in front of it. submitit's own process between sweep and job would kill
+        the job a second later, and the job would take it for the second one, which does not wait for anything.
+        """
         executor = self._submitit.LocalExecutor(run.jobs / "local")
         executor.update_parameters(timeout_min=FOREVER_MIN)
         gpu = self._gpus[slot % len(self._gpus)] if self._gpus else ""
-        with _signals_withheld():
+        with withheld(signal.SIGINT, signal.SIGTERM):
             return LocalJob(executor.submit(Training(run=run, lease=run.claim, gpus=gpu)))
 
     def earlier(self, run: Run) -> Job | None:  # noqa: ARG002 - the protocol's signature
@@ -94,7 +86,7 @@ class LocalExecutor:
 class SlurmExecutor:
     """Jobs on a cluster."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: SweepOptions) -> None:
         """Takes partition, time and devices from the options.
 
         Raises:
@@ -173,7 +165,7 @@ def _reason(job: Any) -> str:
     try:
         return str(job.result())
     except Exception as error:  # submitit's, with a whole log in it
-        return (str(error).splitlines() or [type(error).__name__])[0]
+        return first_said(error)
 
 
 def _submitit() -> Any:
@@ -186,7 +178,7 @@ def _submitit() -> Any:
     return submitit
 
 
-def settled(options: Options) -> Options:
+def settled(options: SweepOptions) -> SweepOptions:
     """The options with what this machine decides, where they leave it open: how many at once, and their workers.
 
     Raises:
@@ -203,19 +195,20 @@ def settled(options: Options) -> Options:
     return replace(options, at_once=at_once, workers=workers if options.workers is None else options.workers)
 
 
-def executor_of(options: Options) -> tuple[Executor, int]:
-    """What starts the jobs, and how many at once.
+def executor_of(options: SweepOptions) -> Executor:
+    """What starts the jobs.
+
+    Args:
+        options: as `settled` returns them.
 
     Raises:
         RuntimeError: submitit or Slurm is missing.
-        ValueError: no run could start.
+        ValueError: a GPU is asked for, and there is none.
     """
-    at_once = settled(options).at_once
-    assert at_once is not None
-    return SlurmExecutor(options) if options.executor == "slurm" else LocalExecutor(_gpus(options)), at_once
+    return SlurmExecutor(options) if options.executor == "slurm" else LocalExecutor(_gpus(options))
 
 
-def _gpus(options: Options) -> tuple[str, ...]:
+def _gpus(options: SweepOptions) -> tuple[str, ...]:
     """Those that runs may use, by the names that CUDA_VISIBLE_DEVICES has for them."""
     if options.accelerator == "cpu":
         return ()

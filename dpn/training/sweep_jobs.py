@@ -6,7 +6,6 @@ killed: it holds a lock on a file in the run's folder, and when the system has r
 stops.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -17,11 +16,12 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from dpn.cli import EXPECTED, message
+from dpn.locks import is_locked
 from dpn.training.folder import RunFolder
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.recipe import Recipe
 from dpn.whole_files import write_whole
 
@@ -29,51 +29,6 @@ STOPPED = "it was stopped from outside, and has saved; the same command goes on"
 
 LOOK_EVERY_S = 0.5
 """Between two looks of a job for its sweep."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How the runs of a sweep are started.
-
-    Attributes:
-        executor: on this machine, or as jobs of a Slurm cluster.
-        folder: of all runs; each is in <recipe>/seed-<n> below it.
-        at_once: runs at the same time; by default one for each physical core, or for each GPU, and with Slurm all.
-        accelerator: cpu, cuda, or whichever there is.
-        threads: of torch in each run; on a CPU they decide rounding, so runs are continued with the same number.
-        workers: processes that make samples, for each run; by default one, and with GPUs each run's share of the cores.
-        pictures_every: epochs between two pictures of predictions; 0 for none.
-        sanity: look at data, network and scoring before each run.
-        partition: of the cluster; by default its own default.
-        gpus: of each run on the cluster; 0 trains on CPUs.
-        time_min: minutes that the cluster gives a run; one that needs more is put into the queue again and goes on.
-    """
-
-    executor: Literal["local", "slurm"] = "local"
-    folder: Path = Path("runs")
-    at_once: int | None = None
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = 1
-    workers: int | None = None
-    pictures_every: int = 5
-    sanity: bool = True
-    partition: str | None = None
-    gpus: int = 1
-    time_min: int = 24 * 60
-
-    def where(self, recipe: Recipe) -> Where:
-        """What a run is told; the folder's name is that of a run by hand, below another root."""
-        own = Where().run_folder(recipe).path
-        on_cluster = self.executor == "slurm"
-        return Where(
-            folder=self.folder / own.relative_to(own.parts[0]),
-            accelerator="cpu" if on_cluster and not self.gpus else self.accelerator,
-            devices=max(1, self.gpus) if on_cluster else 1,
-            workers=1 if self.workers is None else self.workers,
-            threads=self.threads,
-            pictures_every=self.pictures_every,
-            sanity=self.sanity,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +41,7 @@ class Run:
     """
 
     recipe: Recipe
-    where: Where
+    where: RunOptions
 
     @property
     def folder(self) -> RunFolder:
@@ -158,7 +113,7 @@ class Training:
             return STOPPED
         return ""
 
-    def _told(self, done: int, total: int, text: str) -> None:
+    def _told(self, done: int, total: int, text: str = "") -> None:
         del done, text
         if not self.run.steps_file.is_file():
             write_whole(self.run.steps_file, json.dumps(total).encode())
@@ -182,18 +137,3 @@ def _stop_with(lease: Path) -> None:
         time.sleep(LOOK_EVERY_S)
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # it is where one has come already and is obeyed
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether another process has this file locked."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -79,6 +79,9 @@ def recipes_of_all(
         budget: see `Budget`.
         seeds: how many.
         data: trained and validated on, in place of the recipes' own.
+
+    Raises:
+        ValueError: fewer than one seed.
     """
     if seeds < 1:
         raise ValueError(f"--seeds is at least 1, not {seeds}")

@@ -1,15 +1,14 @@
 """A run of a sweep and what has become of it: its claim, its job, its result. Imports no torch."""
 
-import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from dpn.cli import message
-from dpn.training.errors import TrainingError
+from dpn.locks import is_locked, taken
 from dpn.training.sweep_executors import Job
-from dpn.training.sweep_jobs import Run, is_locked
+from dpn.training.sweep_jobs import Run
 from dpn.training.sweep_progress import Pace, pace_of
 
 State = Literal["waiting", "running", "elsewhere", "finished", "failed", "stopped"]
@@ -54,12 +53,11 @@ class Tracked:
             self.run.jobs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.run.claim, os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            self._claim = descriptor
-        return True
+                self._claim = descriptor if taken(descriptor) else None
+            finally:
+                if self._claim is None:
+                    os.close(descriptor)
+        return self._claim is not None
 
     def release(self) -> None:
         """Lets others have the run; a job on this machine saves and stops."""
@@ -75,23 +73,20 @@ class Tracked:
 
     def is_trained(self) -> bool:
         """Whether some process trains in its folder; not to be asked often, since looking needs the lock itself."""
-        self.trained = is_locked(self.run.folder.path / ".lock")
+        self.trained = is_locked(self.run.folder.lock)
         return self.trained
 
     def find_result(self) -> bool:
-        """Whether there is one; that of another recipe is no result but a failure, and so is a damaged one."""
+        """Whether there is one; that of something else is no result but a failure, and so is a damaged one."""
         try:
-            result = self.run.folder.result()
-        except TrainingError as error:
+            self.result = self.run.folder.result_of(self.run.recipe)
+        except (ValueError, KeyError) as error:
             self.fail(message(error))
-            return True
-        if result is None:
-            return False
+        else:
+            if self.result is None:
+                return False
+            self.state = "finished"
         self.pace = pace_of(self.run)
-        if result["digest"] == self.run.recipe.digest():
-            self.state, self.result = "finished", result
-            return True
-        self.fail(f"{self.run.folder.path} holds the result of another recipe; move it away, or give another --folder")
         return True
 
     def fail(self, reason: str, log: Path | None = None) -> None:

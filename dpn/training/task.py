@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -154,19 +155,28 @@ def stages_loss(output: object, targets: Tensor, weights: Tensor, input_hw: tupl
 def every_stage(output: object, joints: int, input_hw: tuple[int, int]) -> list[Tensor]:
     """The heatmaps of each stage that a network returns in training, all of them (B, joints, h, w).
 
-    Of a network that returns something else beside heatmaps of one size, the final ones alone.
+    They are what its lists and tuples hold, those within others too, of the final heatmaps' shape; of something with
+    names, the final ones alone. One loss serves all of them: CPN's online hard keypoint mining and smaller targets are
+    not in it, nor are DLCM's parts.
 
     Raises:
         OutputError: there are none, or for other joints.
     """
     final = final_heatmaps(output, joints, input_hw)
-    if not isinstance(output, list | tuple) or hasattr(output, "_fields"):
-        return [final]
-    try:
-        stages = [final_heatmaps(stage, joints, input_hw) for stage in output]
-    except OutputError:
-        return [final]
-    return stages if all(stage.shape == final.shape for stage in stages) else [final]
+    stages = []
+    for part in _parts(output):
+        with suppress(OutputError):
+            stages.append(final_heatmaps(part, joints, input_hw))
+    return [stage for stage in stages if stage.shape == final.shape]
+
+
+def _parts(output: object) -> Iterator[object]:
+    """What is in a list or tuple, and in those within it; something with names is one part."""
+    if isinstance(output, list | tuple) and not hasattr(output, "_fields"):
+        for part in output:
+            yield from _parts(part)
+    else:
+        yield output
 
 
 def _load(net: nn.Module, start: State, recipe: Recipe) -> None:

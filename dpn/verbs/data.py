@@ -22,7 +22,7 @@ class Where:
     Attributes:
         data: a folder in the layout of COCO or MPII; or synthetic or synthetic-mpii, as in synthetic:seed=1,images=50.
         split: train, val or test-dev of COCO; train, val, trainval or test of MPII.
-        boxes: where boxes come from.
+        boxes: ground-truth or detected boxes.
         annotations: a COCO annotation file that lies elsewhere, or in an archive.
         images: a folder or zip archive of images that lies elsewhere.
         detections: a file of detected boxes that lies elsewhere.
@@ -57,7 +57,7 @@ def info(where: Data, as_json: Json = False) -> None:
         print(json.dumps(found))
         return
     print(f"{found['name']}: {found['people']:,} people in {found['images']:,} images, boxes from {found['boxes']}")
-    print(f"scored as {found['kind']}{'' if found['has_truth'] else ' by others: there is no truth'}")
+    print(f"scored as {found['kind']}{'' if found['has_truth'] else ' by others: there is no ground truth'}")
     print(f"height of boxes in px, percentiles 5 25 50 75 95: {' '.join(map(str, found['box_height_px']))}")
     for joint, share in found["labelled"].items():
         print(f"  {joint:<15} {share:6.1%} labelled")

@@ -4,27 +4,22 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from dpn.cli import Json, note
+from dpn.cli import OUT, Input, Json, Name, note
 from dpn.network_names import parse_hw
-
-Name = Annotated[str, tyro.conf.Positional]
-Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 
 
 def export(
     name: Name, weights: Path | None = None,
     format: Literal["onnx", "torchscript", "torch-export"] = "onnx",
-    input_: Input = None, output: Path | None = None, batch: Literal["dynamic"] | int = "dynamic",
+    input_: Input = None, output: Annotated[Path | None, OUT] = None, batch: Literal["dynamic"] | int = "dynamic",
     pixels: Literal["uint8", "float"] = "uint8", protocol: str = "dpn", as_json: Json = False,
 ) -> None:  # fmt: skip
     """Writes a network to a file that takes pixels and gives joints, without this project.
 
     In: images of one person each, red first; out: coordinates (B, K, 2), x and y in pixels of the input, scores (B, K)
     and heatmaps. Normalisation and decoding (the maximum, and a quarter of a pixel towards its higher neighbour) are
-    inside. There is no averaging with the mirrored image. The file is held against eager PyTorch before it is kept,
-    and says in its metadata what it is, which `dpn.export.formats.read_metadata` reads back.
+    inside, a flip test is not. The file is held against eager PyTorch before it is kept, and says in its metadata what
+    it is, which `dpn.export.formats.read_metadata` reads back.
 
     Args:
         name: a name of the zoo, or package.module:factory.
@@ -34,7 +29,8 @@ def export(
         output: the file; by default the network's name and input in this folder.
         batch: images at a time, or dynamic for any number.
         pixels: uint8 for (B, H, W, 3) from 0 to 255, float for (B, 3, H, W) from 0 to 1.
-        protocol: that the network was trained with, which says whether it takes blue first: dpn, hrnet or sbl.
+        protocol: whose training conventions: dpn (this paper), hrnet, or sbl (SimpleBaseline; its weights take BGR
+            images, and the file turns red-first ones into such).
         as_json: print one object, see `dpn.export.network.Exported`.
     """
     from dpn.data.opening import INPUT_HW

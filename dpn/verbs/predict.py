@@ -6,17 +6,14 @@ from typing import Annotated
 
 import tyro
 
-from dpn.cli import note
+from dpn.cli import OUT, Input, Name, note
 from dpn.network_names import parse_hw
 from dpn.runtime import Runtime
-
-Name = Annotated[str, tyro.conf.Positional]
-Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 
 
 def predict(
     name: Name, images: Annotated[tuple[Path, ...], tyro.conf.Positional], weights: Path | None = None,
-    boxes: Path | None = None, output: Path = Path("predictions"), protocol: str = "dpn",
+    boxes: Path | None = None, output: Annotated[Path, OUT] = Path("predictions"), protocol: str = "dpn",
     input_: Input = None, joint_score: float = 0.2, person_score: float = 0.2,
     runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
 ) -> int:  # fmt: skip
@@ -32,7 +29,8 @@ def predict(
         boxes: people's boxes in COCO's form for detections; without it each image is taken to show one person, by the
             networks that look at one person.
         output: folder for what is written.
-        protocol: dpn, hrnet or sbl.
+        protocol: whose training and test conventions: dpn (this paper), hrnet, or sbl (SimpleBaseline; its weights take
+            BGR images).
         input_: height and width of the network's input; by default its own.
         joint_score: draw joints with a larger score.
         person_score: draw people with a larger score.

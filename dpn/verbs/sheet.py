@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from dpn.cli import OUT
 from dpn.data.augment import NONE
 from dpn.data.contact_sheet import sheet
 from dpn.data.opening import Asked, open_data, open_examples
@@ -20,7 +21,7 @@ class Sheet:
     """What a contact sheet shows.
 
     Attributes:
-        protocol: dpn, hrnet or sbl: augmentation, colours and targets.
+        protocol: whose augmentation, colours and targets: dpn (this paper), hrnet, or sbl (SimpleBaseline).
         input: height and width of the network's input; by default the publications'.
         count: people to show.
         seed: of the choice of people and of their augmentation: a training run with it sees the same samples.
@@ -45,7 +46,7 @@ class Learnt(Where):
 
 def show(
     where: Annotated[Learnt, tyro.conf.arg(name="")],
-    output: Path,
+    output: Annotated[Path, OUT],
     drawn: Annotated[Sheet, tyro.conf.arg(name="")] = Sheet(),
 ) -> None:
     """Draws a contact sheet: crops with joints, limbs and targets as a network gets them.

@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json, fail
+from dpn.cli import Json, fail, note
+from dpn.locks import is_locked
+from dpn.training.precision import FALLEN_BACK, for_this_machine
 from dpn.training.sweep import Sweep
 from dpn.training.sweep_executors import executor_of, settled
-from dpn.training.sweep_jobs import Options, Run, is_locked
+from dpn.training.sweep_jobs import Run
+from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import pace_of
 from dpn.training.sweep_tables import Budget, Table, recipes_of_all
 from dpn.training.sweep_tracking import Tracked
@@ -26,7 +29,7 @@ SAY_EVERY_S = 300.0
 
 def sweep(
     tables: Tables, budget: Budget = "quick", seeds: int = 3, data: str | None = None,
-    options: Annotated[Options, tyro.conf.OmitArgPrefixes] = Options(),  # noqa: B008 - frozen
+    options: Annotated[SweepOptions, tyro.conf.OmitArgPrefixes] = SweepOptions(),  # noqa: B008 - frozen
     as_list: List = False, as_json: Json = False,
 ) -> int:  # fmt: skip
     """Trains what tables of ablations compare, several runs at a time; the same command goes on after any stop.
@@ -46,12 +49,21 @@ def sweep(
     if not tables:
         raise ValueError("name at least one table, such as: python -m dpn sweep table-2")
     recipes = recipes_of_all(tables, budget, seeds, data)
+    if options.executor == "local":
+        named, recipes = recipes, tuple(for_this_machine(recipe, options.accelerator) for recipe in recipes)
+        note(FALLEN_BACK if recipes != named else "")
     options = options if as_list else settled(options)
     return swept([Run(recipe=recipe, where=options.where(recipe)) for recipe in recipes], options, as_list, as_json)
 
 
-def swept(runs: Sequence[Run], options: Options, as_list: bool = False, as_json: bool = False) -> int:
+def swept(runs: Sequence[Run], options: SweepOptions, as_list: bool = False, as_json: bool = False) -> int:
     """Trains these runs, or lists them, and says what came of each.
+
+    Args:
+        runs: in the order in which they are started.
+        options: as `settled` returns them; not looked at where runs are listed.
+        as_list: see `sweep`.
+        as_json: likewise.
 
     Returns:
         The exit code: 0, or 1 if a run has failed.
@@ -62,9 +74,10 @@ def swept(runs: Sequence[Run], options: Options, as_list: bool = False, as_json:
     if as_list:
         _say_list(runs, as_json)
         return 0
-    executor, at_once = executor_of(options)
+    executor = executor_of(options)
+    assert options.at_once is not None
     with _telling() as told:
-        sweep = Sweep(runs, executor, at_once, told)
+        sweep = Sweep(runs, executor, options.at_once, told)
         sweep.go()
     if as_json:
         print(json.dumps([_as_dict(one) for one in sweep.tracked]))

@@ -2,16 +2,16 @@
 
 import shlex
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from dpn.data.synthetic_files import JPEG_QUALITY, write_coco, write_mpii
+from dpn.protocols import Kind
 
 
 def synthetic(
     output: tyro.conf.Positional[Path],
-    style: Literal["coco", "mpii"] = "coco",
+    style: Kind = "coco",
     train: int = 5_000,
     val: int = 500,
     seed: int = 0,

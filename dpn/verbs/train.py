@@ -3,15 +3,17 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json
+from dpn.cli import Json, note
 from dpn.progress import progress
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
+from dpn.training.precision import FALLEN_BACK, for_this_machine
+from dpn.training.recipe import Precision
 from dpn.training.recipes import RECIPES, Recipe, find
 
 REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
@@ -19,14 +21,21 @@ REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[train
 
 @dataclass(frozen=True, kw_only=True)
 class AskedRecipe(Recipe):
-    """A recipe as it was typed."""
+    """A recipe as it was typed.
+
+    Attributes:
+        precision: fp32, or bf16 in forward and backward passes with fp32 weights; by default the recipe's, but fp32 in
+            place of bf16 where nothing here has arithmetic for that.
+    """
+
+    precision: Precision | None = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         """Checks nothing: tyro would show what is wrong in a box, and the verb says it in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedWhere(Where):
+class AskedRunOptions(RunOptions):
     """On what, as it was typed."""
 
     def __post_init__(self) -> None:
@@ -37,10 +46,10 @@ def recipes(as_json: Json = False) -> None:
     """Every recipe: the trained rows of the paper's tables, and the same on synthetic figures.
 
     Args:
-        as_json: print one object for each recipe, with all fields.
+        as_json: print one object, by name: all fields of each recipe.
     """
     if as_json:
-        print(json.dumps({name: recipe.identity() for name, recipe in RECIPES.items()}, indent=1))
+        print(json.dumps({name: asdict(recipe) for name, recipe in RECIPES.items()}, indent=1))
         return
     width = max(map(len, RECIPES))
     for name, recipe in RECIPES.items():
@@ -54,11 +63,12 @@ def train_named(name: str) -> Callable[..., int]:
     Raises:
         KeyError: no such recipe.
     """
-    base = AskedRecipe(**vars(find(name)))
+    named = find(name)
+    base = AskedRecipe(**vars(named) | {"precision": None})
 
     def train(
         recipe: Annotated[AskedRecipe, tyro.conf.OmitArgPrefixes] = base,
-        where: Annotated[AskedWhere, tyro.conf.OmitArgPrefixes] = AskedWhere(),
+        where: Annotated[AskedRunOptions, tyro.conf.OmitArgPrefixes] = AskedRunOptions(),
         as_json: Json = False,
     ) -> int:
         """Trains a recipe, or goes on with a run that was stopped; the same command does both.
@@ -68,7 +78,8 @@ def train_named(name: str) -> Callable[..., int]:
             where: on what.
             as_json: print the result as one object.
         """
-        what, on = Recipe(**vars(recipe)), Where(**vars(where))  # says what cannot be
+        here = for_this_machine(named, where.accelerator).precision
+        what, on = Recipe(**vars(recipe) | {"precision": recipe.precision or here}), RunOptions(**vars(where))
         try:
             from dpn.training.run import train as run
         except ModuleNotFoundError as error:
@@ -79,6 +90,8 @@ def train_named(name: str) -> Callable[..., int]:
         from dpn.training.stopping import Stopped
 
         folder, speaks = on.run_folder(what), not rank()  # the first of several processes
+        if speaks and not recipe.precision and here != named.precision:
+            note(FALLEN_BACK)
         with progress(what.name, shown=speaks) as told:
             try:
                 result = run(what, on, told)

@@ -1,6 +1,7 @@
 """The command line itself: words find their verb, an expected error is one line, exit codes say what happened."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from dpn import cli
+from dpn.verbs.export import export
+from dpn.verbs.predict import predict
+from dpn.verbs.sheet import show
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +127,7 @@ def test_what_is_no_command_is_refused_with_code_2_and_its_help_named(words: tup
 
 def test_a_name_that_is_missing_or_wrong(capsys: Capture) -> None:
     assert typed("train") == 1
-    assert capsys.readouterr().err == "error: a RECIPE must follow; its options are shown with --help behind it\n"
+    assert capsys.readouterr().err == "error: name a RECIPE, then --help shows its options\n"
     assert typed("train", "known2") == 1
     assert capsys.readouterr().err == "error: no recipe named 'known2'; there is known\n"
 
@@ -258,3 +262,11 @@ def test_every_verb_of_the_program_has_help_and_no_torch_is_loaded_for_it() -> N
     assert (done.returncode, done.stderr) == (0, "")
     for verb in ("train", "evaluate", "predict", "score", "oracle", "data", "checkpoint"):
         assert f" {verb} " in done.stdout
+
+
+@pytest.mark.parametrize("verb", [export, predict, show], ids=["export", "predict", "data show"])
+def test_what_is_written_may_be_named_by_output_or_out(verb: cli.Verb, capsys: Capture) -> None:
+    assert typed("it", "--help", verbs={"it": verb, "add": add}) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"--out\b", shown)
+    assert re.search(r"--output\b", shown)

@@ -167,6 +167,11 @@ def test_workers_change_nothing() -> None:
     np.testing.assert_array_equal(*found)
 
 
+def test_workers_send_what_is_needed_alone() -> None:
+    (batch,) = inference._batches(noise_set(2), PLAIN, HW, Runtime())
+    assert list(batch) == ["crop", "center", "scale"]
+
+
 def test_no_more_workers_start_than_there_are_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 

@@ -4,9 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-from dpn.error_words import in_words
-from dpn.network_names import NetworkError, imported, parse_hw
+from dpn.build import build
+from dpn.error_words import first_line, first_said, in_words
+from dpn.network_names import NetworkError, built, definition_of, imported, parse_hw
+from dpn.zoo import ZOO
 
 FACTORIES = """
 from torch import nn
@@ -49,6 +53,17 @@ def _factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_factory_builds() -> None:
     assert imported("factories:net")().out_channels == 17  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["dpn1_32_lite", "factories:net"])
+def test_torchs_seed_decides_what_is_built(name: str) -> None:
+    torch.manual_seed(3)
+    net, spec = built(name)
+    torch.manual_seed(3)
+    expected = build(spec) if spec else imported(name)()
+    assert spec is ZOO.get(name)
+    for key, tensor in expected.state_dict().items():
+        assert torch.equal(net.state_dict()[key], tensor)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +112,38 @@ def test_sizes_end_where_the_message_says() -> None:
 def test_errors_in_words() -> None:
     assert in_words(ValueError("two\nlines")) == "ValueError: two lines"
     assert in_words(AssertionError()) == "AssertionError"
+    for text, said in (("", ""), ("\n \n", ""), ("\n one\ntwo", "one"), (300 * "x", 200 * "x")):
+        assert first_said(ValueError(text)) == (said or "ValueError")
+        assert first_line(ValueError(text)) == (f"ValueError: {said}" if said else "ValueError")
+
+
+class Acting(nn.Module):
+    """Shows a function, and with it where that lies in memory."""
+
+    def __init__(self, size: int = 3) -> None:
+        super().__init__()
+        self.act = lambda x: x
+        self.scale = nn.Parameter(torch.zeros(size))
+
+    def extra_repr(self) -> str:
+        """See above."""
+        return f"act={self.act}"
+
+
+def test_a_definition_changes_with_the_layers_and_with_nothing_else() -> None:
+    nets = [
+        nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 1), nn.Conv2d(3, 5, 3), nn.Conv2d(3, 4, 3, stride=2),
+        nn.Conv2d(3, 4, 3, padding=2), nn.Conv2d(3, 4, 3, dilation=2), Acting(), Acting(4),
+    ]  # fmt: skip
+    known = [definition_of(net, None) for net in nets]
+    assert len(set(known)) == len(nets)
+    again, acting = nn.Conv2d(3, 4, 3), Acting()
+    assert repr(acting) != repr(nets[6])
+    assert [definition_of(net, None) for net in (again, acting)] == [known[0], known[6]]
+    spec = ZOO["dpn1_32_lite"]
+    assert definition_of(again, spec) == spec.digest()
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_layers_that_wait_for_their_input_have_a_definition() -> None:
+    assert definition_of(nn.LazyConv2d(4, 3), None) != definition_of(nn.LazyConv2d(5, 3), None)

@@ -15,7 +15,7 @@ from dpn.network_names import network
 from dpn.protocols import protocol
 from dpn.released import RELEASED, all_released, file_of, released
 from dpn.scoring import similarities
-from dpn.training.recipes import RELEASED as NAME
+from dpn.training.recipes import RELEASED_NETWORK as NAME
 from dpn.training.recipes import find
 from dpn.verbs.predict import predict
 from dpn.verbs.release import release

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from dpn.build import build
 from dpn.data.samples import to_input
+from dpn.digests import file_digest
 from dpn.export import formats
 from dpn.export.formats import ENDINGS, INSTALL, Format, open_file, read_metadata
 from dpn.export.graph import Deployed, Pixels
 from dpn.export.network import Batch, ExportError, Wanted, compare, export, images
 from dpn.heatmaps import Codec, decode
-from dpn.network_names import Network, NetworkError, file_digest, network
+from dpn.network_names import Network, NetworkError, network
 from dpn.network_output import OutputError
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17

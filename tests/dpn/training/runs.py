@@ -16,7 +16,7 @@ ROOT = HERE.parents[2]
 SHORT = {
     "--network": "tiny_network:build", "--data": "synthetic:seed=1,images=48",
     "--val-data": "synthetic:seed=2,images=6", "--epochs": "4", "--drops": "2", "--batch": "8", "--threads": "1",
-    "--save-every-s": "0.2", "--pictures-every": "2",
+    "--save-every-s": "0.2", "--pictures-every": "2", "--precision": "fp32",
 }  # fmt: skip
 STEPS = 24
 

@@ -8,10 +8,11 @@ from typing import Literal
 
 from dpn import cli
 from dpn.training.recipes import Recipe
-from dpn.training.sweep_jobs import Options, Run
+from dpn.training.sweep_jobs import Run
+from dpn.training.sweep_options import SweepOptions
 from dpn.verbs.sweep import swept
 
-OPTIONS = Options(accelerator="cpu", pictures_every=0, sanity=False, workers=0, gpus=0)
+OPTIONS = SweepOptions(accelerator="cpu", pictures_every=0, sanity=False, workers=0, gpus=0)
 
 
 def recipe(network: str, seed: int, epochs: int = 2) -> Recipe:
@@ -21,7 +22,7 @@ def recipe(network: str, seed: int, epochs: int = 2) -> Recipe:
     )  # fmt: skip
 
 
-def runs(options: Options, networks: Sequence[str], seeds: int, epochs: int) -> list[Run]:
+def runs(options: SweepOptions, networks: Sequence[str], seeds: int, epochs: int) -> list[Run]:
     recipes = [recipe(network, seed, epochs) for seed in range(seeds) for network in networks]
     return [Run(recipe=one, where=replace(options.where(one), save_every_s=0.1)) for one in recipes]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dpn.training.legs import changes, differing, this_leg
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from tests.dpn.training.runs import STEPS, command, finished, started, wait_for
 
 LEG = {"first_step": 0, "versions": {"torch": "2.13.0", "numpy": "2.4"}, "threads": 1, "processes": 1,
@@ -43,7 +43,7 @@ def test_changes_are_those_from_leg_to_leg() -> None:
 
 
 def test_this_leg_is_plain_data() -> None:
-    leg = this_leg(3, Where(accelerator="cpu", devices=2), {"torch": "x"})
+    leg = this_leg(3, RunOptions(accelerator="cpu", devices=2), {"torch": "x"})
     assert json.loads(json.dumps(leg)) == leg
     assert (leg["first_step"], leg["processes"], leg["threads"]) == (3, 2, torch.get_num_threads())
     assert leg["device"].startswith("cpu ")
@@ -76,7 +76,7 @@ def test_a_run_that_goes_on_with_other_threads_says_so(tmp_path: Path) -> None:
 def test_a_run_from_before_legs_were_kept_goes_on_and_other_versions_are_said(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     state = begun(folder)
-    for name in ("legs", "backbone"):
+    for name in ("legs", "backbone", "definition"):
         del state[name]
     older = state | {"format": 1, "versions": state["versions"] | {"numpy": "1.0"}}
     torch.save(older, folder / "last.pt")

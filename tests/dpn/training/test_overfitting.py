@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.recipes import Recipe
 from dpn.training.run import train
 from tests.dpn.samples import COCO, needs_samples
@@ -38,7 +38,9 @@ def test_eight_real_people_are_learnt_by_heart(tmp_path: Path) -> None:
     )  # fmt: skip
     threads = torch.get_num_threads()
     try:
-        result = train(recipe, Where(folder=tmp_path / "run", workers=0, threads=1, pictures_every=0, sanity=False))
+        result = train(
+            recipe, RunOptions(folder=tmp_path / "run", workers=0, threads=1, pictures_every=0, sanity=False)
+        )
     finally:
         torch.set_num_threads(threads)
     assert result["steps"] == STEPS

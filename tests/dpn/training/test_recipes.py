@@ -1,6 +1,7 @@
 """Recipes say what the publications say, for every row that the paper trained."""
 
 import dataclasses
+import json
 import math
 import re
 import sys
@@ -11,8 +12,9 @@ import torch
 
 from bench import reported
 from dpn.training import recipes
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.recipes import RECIPES, Recipe, find
+from dpn.verbs.train import recipes as list_recipes
 from dpn.zoo import ZOO
 from tests.dpn.training.runs import finished
 
@@ -127,14 +129,14 @@ def test_what_cannot_be_trained_is_refused_with_the_options_name(change: dict[st
 def test_where_nothing_can_be_trained_is_refused_with_the_options_name(change: dict[str, object]) -> None:
     (option,) = change
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')}"):
-        Where(**change)  # type: ignore[arg-type]
+        RunOptions(**change)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_one_line() -> None:
     with pytest.raises(ValueError, match="--accelerator cuda: torch finds no GPU here"):
-        Where(accelerator="cuda").device()
-    assert Where().device() == Where(accelerator="cpu").device() == "cpu"
+        RunOptions(accelerator="cuda").device()
+    assert RunOptions().device() == RunOptions(accelerator="cpu").device() == "cpu"
 
 
 def test_the_digest_changes_with_what_decides_the_weights_alone() -> None:
@@ -145,6 +147,9 @@ def test_the_digest_changes_with_what_decides_the_weights_alone() -> None:
     for name, value in others.items():
         assert dataclasses.replace(base, **{name: value}).digest() != base.digest()  # type: ignore[arg-type]
     assert {*looks, *others} <= {field.name for field in dataclasses.fields(Recipe)}
+    left_out = {field.name for field in dataclasses.fields(Recipe)} - base.identity().keys()
+    assert left_out == {*looks, "split", "backbone"}
+    assert all(f"`{name}`" in str(Recipe.identity.__doc__) for name in left_out)
 
 
 def test_a_backbone_is_known_by_what_is_in_its_file(tmp_path: Path) -> None:
@@ -177,3 +182,10 @@ def test_recipes_are_listed_without_torch() -> None:
     done = finished([sys.executable, "-c", program])
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(RECIPES)
+
+
+def test_recipes_as_json_have_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    list_recipes(as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert {name: Recipe(**fields | {"drops": tuple(fields["drops"])}) for name, fields in found.items()} == RECIPES
+    assert {field.name for field in dataclasses.fields(Recipe)} == found["quick/dpn1_32_lite"].keys()

@@ -6,16 +6,33 @@ import random
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
+from dpn.locks import is_locked
+from dpn.network_names import definition_of
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder
+from dpn.training.processes import _explain
+from dpn.training.recipes import Recipe, find
 from dpn.training.task import layer_seed
-from tests.dpn.training.runs import STEPS, assert_same, command, finished, started, wait_for, weights
+from dpn.zoo import ZOO
+from tests.dpn.training.runs import (
+    HERE,
+    STEPS,
+    assert_one_line,
+    assert_same,
+    command,
+    finished,
+    started,
+    wait_for,
+    weights,
+)
+from tests.dpn.training.tiny_network import build, without_dropout
 
 
 def run(folder: Path, *extra: str, **changes: str) -> "subprocess.CompletedProcess[str]":
@@ -45,6 +62,19 @@ def test_a_run_leaves_what_it_promises(undisturbed: Path) -> None:
     result = json.loads((undisturbed / "result.json").read_text())
     assert 0 <= result["scores"]["score"] <= result["best"]["score"] <= 1
     assert result["data"]["val"].startswith("synthetic val")
+    assert (result["val_data"], result["val_people"], result["spec_digest"]) == ("synthetic:seed=2,images=6", 0, None)
+    definition = torch.load(undisturbed / "last.pt", weights_only=True)["definition"]
+    assert result["definition"] == definition == definition_of(build(), None)
+
+
+@pytest.mark.slow
+def test_pictures_come_in_epochs_without_a_validation_too(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = run(folder, val_every="3")
+    assert done.returncode == 0, done.stderr
+    with (folder / "log.csv").open(newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file) if row["score"]] == [18, 24]
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["epoch-002.png", "epoch-004.png"]
 
 
 def test_a_finished_run_is_not_repeated(undisturbed: Path) -> None:
@@ -110,6 +140,89 @@ def test_a_run_is_not_continued_as_another(undisturbed: Path, tmp_path: Path) ->
     assert "result of another recipe" in done.stderr
 
 
+LIGHT = find("quick/dpn1_32_lite")
+CHANGED = "has changed since the run in .* was begun; bring back what it was, or give another --folder"
+
+
+def ended(folder: Path, recipe: Recipe, **noted: object) -> RunFolder:
+    """The folder of a run that has ended, whose result notes this beside what all of them do."""
+    content = {"digest": recipe.digest(), "scores": {"score": 0.5}, "seconds": 1.0, **noted}
+    (folder / "result.json").write_text(json.dumps(content))
+    return RunFolder(folder)
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {},
+        {"spec_digest": ZOO[LIGHT.network].digest()},
+        {"spec_digest": "", "definition": ZOO[LIGHT.network].digest(), **LIGHT.validated_on()},
+    ],
+)
+def test_a_result_is_its_recipes_and_no_network_of_the_zoo_is_built_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: dict[str, object]
+) -> None:
+    monkeypatch.delattr("dpn.training.folder.built")
+    assert RunFolder(tmp_path).result_of(LIGHT) is None
+    found = ended(tmp_path, LIGHT, **noted).result_of(LIGHT)
+    assert found is not None
+    assert found["scores"] == {"score": 0.5}
+
+
+@pytest.mark.parametrize("name", ["spec_digest", "definition"])
+def test_the_result_of_a_network_before_it_was_changed_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TrainingError, match=f"^{LIGHT.network} {CHANGED}"):
+        ended(tmp_path, LIGHT, **{name: "0123456789ab"}).result_of(LIGHT)
+
+
+def test_a_factory_is_known_by_what_it_builds(tmp_path: Path) -> None:
+    recipe = replace(LIGHT, network="tests.dpn.training.tiny_network:build")
+    assert ended(tmp_path, recipe, definition=definition_of(build(), None)).result_of(recipe)
+    assert ended(tmp_path, recipe, spec_digest=None).result_of(recipe)  # from before definitions were kept
+    with pytest.raises(TrainingError, match=CHANGED):
+        ended(tmp_path, recipe, definition=definition_of(without_dropout(), None)).result_of(recipe)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [({"val_people": 50}, "the first 50 people of synthetic:seed=2,"), ({"val_data": "x"}, "everyone of x;")],
+)
+def test_the_score_of_other_people_is_refused(tmp_path: Path, change: dict[str, object], asked: str) -> None:
+    other = replace(LIGHT, **change)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match=f"holds the score of everyone of .*, not of {asked}") as caught:
+        ended(tmp_path, LIGHT, **LIGHT.validated_on()).result_of(other)
+    said = str(caught.value)
+    assert f"python -m dpn evaluate {LIGHT.network} --data {other.val_data} --protocol dpn" in said
+    assert said.endswith(f"--weights {tmp_path / 'final.pt'}, or give another --folder to train again")
+    assert ended(tmp_path, LIGHT).result_of(other)  # from before they were noted
+
+
+OWN = """
+from torch import nn
+
+def net():
+    return nn.Conv2d(3, 17, 3, stride=4, padding=1)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_a_network_that_has_changed_is_neither_continued_nor_returned(tmp_path: Path) -> None:
+    """Its weights have the same shapes: nothing else could tell."""
+    folder, own = tmp_path / "run", tmp_path / "own.py"
+    path, words = f"{HERE}:{tmp_path}", command(folder, network="own:net")
+    own.write_text(OWN)
+    with started(words, PYTHONPATH=path) as process:
+        wait_for(process, folder / "last.pt")
+    assert not (folder / "result.json").exists()
+    for _ in ("continued", "returned"):
+        own.write_text(OWN.replace("padding=1", "padding=2, dilation=2"))
+        assert_one_line(finished(words, PYTHONPATH=path), f"error: own:net has changed since the run in {folder} ")
+        own.write_text(OWN)
+        done = finished(words, PYTHONPATH=path)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "result.json").is_file()
+
+
 def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path: Path) -> None:
     done = run(tmp_path / "run", network="tiny_network:bursting", precision="fp32")
     assert done.returncode == 1
@@ -140,6 +253,21 @@ def test_a_damaged_result_is_named_with_what_to_do(tmp_path: Path, text: str) ->
     assert said.startswith(f"{tmp_path / 'result.json'} is no result of a run of this version (")
     assert said.endswith("; remove it to go on from the run's last state")
     assert "\n" not in said
+
+
+def test_a_folder_is_of_one_process_until_it_has_ended(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.to_itself():
+        assert is_locked(folder.lock)
+        with pytest.raises(TrainingError, match="another process trains in"), folder.to_itself():
+            pass
+    assert not is_locked(folder.lock)
+
+
+def test_a_compiler_that_fails_without_a_word_is_named(tmp_path: Path) -> None:
+    silent = type("Silent", (Exception,), {"__module__": "torch._dynamo.exc"})
+    with pytest.raises(TrainingError, match="the network cannot be compiled: Silent; install a C"):
+        _explain(silent(), RunFolder(tmp_path), lost=False)
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> None:

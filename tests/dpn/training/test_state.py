@@ -22,7 +22,7 @@ def a_state(step: int = 3) -> tuple[nn.Module, State]:
         step=step, weights=net.state_dict(), optimizer=adam.state_dict(), best={"step": 2.0, "score": 0.5},
         recipe={"drops": [1, 2], "lr": 1e-3}, digest="abc", data={"train": "x"}, versions={"torch": "1"}, seconds=1.5,
         legs=[{"first_step": 0, "versions": {"torch": "1"}, "processes": 1}],
-        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2},
+        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2}, definition="module-0",
     )  # fmt: skip
 
 
@@ -65,15 +65,17 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, monkeypatch: pyte
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_a_state_from_before_there_were_legs_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    save(path, a_state(7)[1])
+@pytest.mark.parametrize(("version", "without"), [(1, ("legs", "backbone", "definition")), (2, ("definition",))])
+def test_a_state_of_an_older_format_is_read(tmp_path: Path, version: int, without: tuple[str, ...]) -> None:
+    path, expected = tmp_path / "last.pt", a_state(7)[1]
+    save(path, expected)
     content = torch.load(path, weights_only=True)
-    for name in ("legs", "backbone"):
+    for name in without:
         del content[name]
-    torch.save(content | {"format": 1}, path)
+    torch.save(content | {"format": version}, path)
     found = read(path)
-    assert (found.step, found.legs, found.backbone) == (7, [], None)
+    assert (found.step, found.definition) == (7, "")
+    assert (found.legs, found.backbone) == (([], None) if version == 1 else (expected.legs, expected.backbone))
     torch.save(content | {"format": 99}, path)
     with pytest.raises(TrainingError, match="no state of a run of this version"):
         read(path)

@@ -19,7 +19,7 @@ from dpn.training.stream import Batches, Stream
 HW = (64, 48)
 PEOPLE = 12
 EPOCHS = 3
-ONE_SAMPLE = 64 * 48 * 3 + 17 * (2 + 1) * 8 + 2 * (2 * 4) + 8
+ONE_SAMPLE = 64 * 48 * 3 + 17 * (2 + 1) * 8 + 2 * (2 * 4)
 STILL = replace(protocol("dpn", "coco"), augmentation=NONE)
 MOVING = protocol("dpn", "coco")
 

@@ -43,13 +43,15 @@ def ended(folder: Path, *extra: str, **changes: str) -> Path:
 
 
 @pytest.mark.slow
-def test_a_moving_average_survives_a_kill(tmp_path: Path) -> None:
-    whole = ended(tmp_path / "whole", ema="0.99")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_moving_average_survives_a_kill(tmp_path: Path, precision: str) -> None:
+    changes = {"ema": "0.99", "precision": precision}
+    whole = ended(tmp_path / "whole", **changes)
     folder = tmp_path / "run"
-    with started(command(folder, ema="0.99")) as process:
+    with started(command(folder, **changes)) as process:
         wait_for(process, folder / "last.pt")  # of the first epoch: the whole run takes little longer
     assert torch.load(folder / "last.pt", weights_only=True)["step"] < STEPS
-    ended(folder, ema="0.99")
+    ended(folder, **changes)
     assert_same(weights(whole), weights(folder))
     states = [torch.load(one / "last.pt", weights_only=True) for one in (whole, folder)]
     for name in ("state_dict", "average"):

@@ -1,5 +1,6 @@
 """Sweeps: which runs belong to a table, and what happens to them when something fails, is stopped or is killed."""
 
+import errno
 import fcntl
 import json
 import os
@@ -13,18 +14,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 
 from bench import reported
+from dpn.locks import is_locked
 from dpn.training import sweep_executors
 from dpn.training.folder import Log, rows
 from dpn.training.recipes import RECIPES, Recipe
 from dpn.training.sweep import Sweep, Told
 from dpn.training.sweep_executors import executor_of, physical_cores, settled
-from dpn.training.sweep_jobs import Options, Run, Training, is_locked
+from dpn.training.sweep_jobs import Run, Training
+from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import Pace, left_s, pace_of
 from dpn.training.sweep_tables import TABLES, Table, recipes_of, recipes_of_all
 from tests.dpn.training.runs import HERE, finished, started
@@ -56,7 +60,7 @@ def test_what_tables_share_is_trained_once_and_seed_by_seed() -> None:
     assert len(recipes) < 3 * sum(len(recipes_of(table, "quick")) for table in TABLES)
     assert {recipe.name for recipe in recipes} == {name for name in RECIPES if name.startswith("quick/")}
     assert [recipe.seed for recipe in recipes] == sorted(recipe.seed for recipe in recipes)
-    folders = {Options().where(recipe).run_folder(recipe).path for recipe in recipes}
+    folders = {SweepOptions().where(recipe).run_folder(recipe).path for recipe in recipes}
     assert len(folders) == len(recipes)
     assert Path("runs/quick/dpn1_32_lite/seed-2") in folders
 
@@ -89,7 +93,7 @@ def recipe_of(name: str, seed: int = 0) -> Recipe:
 
 def run_of(folder: Path, name: str = "one", seed: int = 0) -> Run:
     recipe = recipe_of(name, seed)
-    return Run(recipe=recipe, where=Options(folder=folder).where(recipe))
+    return Run(recipe=recipe, where=SweepOptions(folder=folder).where(recipe))
 
 
 def log(run: Run, step: int) -> None:
@@ -212,6 +216,27 @@ def test_the_result_of_another_recipe_is_no_result(tmp_path: Path) -> None:
     assert executor.started == ["made-up/two seed 0"]
 
 
+def test_the_result_of_a_network_that_has_changed_fails_alone(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "dpn1_32_lite")
+    finish(run)
+    content = json.loads(run.folder.result_file.read_text()) | {"spec_digest": "0123456789ab"}
+    run.folder.result_file.write_text(json.dumps(content))
+    sweep = gone([run, run_of(tmp_path, "two")], MadeUp())
+    assert [one.state for one in sweep.tracked] == ["failed", "finished"]
+    assert sweep.tracked[0].reason.startswith("dpn1_32_lite has changed since the run in ")
+
+
+def test_where_there_are_no_locks_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("dpn.locks.fcntl.flock", refuse)
+    run, executor = run_of(tmp_path), MadeUp()
+    (one,) = gone([run], executor).tracked
+    assert (one.state, executor.started) == ("failed", [])
+    assert one.reason.startswith(f"{run.claim} cannot be locked")
+
+
 def test_a_damaged_result_fails_alone(tmp_path: Path) -> None:
     run, executor = run_of(tmp_path), MadeUp()
     run.folder.path.mkdir(parents=True)
@@ -267,7 +292,7 @@ def test_what_another_process_trains_or_claims_is_waited_for(tmp_path: Path, loc
 
 def test_a_trainer_elsewhere_has_a_place_among_those_at_once(tmp_path: Path) -> None:
     runs, executor = [run_of(tmp_path, name) for name in ("one", "two", "three")], MadeUp()
-    with locked(runs[0].folder.path / ".lock"):
+    with locked(runs[0].folder.lock):
 
         def told(sweep: Sweep, text: str) -> None:
             del text
@@ -281,7 +306,7 @@ def test_a_trainer_elsewhere_has_a_place_among_those_at_once(tmp_path: Path) -> 
 def test_a_job_that_outlived_its_sweep_is_found_and_not_started_again(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     executor = MadeUp(found={run.name: MadeUpJob(run)})
-    with locked(run.folder.path / ".lock"):
+    with locked(run.folder.lock):
         assert gone([run], executor).tracked[0].state == "finished"
     assert executor.started == []
 
@@ -305,31 +330,36 @@ def test_cores_are_counted_once() -> None:
     assert physical_cores() <= (psutil.cpu_count(logical=False) or 10**6)
 
 
+def at_once_and_workers(**changes: Any) -> tuple[int | None, int | None]:
+    options = settled(SweepOptions(**changes))
+    return options.at_once, options.workers
+
+
 def test_what_is_left_open_is_settled_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpn.training.sweep_executors.physical_cores", lambda: 16)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert (settled(Options()).at_once, settled(Options()).workers) == (16, 1)
-    assert (settled(Options(at_once=3, workers=0)).at_once, settled(Options(at_once=3, workers=0)).workers) == (3, 0)
+    assert at_once_and_workers() == (16, 1)
+    assert at_once_and_workers(at_once=3, workers=0) == (3, 0)
     with pytest.raises(ValueError, match="no GPU here"):
-        settled(Options(accelerator="cuda"))
+        at_once_and_workers(accelerator="cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert (settled(Options()).at_once, settled(Options()).workers) == (2, 8)
-    assert settled(Options(at_once=8)).workers == 2
-    assert (settled(Options(accelerator="cpu")).at_once, settled(Options(accelerator="cpu")).workers) == (16, 1)
-    assert settled(Options(executor="slurm")).workers == 4
-    assert Options(executor="slurm", gpus=0).where(recipe_of("one")).accelerator == "cpu"
-    assert Options(executor="slurm", gpus=2).where(recipe_of("one")).devices == 2
+    assert at_once_and_workers() == (2, 8)
+    assert at_once_and_workers(at_once=8) == (8, 2)
+    assert at_once_and_workers(accelerator="cpu") == (16, 1)
+    assert at_once_and_workers(executor="slurm") == (sys.maxsize, 4)
+    assert SweepOptions(executor="slurm", gpus=0).where(recipe_of("one")).accelerator == "cpu"
+    assert SweepOptions(executor="slurm", gpus=2).where(recipe_of("one")).devices == 2
 
 
 def test_what_is_missing_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="--at-once is at least 1"):
-        executor_of(Options(at_once=0))
+        settled(SweepOptions(at_once=0))
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(RuntimeError, match="there is no Slurm here"):
-        executor_of(Options(executor="slurm"))
+        executor_of(SweepOptions(executor="slurm"))
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(RuntimeError, match=re.escape(sweep_executors.REMEDY)):
-        executor_of(Options(accelerator="cpu"))
+        executor_of(SweepOptions(accelerator="cpu"))
 
 
 # Sweeps with real jobs.

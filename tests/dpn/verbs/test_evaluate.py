@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dpn import cli, evaluation
-from dpn.network_names import Network, NetworkError, file_digest, network, parse_hw
+from dpn.digests import file_digest
+from dpn.network_names import Network, NetworkError, network, parse_hw
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
 from tests.dpn import dotted
@@ -44,9 +45,31 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
     assert told["weights_sha256"] == file_digest(weights)
     assert typed("evaluate", DOTS, "--data", folder, "--no-flip-test", "--codec", "dark", "--limit", 1) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "dark codec, without the mirrored image" in lines[0]
+    assert "dark codec, without flip test" in lines[0]
     assert "first 1 images" in lines[0]
     assert lines[1].startswith("AP 100.0")
+
+
+def test_true_boxes_of_coco_score_no_published_ap(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    told = "ground-truth boxes: not comparable with published AP, which takes --boxes detections"
+    assert typed("evaluate", DOTS, "--data", folder) == 0
+    assert told in capsys.readouterr().out.splitlines()
+    people = json.loads((folder / "dots.json").read_text())["annotations"]
+    rows = [{name: one[name] for name in ("image_id", "category_id", "bbox")} | {"score": 0.9} for one in people]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    detected = ("--data", folder, "--boxes", "detections", "--detections", tmp_path / "boxes.json")
+    for words in (detected, ("--data", "synthetic:images=1")):
+        assert typed("evaluate", DOTS, *words) == 0
+        said = capsys.readouterr().out
+        assert "\nAP " in said
+        assert told not in said
+
+
+def test_soft_suppression_is_asked_for_and_said(folder: Path, capsys: Capture) -> None:
+    assert typed("evaluate", DOTS, "--data", folder, "--soft-nms") == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(", soft suppression")
+    assert typed("evaluate", DOTS, "--data", "synthetic-mpii:images=1", "--soft-nms") == 1
+    assert capsys.readouterr().err == "error: nobody is suppressed in MPII's scoring; leave out --soft-nms\n"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +156,7 @@ def test_predict_goes_on_after_a_bad_image(folder: Path, weights: Path, tmp_path
     assert told.out == f"{good}: 1 people, drawn in {tmp_path / 'out' / good.name}\n"
     assert told.err.count("\n") == 1
     assert "nowhere.png: there is no such image" in told.err
-    assert typed("predict", DOTS, good, "--output", tmp_path / "out") == 0
+    assert typed("predict", DOTS, good, "--out", tmp_path / "out") == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""What names the code that runs: every edit makes another name, and git is not needed for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dpn import checkout
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkout of two modules."""
+    for name in ("bench/worker.py", "dpn/networks/dpn.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x = 1\n")
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    checkout.commit.cache_clear()
+    checkout.code.cache_clear()
+
+
+def code() -> str:
+    """As another process would name it."""
+    forget()
+    return checkout.code()
+
+
+def test_every_edit_makes_other_code_and_what_is_no_code_does_not(tree: Path) -> None:
+    network = tree / "dpn/networks/dpn.py"
+    first = code()
+    (tree / "README.md").write_text("more\n")
+    (tree / "dpn/weights.bin").write_bytes(b"1")
+    assert code() == first
+    network.write_text("x = 2\n")
+    edited = code()
+    (tree / "dpn/networks/new.py").write_text("")
+    added = code()
+    (tree / "dpn/networks/new.py").rename(tree / "dpn/networks/other.py")
+    assert len({first, edited, added, code()}) == 4
+    (tree / "dpn/networks/other.py").unlink()
+    network.write_text("x = 1\n")
+    assert code() == first
+
+
+def test_code_has_a_name_without_git(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = code()
+    monkeypatch.setenv("PATH", str(tree))
+    assert code() == named
+    assert checkout.commit() == ("unknown", True)
+
+
+def test_a_checkout_of_which_git_does_not_say_is_taken_to_differ(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tree
+    answers = {"rev-parse": "0123abcd", "status": None}
+    monkeypatch.setattr(checkout, "_git", lambda command, *_: answers[command])
+    assert checkout.commit() == ("0123abcd", True)
+    answers["status"] = ""
+    forget()
+    assert checkout.commit() == ("0123abcd", False)
