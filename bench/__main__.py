@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench import conventions, suite
 from bench.choices import Choices
@@ -21,12 +22,9 @@ from bench.verbs.accuracy_verbs import accuracy, trained
 from bench.verbs.compare_verbs import compare, export
 from bench.verbs.duel_verbs import duel, trials
 from dpn import cli
+from dpn.cli import Flag, Input, Json, Name
 from dpn.zoo import ZOO
 
-Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-Name = tyro.conf.Positional[str]
 Suite = Annotated[str | None, tyro.conf.arg(name="suite")]
 
 
@@ -60,7 +58,8 @@ def count(
     Args:
         name: a name of the zoo, or package.module:factory.
         input_: height and width of the input; by default the network's own, 256x192 for a factory.
-        convention: one of macs, flops, gmacs, gimacs, hrnet_summary, hrnet_summary_truncated, gimacs_truncated, fpd.
+        convention: the unit of the cost, printed first: macs, flops, gmacs, gimacs, hrnet_summary,
+            hrnet_summary_truncated, gimacs_truncated or fpd.
         as_json: print one object.
         layers: one row for each counted operator too.
         strict: exit with 1 when an operator is unknown.
@@ -105,24 +104,32 @@ def _print_count(answer: dict[str, Any], subject: Subject) -> None:
     console = Console()
     size = "x".join(map(str, subject.input_hw))
     complete = "" if answer["complete"] else ", incomplete"
-    console.print(f"[bold]{answer['name']}[/] at {size}, one image{complete}", highlight=False)
+    console.print(Text.assemble((answer["name"], "bold"), f" at {size}, one image{complete}"), highlight=False)
     table = Table(box=None, show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
+    asked = conventions.lookup(answer["convention"])
+    table.add_row(f"[bold]{asked.name}, {asked.unit}[/]", f"[bold]{_cost(asked, answer)}[/]")
     for quantity in ("params", "macs", "live_macs", "activations", "weight_bytes", "activation_bytes"):
-        table.add_row(quantity, f"{answer[quantity]:,}")
+        if quantity != asked.name:
+            table.add_row(quantity, f"{answer[quantity]:,}")
     for convention in conventions.CONVENTIONS.values():
-        if convention.divisor > 1:
-            printed = convention.printed(answer["macs_by_kind"], 3)
-            table.add_row(f"{convention.name}, {convention.unit}", printed)
+        if convention.divisor > 1 and convention != asked:
+            table.add_row(f"{convention.name}, {convention.unit}", _cost(convention, answer))
     console.print(table)
     if "layers" in answer:
         rows = Table("module", "kind", "output", "kernel", "dilation", "params", "MACs", "live MACs", box=None)
         for layer in answer["layers"]:
             shapes = ("x".join(map(str, layer[key])) for key in ("output_shape", "kernel", "dilation"))
             numbers = (f"{layer[key]:,}" for key in ("params", "macs", "live_macs"))
-            rows.add_row(layer["module"], layer["kind"], *shapes, *numbers)
+            rows.add_row(Text(layer["module"]), layer["kind"], *shapes, *numbers)
         console.print(rows)
+
+
+def _cost(convention: conventions.Convention, answer: dict[str, Any]) -> str:
+    """In full where the unit is one, else with three decimals."""
+    by_kind = answer["macs_by_kind"]
+    return convention.printed(by_kind, 3) if convention.divisor > 1 else f"{int(convention.value(by_kind)):,}"
 
 
 def measure(
@@ -209,9 +216,9 @@ def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
     table.add_row("bench.macs", "", f"{own:,}", "", "")
     for opinion in detail["opinions"]:
         if opinion["failure"]:
-            table.add_row(opinion["counter"], opinion["version"], opinion["failure"], "", "")
+            table.add_row(opinion["counter"], opinion["version"], Text(opinion["failure"]), "", "")
             continue
-        extras = "; ".join(f"{reason} {macs:+,}" for reason, macs in opinion["extras"].items())
+        extras = Text("; ".join(f"{reason} {macs:+,}" for reason, macs in opinion["extras"].items()))
         table.add_row(
             opinion["counter"], opinion["version"], f"{opinion['total']:,}", extras, f"{opinion['unexplained']:,}"
         )

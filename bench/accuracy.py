@@ -75,6 +75,7 @@ class Question:
             "input_hw": list(self.input_hw),
             "data": self.data.name,
             "data_digest": self.data.digest,
+            **({"images_digest": self.data.images_digest} if self.data.images_digest else {}),
             "split": self.split,
             "boxes": self.data.boxes,
             "people": len(self.data),

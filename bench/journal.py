@@ -13,22 +13,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from bench.store import lock
+
 
 class Journal:
     """Results by cell: what dead sweeps left, and what this one adds."""
 
     def __init__(self, root: Path) -> None:
-        """Opens a journal in the folder of the records and reads those that dead sweeps left there."""
+        """Opens a journal in the folder of the records and reads those that dead sweeps left there.
+
+        Raises:
+            OSError: nothing can be written there, or not safely.
+        """
         root.mkdir(parents=True, exist_ok=True)
         self._found: dict[str, list[dict[str, Any]]] = {}
         self._taken_over: list[tuple[Path, IO[bytes]]] = []
-        for path in sorted(root.glob(".journal-*.jsonl")):
-            self._take_over(path)
+        left = sorted(root.glob(".journal-*.jsonl"))
         self._path = root / f".journal-{time.time_ns():020}-{os.getpid()}.jsonl"  # read again in order of time
         aside = self._path.with_suffix(".part")
         self._file = aside.open("ab")
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            lock(self._file, self._path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            aside.unlink()
+            raise
         aside.rename(self._path)  # it gets its name when it is locked, so that no other sweep takes it over
+        for path in left:
+            self._take_over(path)
 
     def results(self, key: str) -> list[dict[str, Any]]:
         """The results of a cell's processes so far, in order."""
@@ -51,7 +63,7 @@ class Journal:
     def _take_over(self, path: Path) -> None:
         file = path.open("ab+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # a sweep that lives
             file.close()
             return

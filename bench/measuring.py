@@ -39,26 +39,31 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
     """
     from bench import counting
 
-    outcome, console = counting.Outcome(), Console(stderr=True)
+    outcome, console, missing = counting.Outcome(), Console(stderr=True), list[str]()
     for subject in track(subjects, "counting", console=console, disable=not console.is_terminal):
+        before = outcome.added
         counting.measure(subject, store, outcome, write=write)
+        if outcome.added > before:
+            missing.append(subject.name)
         if not console.is_terminal and len(subjects) > 1:
             print(f"counted {subject.name}", file=sys.stderr, flush=True)
     for name, operators in outcome.incomplete.items():
         print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
     for line in outcome.differing:
         print(f"differs: {line}", file=sys.stderr)
-    missing = "added" if write else "missing"
-    print(f"{len(subjects)} networks counted: {outcome.verified} stored records verified, {outcome.added} {missing}, "
+    lacked = "added" if write else "missing"
+    print(f"{len(subjects)} networks counted: {outcome.verified} stored records verified, {outcome.added} {lacked}, "
           f"{len(outcome.differing)} differ")  # fmt: skip
     if outcome.differing:
         return ("a stored count is contradicted; mend the network or the counter, or if the change is meant, measure "
                 "again after raising the metric's version in bench/record.py, for a network of your own after removing "
                 f"its lines from {store.root / EXACT}")  # fmt: skip
-    if outcome.added and not write:
-        return "counts are missing, or those of another definition are newer; run python -m bench measure, not verify"
+    if missing and not write:
+        return (f"no current count of {', '.join(missing)}: the network is new or has changed; run: python -m bench "
+                f"measure {' '.join(missing)}, with --input and --records as here, and commit "
+                f"{store.root / EXACT}")  # fmt: skip
     if outcome.incomplete and strict:
-        return "a count is incomplete, see the warnings; without --strict that is none"
+        return "a count is incomplete, see the warnings; leave out --strict to accept it"
     return ""
 
 

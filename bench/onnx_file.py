@@ -60,13 +60,18 @@ def read(path: Path) -> OnnxFile:
     """Reads what there is to know of an ONNX file.
 
     Raises:
-        ValueError: no such file, no ONNX in it, or no network that takes one tensor of images; in one line.
+        ValueError: no such file, a name that no record can hold, no ONNX in it, or no network that takes one tensor of
+            images; in one line.
         RuntimeError: the package `onnx` is not installed.
     """
     try:
         import onnx
     except ImportError as error:
         raise RuntimeError("an ONNX file is read with onnx; run: pip install 'dpn-workbench[backends]'") from error
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{str(path)!a} is not UTF-8, as records are; give the file another name") from error
     try:
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
@@ -79,10 +84,14 @@ def read(path: Path) -> OnnxFile:
         found = f"has {len(inputs)} inputs" if model.graph.node else "holds no network"
         raise ValueError(f"{path} {found}; a network that can be measured takes one tensor of images")
     kind = inputs[0].type.tensor_type
-    shape = tuple(axis.dim_value or None for axis in kind.shape.dim)
-    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)) if kind.elem_type else "nothing"
+    shape = tuple(axis.dim_value if axis.dim_value > 0 else None for axis in kind.shape.dim)
+    try:
+        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    except KeyError:
+        dtype = f"no known type ({kind.elem_type})"
     if len(shape) != 4 or dtype not in INPUT_TYPES:
-        raise ValueError(f"{path} takes {_shown(shape)} of {dtype}; images are batch x channels x height x width")
+        raise ValueError(f"{path} takes {_shown(shape)} of {dtype} as {inputs[0].name!r}; images are batch x channels "
+                         f"x height x width of {', '.join(INPUT_TYPES)}")  # fmt: skip
     parts = (path.name, *sorted(set(_locations(model.graph))))
     return OnnxFile(path=path, parts=parts, shape=shape, dtype=dtype, digest=_digest(path, parts))
 

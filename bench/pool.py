@@ -19,8 +19,7 @@ from typing import Any, Self
 from bench.peak_memory.alike import VARIABLES, fixed_addresses
 from bench.plan import Plan
 from bench.scratch import Scratch
-
-OURS = ("bench", "dpn")
+from dpn.checkout import PACKAGES
 
 START_S = 120.0
 """How long an interpreter may take to import its libraries, and a forked worker to answer."""
@@ -31,6 +30,10 @@ PATIENCE_S = Plan().patience_s()
 
 class WorkerError(RuntimeError):
     """A command failed in a worker; the message is the worker's own, in one line."""
+
+
+class _LateError(WorkerError):
+    """It is the worker of an earlier call of `Zygote.fork`, which had given up."""
 
 
 class Worker:
@@ -47,8 +50,11 @@ class Worker:
         self._stream = connection.makefile("rw", encoding="utf-8")
         connection.settimeout(START_S)
         hello = self._read("greet")
-        if hello.get("token") != token:
-            raise WorkerError(f"another process answered in the worker's place: {hello}")
+        if hello.get("token") != token or "error" in hello:
+            self.close()
+            if hello.get("token") != token:
+                raise _LateError
+            raise WorkerError(f"a worker could not be started: {hello['error']}; end other programs and try again")
         self.pid = int(hello["pid"])
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
@@ -172,17 +178,22 @@ class Zygote:
             raise WorkerError(f"a measuring process did not start: {self.last_words()}")
 
     def fork(self) -> Worker:
-        """A fresh process with the libraries imported."""
+        """A fresh process with the libraries imported.
+
+        Raises:
+            WorkerError: the system has no room for another process, or the interpreter has ended or hangs.
+        """
         assert self._process.stdin is not None
         self._forked += 1
         token = f"{self._process.pid}-{self._forked}"
         try:
             self._process.stdin.write(token + "\n")
             self._process.stdin.flush()
-            connection, _ = self._server.accept()
+            while True:
+                with suppress(_LateError):
+                    return Worker(self._server.accept()[0], token)
         except OSError as error:
             raise WorkerError(f"a worker could not be started: {self.last_words()}") from error
-        return Worker(connection, token)
 
     def last_words(self) -> str:
         """The last line that the interpreter or a worker printed on standard error."""
@@ -214,7 +225,7 @@ class Zygote:
 def _is_there(module: str, folder: Path) -> bool:
     """Whether a module is one of others, or this checkout of ours has it: files move from commit to commit."""
     package, *_ = module.split(".")
-    return package not in OURS or (folder / module.replace(".", "/")).with_suffix(".py").is_file()
+    return package not in PACKAGES or (folder / module.replace(".", "/")).with_suffix(".py").is_file()
 
 
 def search_path(folder: Path | None = None) -> str:

@@ -33,8 +33,7 @@ def run_cell(worker: Worker, cell: Cell, folder: Path, plan: Plan) -> dict[str, 
     opened = worker.ask("open", cell=fields, folder=str(folder))
     worker.patience_s = plan.patience_s(opened["seconds"])
     if cell.metric == "energy":
-        measured = worker.ask("energy", batch=cell.batch, device=cell.device, seconds=10.0)
-        return {"seconds": 10.0, "outputs": opened["outputs"], **measured}
+        return {"outputs": opened["outputs"], **worker.ask("energy", batch=cell.batch, device=cell.device)}
     if cell.metric == "throughput":
         window_s = max(plan.least_s, opened["seconds"])
         windows = plan.of_process(window_s)[1]

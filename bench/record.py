@@ -12,6 +12,9 @@ SCHEMA_VERSION: Literal[2] = 2
 EXACT = "exact"
 """The machine of counts: parameters and multiply-adds are counted without data and are the same on every machine."""
 
+MACHINE_KEY = r"^[a-z0-9][a-z0-9.-]*$"
+"""What the key of a machine looks like; a folder of records has its name."""
+
 Scalar = int | float | str | bool
 
 
@@ -60,6 +63,7 @@ METRICS: dict[str, Metric] = {
         Metric(name="arithmetic_ceiling", unit="MAC/second", version=1, exact=False, meaning="the fastest arithmetic"),
         Metric(name="copy_ceiling", unit="byte/second", version=1, exact=False, meaning="the fastest copy in memory"),
         Metric(name="trial", unit="ratio", version=1, exact=False, meaning="a comparison whose true answer is known"),
+        Metric(name="copy", unit="second", version=1, exact=False, meaning="latency of a copy, for trials of records"),
         Metric(name="refusal", unit="cell", version=1, exact=False, meaning="a cell that cannot be measured, and why"),
     )
 }
@@ -97,7 +101,7 @@ class Record(BaseModel):
         flags: what a reader must know before trusting the value: "disturbed", "no steady state", "budget spent".
         detail: whatever else the metric yields: counts by kind, columns of layers, unknown operators; what it must
             hold is in `bench.record_fields`.
-        machine: the key of the machine, or "exact".
+        machine: the key of the machine, of small letters, digits, dots and hyphens, or "exact".
         versions: versions of python, torch and whatever else took part.
         environment: system, processor, libraries' build and settings that decide speed, flat.
         commit: the commit of this project, or "unknown" outside a checkout.
@@ -119,7 +123,7 @@ class Record(BaseModel):
     complete: bool = True
     flags: tuple[str, ...] = ()
     detail: dict[str, Any] = Field(default_factory=dict)
-    machine: str
+    machine: str = Field(pattern=MACHINE_KEY)
     versions: dict[str, str]
     environment: dict[str, Scalar] = Field(default_factory=dict)
     commit: str

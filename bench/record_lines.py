@@ -58,7 +58,7 @@ def read_line(line: bytes) -> Record | Fault:
         return Fault(f"of the metric {record.metric!r}, which is newer than this checkout, or misspelt", newer=True)
     if record.metric_version > metric.version:
         return Fault(f"{metric.name} of version {record.metric_version}, which is newer than this checkout", newer=True)
-    if record.metric_version == metric.version and record.unit != metric.unit:
+    if record.unit != metric.unit:
         return Fault(f"not a record of {metric.name}: unit: it is {metric.unit!r}, not {record.unit!r}")
     try:
         OF[metric.name].model_validate({"value": record.value, "protocol": record.protocol, "detail": record.detail})

@@ -98,6 +98,10 @@ class ReportedTable:
         found = (cell for cell in self.cells.values() if cell.subject == subject and cell.metric == metric)
         return next(found, None)
 
+    def columns_of(self, metric: str) -> tuple[str, ...]:
+        """The columns that have a cell of that metric, in print order."""
+        return tuple(c for c in self.columns if any(self.cell(r, c).metric == metric for r in self.rows))
+
 
 def load(table: str, folder: Path = REPORTED) -> ReportedTable:
     """Reads one table, e.g. "table-6".

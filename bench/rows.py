@@ -18,7 +18,7 @@ CEILINGS = frozenset({"arithmetic_ceiling", "copy_ceiling"})
 """Metrics of a machine, not of a network."""
 
 ABOUT_MEASURING = frozenset(
-    {"trial", "refusal", "second_opinions", "effective_field", "neighbour_cosine", "ap", "pckh"}
+    {"trial", "copy", "refusal", "second_opinions", "effective_field", "neighbour_cosine", "ap", "pckh"}
 )
 """Metrics that say something about measuring, or about one draw of the weights, random or trained; no outlet takes them
 for a quantity of a network."""
@@ -92,7 +92,7 @@ class Row:
         return settings(self.record.protocol)
 
     def as_dict(self) -> dict[str, Any]:
-        """The row as plain data: the value exact, the interval beside it, and where both come from."""
+        """The row as plain data: the value exact, its interval and the confidence of that, and where they come from."""
         record, interval = self.record, self.interval or (None, None)
         return {
             "subject": record.subject,
@@ -101,6 +101,7 @@ class Row:
             "value": record.value,
             "low": interval[0],
             "high": interval[1],
+            "confidence": record.detail.get("confidence"),
             "samples": len(record.samples),
             "processes": self.processes,
             "machine": record.machine,
@@ -120,7 +121,7 @@ class Row:
 
 def rows(store: Store) -> list[Row]:
     """The current records of a store, in the order of machine, metric and subject."""
-    return [_row(record) for record in sorted(store.current(), key=_order)]
+    return [row_of(record) for record in sorted(store.current(), key=_order)]
 
 
 def quantities(found: Iterable[Row]) -> list[Row]:
@@ -147,7 +148,8 @@ def _setting(name: str, value: Any) -> str:
     return str(value) if name in ("device", "backend", "precision") else f"{name} {value}"
 
 
-def _row(record: Record) -> Row:
+def row_of(record: Record) -> Row:
+    """The record as a row."""
     return Row(record=record, file=f"{record.machine}/{record.metric}.jsonl")
 
 

@@ -28,7 +28,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def _by_metric() -> dict[str, Any]:
-    """What the records of each metric must hold beside what all records do, and their unit."""
+    """What the records of each metric must hold beside what all records do; its unit, up to the version of now."""
     models = list(dict.fromkeys(OF.values()))
     references, definitions = models_json_schema([(model, "validation") for model in models])
     contents = [
@@ -36,8 +36,9 @@ def _by_metric() -> dict[str, Any]:
         for model in models
     ]
     units = [
-        _if({"metric": {"const": one.name}, "metric_version": {"const": one.version}},
-            {"properties": {"unit": {"const": one.unit}}})
+        {"description": one.meaning}
+        | _if({"metric": {"const": one.name}, "metric_version": {"maximum": one.version}},
+              {"properties": {"unit": {"const": one.unit}}})
         for one in METRICS.values()
     ]  # fmt: skip
     return {"allOf": [*contents, *units], **_untitled(definitions)}

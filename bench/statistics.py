@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 Verdict = Literal["faster", "slower", "same", "ambiguous"]
 
-VERDICTS: tuple[Verdict, ...] = ("faster", "slower", "same", "ambiguous")
-
 CONFIDENCE = 0.95
 """Of the intervals that verdicts rest on."""
 
@@ -95,6 +93,24 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) ->
     ordered = np.sort(_times(samples, "samples"))
     left_out, reached = _left_out(bdtr(np.arange(len(ordered)), len(ordered), 0.5), len(ordered), confidence)
     return Interval(float(ordered[left_out]), float(ordered[-1 - left_out]), reached)
+
+
+def share_interval(hits: int, trials: int) -> Interval:
+    """The exact 95 % interval of a probability, after Clopper and Pearson.
+
+    Args:
+        hits: of the trials, from 0 to as many as there are.
+        trials: independent ones, at least one.
+
+    Example:
+        >>> found = share_interval(0, 200)
+        >>> found.low, round(found.high, 4)
+        (0.0, 0.0183)
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, trials).proportion_ci(CONFIDENCE, method="exact")
+    return Interval(low=float(found.low), high=float(found.high), confidence=CONFIDENCE)
 
 
 def medians(processes: Sequence[Sequence[float]]) -> list[float]:

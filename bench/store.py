@@ -5,12 +5,13 @@ flushed; a line that cannot be read, or lacks what its metric's readers rely on,
 line, and the rest is used.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.record import METRICS, Identity, Record, identity
 from bench.record_lines import Fault, Problem, grouped, read_line
@@ -18,6 +19,9 @@ from dpn.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 RECORDS = RESULTS / "records"
+
+WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+"""How a file system says that it has no locks."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,16 @@ class Store:
         return f"no records below {self.root}; they are files such as exact/macs.jsonl"
 
     def append(self, record: Record) -> None:
-        """Adds one line to the record's file, whole and on disk when this returns, and safe beside other writers."""
+        """Adds one line to the record's file, whole and on disk when this returns, and safe beside other writers.
+
+        Raises:
+            OSError: it cannot be written, or not safely; nothing is left of the line.
+        """
         path = self.root / record.machine / f"{record.metric}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         line = record.model_dump_json().encode() + b"\n"
         with path.open("ab+", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, path, fcntl.LOCK_EX)
             if _torn(file.fileno()):
                 line = b"\n" + line
             size = file.seek(0, os.SEEK_END)
@@ -155,10 +163,32 @@ class Store:
         return Found(stale, stale=stale is not None)
 
 
+def lock(file: IO[bytes], path: Path, how: int) -> None:
+    """Locks an open file of the folder of records until it is closed; to read it, only where there are locks.
+
+    Args:
+        file: the file.
+        path: its name.
+        how: as `fcntl.flock` takes it.
+
+    Raises:
+        BlockingIOError: another process has it, and `how` says not to wait.
+        OSError: the file is to be written, and its file system has no locks.
+    """
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        if not how & fcntl.LOCK_SH:
+            raise OSError(f"{path} is on a file system without locks, where programs that write at once would spoil "
+                          "each other's records; give a folder on another one with --records") from error  # fmt: skip
+
+
 def _tail(path: Path, start: int) -> tuple[int, bytes]:
     """What follows the first `start` bytes, and the number of its first line; no writer is in the middle of a line."""
     with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        lock(file, path, fcntl.LOCK_SH)
         before = file.read(start).count(b"\n")
         return before + 1, file.read()
 

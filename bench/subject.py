@@ -111,6 +111,7 @@ def _of_file(name: str, input_hw: tuple[int, int] | None) -> Subject:
         raise SubjectError(str(error)) from error
 
     def factory() -> "nn.Module":
-        raise SubjectError(f"{name}: only onnxruntime and openvino run an ONNX file, and nobody counts one")
+        raise SubjectError(f"{name}: an ONNX file can only be timed; add --metric latency --backend onnxruntime, or "
+                           "name package.module:factory to count it")  # fmt: skip
 
     return Subject(name, (height, width), factory, file=file)

@@ -94,14 +94,15 @@ class Sweep:
             Journal(self.store.root) as journal,
             Scratch() as home,
         ):
-            journal.keep_only(lambda key: key.endswith(_journal_key("")))
+            journal.keep_only(lambda key: key.endswith(journal_key("")))
             self.store.refresh()
             rivals: list[Rival] = []
             asked = []
             for number, (subject, cells) in enumerate(work):
                 rivals += self._of_subject(subject, cells, home / str(number), journal, again=again)
                 asked += [subject.name] if cells else []
-            self._rounds(_side_by_side(rivals), journal)
+            for rival in self.rounds(_side_by_side(rivals), journal):
+                self._record(rival, journal)
         self.progress.empty = [name for name in asked if name not in self._known]
         return self.progress
 
@@ -129,7 +130,7 @@ class Sweep:
             return list(cells)
         present = [cell for cell in cells if self.store.bring_forward(assemble.key(cell, digest), cell.subject)]
         for key in (assemble.key(cell, digest) for cell in present):
-            journal.done(_journal_key(key))  # killed between its record and this
+            journal.done(journal_key(key))  # killed between its record and this
             self.progress.keys.add(key)
         self.progress.present += len(present)
         self._known |= {cell.subject for cell in present}
@@ -154,19 +155,28 @@ class Sweep:
             if cell.backend in prepared["failures"]:
                 self._refuse(cell, digest, prepared["failures"][cell.backend])
                 continue
-            key = _journal_key(assemble.key(cell, digest))
+            key = journal_key(assemble.key(cell, digest))
             rivals.append(Rival(cell, prepared, folder, key, journal.results(key)))
         return rivals
 
-    def _rounds(self, left: list[Rival], journal: Journal) -> None:
+    def rounds(self, rivals: Sequence[Rival], journal: Journal) -> Iterator[Rival]:
+        """Measures rivals in rounds of one process each, and yields each when it wants no more.
+
+        One that cannot be measured is refused.
+
+        Args:
+            rivals: in the order of the first round, which is shifted in each further one.
+            journal: where each result is kept.
+        """
+        left = list(rivals)
         began, number = datetime.now(UTC).isoformat(timespec="microseconds"), 0
         while True:
             for rival in [rival for rival in left if not self._wants_more(rival.results)]:
-                self._record(rival, journal)
                 left.remove(rival)
+                yield rival
             if not left:
                 return
-            shift = number * len(left) // self.plan.processes % len(left)  # every rival has every place in the order
+            shift = number * len(left) // self.plan.processes % len(left)
             for rival, result in self._round(left[shift:] + left[:shift]):
                 if isinstance(result, str):
                     self._refuse(rival.cell, rival.prepared["digest"], result)
@@ -203,6 +213,8 @@ class Sweep:
                         zygotes[kind] = stack.enter_context(Zygote(kind[0], alike=kind[1]))
                     yield rival, self._measured(rival.cell, zygotes[kind], rival.folder)
                 except WorkerError as error:
+                    if zygote := zygotes.pop(kind, None):
+                        zygote.close()  # it may be what failed: the next rival gets another one
                     yield rival, str(error)
 
     def _measured(self, cell: Cell, zygote: Zygote, folder: Path) -> dict[str, Any]:
@@ -250,7 +262,7 @@ class Sweep:
         kinds: tuple[ceilings.Kind, ...] = ("arithmetic", "copy")
         for kind in kinds:
             blank = assemble.ceiling(kind, cell, {})
-            known, key = self.store.newest(blank.key()), _journal_key(blank.key())
+            known, key = self.store.newest(blank.key()), journal_key(blank.key())
             if known is None:
                 self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
                 rates = {result["candidate"]: result["rates"] for result in journal.results(key)}
@@ -287,6 +299,6 @@ def _without_numbers(reason: str) -> str:
     return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", reason)
 
 
-def _journal_key(key: str) -> str:
-    """Results of another commit's code are not pooled with this one's."""
-    return f"{key}@{checkout.commit()[0]}"
+def journal_key(key: str) -> str:
+    """Under which results wait for the record of that key: those of other code are not pooled with them."""
+    return f"{key}@{checkout.code()}"

@@ -1,24 +1,27 @@
 """Finished training runs as records: their scores, their budget and seed, and the curve that led there. No torch.
 
-A run belongs to a budget when its recipe is the one of that name, whatever its seed; a run whose options were changed
-by hand is of the budget "own", and stands beside no other.
+A run belongs to a budget when its recipe is the one of that name, whatever its seed, and whatever its precision, which
+is what its machine is fast in; a run whose other options were changed by hand is of the budget "own", and stands beside
+no other.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bench.accuracy import METRIC_OF
 from bench.machine import environment
 from bench.provenance import measured
-from bench.record import Record
+from bench.record import MACHINE_KEY, Record
 from bench.store import Store
 from dpn.error_words import in_words
 from dpn.training.folder import RunFolder, rows
 from dpn.training.legs import changes
+from dpn.training.recipe import Precision
 from dpn.training.recipes import RECIPES, Recipe
 
 OWN = "own"
@@ -60,8 +63,11 @@ def collect(folders: Sequence[Path], store: Store, machine: str = "") -> Collect
         machine: the key of the machine that trained, where it was another than this one.
 
     Raises:
-        ValueError: one of the folders is not there.
+        ValueError: one of the folders is not there, or the machine is no key.
     """
+    if machine and not re.fullmatch(MACHINE_KEY, machine):
+        raise ValueError(f"--machine {machine!r} is no key of a machine; give one of small letters, digits, dots and "
+                         "hyphens, such as nvidia-h200")  # fmt: skip
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         raise ValueError(f"no folder {', '.join(absent)}; name those of the runs, such as runs")
     found = Collected()
@@ -181,12 +187,17 @@ def budget_of(name: str, fields: Mapping[str, Any]) -> str:
 
     Example:
         >>> name, fields = "quick/dpn1_32_lite", RECIPES["quick/dpn1_32_lite"].identity()
-        >>> budget_of(name, fields | {"seed": 2}), budget_of(name, fields | {"lr": 1.0})
-        ('quick', 'own')
+        >>> [budget_of(name, fields | other) for other in ({"seed": 2}, {"precision": "fp32"}, {"lr": 1.0})]
+        ['quick', 'quick', 'own']
     """
     known = RECIPES.get(name)
-    same = known is not None and recipe_digest(known.identity()) == recipe_digest(fields)
+    same = known is not None and recipe_digest(fields) in precision_by_digest(known)
     return name.partition("/")[0] if same else OWN
+
+
+def precision_by_digest(recipe: Recipe) -> dict[str, Precision]:
+    """The precisions that a recipe may be trained in, by what `recipe_digest` makes of it then."""
+    return {recipe_digest(replace(recipe, precision=precision)): precision for precision in get_args(Precision)}
 
 
 def recipe_digest(recipe: Recipe | Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,14 @@ class Worker:
 
         return artifacts.prepare(to_cell(cell), Path(folder), onnx=onnx)
 
-    def open(self, cell: dict[str, Any], folder: str, check: bool = True) -> dict[str, Any]:
+    def open(self, cell: dict[str, Any], folder: str) -> dict[str, Any]:
         """Builds the network in its back end, compares its outputs with the reference, sets calls a sample."""
         from bench import timing
         from bench.running import opening, runners
 
         opened = to_cell(cell)
         self.runner = opening.open_runner(opened, Path(folder))
-        outputs = runners.check(self.runner, opened, Path(folder)) if check else None
+        outputs = runners.check(self.runner, opened, Path(folder))
         seconds = timing.sample(self.runner, 1)
         self.calls = timing.calls_for(self.runner) if seconds < timing.TARGET_S else 1
         return {"outputs": outputs, "calls": self.calls, "seconds": seconds}
@@ -103,11 +104,11 @@ class Worker:
 
         return memory.measure(to_cell(cell), Path(folder))
 
-    def energy(self, batch: int, device: str, seconds: float) -> dict[str, Any]:
+    def energy(self, batch: int, device: str) -> dict[str, Any]:
         """Energy of an image in steady load, or why it is not available."""
         from bench import energy
 
-        return energy.measure(self.runner, batch, device, seconds)
+        return energy.measure(self.runner, batch, device)
 
     def ceiling(self, kind: Kind, candidate: str, device: str, precision: str, threads: int) -> dict[str, Any]:
         """The rate of one candidate for the machine's arithmetic or copy ceiling."""
@@ -141,6 +142,13 @@ def serve(path: str, token: str) -> None:
             _say(stream, answer)
 
 
+def _decline(path: str, token: str, error: OSError) -> None:
+    """Says in the place of a worker why there is none."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(json.dumps({"token": token, "error": in_words(error)}).encode() + b"\n")
+
+
 def _say(stream: Any, message: dict[str, Any]) -> None:
     stream.write(json.dumps(message) + "\n")
     stream.flush()
@@ -160,14 +168,19 @@ def main(path: str, modules: list[str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished workers need no waiting for
     print("ready", flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a network that prints must not fill a pipe that nobody reads
-    for line in iter(sys.stdin.readline, ""):
-        if os.fork() == 0:
+    for token in (line.strip() for line in iter(sys.stdin.readline, "")):
+        try:
+            child = os.fork()
+        except OSError as error:  # no room for another process just now
+            _decline(path, token, error)
+            continue
+        if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _die_with_parent()
             sys.stdin.close()
             code = 0
             try:
-                serve(path, line.strip())
+                serve(path, token)
             except (OSError, ValueError):  # the other side is gone
                 code = 1
             os._exit(code)  # without the interpreter's teardown, which belongs to the parent

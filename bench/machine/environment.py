@@ -35,11 +35,6 @@ VARIABLES = (
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def cpu_name() -> str:
-    """The processor's name as the system gives it, or the architecture where it gives none."""
-    return processor.name()
-
-
 def cores() -> int:
     """Processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -71,7 +66,7 @@ def machine(device: str = "cpu") -> str:
         name = gpu_name()
         return slug(name) if name else f"{machine()}-without-gpu"
     generation = processor.generation()
-    return f"{slug(cpu_name())}-{generation}{'-' if generation else ''}{cores()}-cores"
+    return f"{slug(processor.name())}-{generation}{'-' if generation else ''}{cores()}-cores"
 
 
 def slug(name: str) -> str:
@@ -82,7 +77,7 @@ def slug(name: str) -> str:
         'intel-xeon-platinum-8481c'
     """
     plain = re.sub(r"\((?:R|TM|tm|r)\)|CPU|Processor|@.*", " ", name)
-    return re.sub(r"[^a-z0-9.]+", "-", plain.lower()).strip("-") or "unknown"
+    return re.sub(r"[^a-z0-9.]+", "-", plain.lower()).rstrip("-").lstrip("-.") or "unknown"
 
 
 @cache

@@ -157,7 +157,6 @@ class PowerSampler:
 
     Attributes:
         joules: after the block, its energy; None where the GPU does not say its power.
-        seconds: after the block, the time between the first and the last reading.
 
     Example:
         >>> with PowerSampler(index=10_000) as sampler:
@@ -168,7 +167,6 @@ class PowerSampler:
 
     def __init__(self, index: int = 0, *, period_s: float = 0.05) -> None:
         self.joules: float | None = None
-        self.seconds = 0.0
         self._index, self._period_s = index, period_s
         self._readings: list[tuple[float, float]] = []
         self._over = threading.Event()
@@ -187,7 +185,6 @@ class PowerSampler:
         self._read()
         if len(self._readings) > 1:
             self.joules = integral(self._readings)
-            self.seconds = self._readings[-1][0] - self._readings[0][0]
 
     def _run(self) -> None:
         while not self._over.wait(self._period_s):

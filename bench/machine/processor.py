@@ -5,26 +5,17 @@ A fact that the system does not tell is left out, so elsewhere than on Linux lit
 
 import platform
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-SYSTEM = Path("/sys/devices/system")
+from dpn.processor import fields, instruction_sets
 
-CPUINFO = Path("/proc/cpuinfo")
+SYSTEM = Path("/sys/devices/system")
 
 Fact = str | int | float | bool
 
 VECTOR = re.compile(r"sse4_2|fma|f16c|avx\w*|amx\w*|asimd\w*|sve\d?|sme\d?|bf16|i8mm|neon")
 """Instruction sets that decide how fast arithmetic can be, of x86 and of ARM."""
-
-
-@cache
-def fields() -> Mapping[str, str]:
-    """What /proc/cpuinfo says of the first processor, by name; empty elsewhere."""
-    text = read(CPUINFO) or ""
-    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def name() -> str:
@@ -50,7 +41,7 @@ def generation() -> str:
 def describe() -> dict[str, Fact]:
     """Identity, instruction sets, caches, and the settings of its clock."""
     found = fields()
-    flags = (found.get("flags") or found.get("Features") or "").split()
+    flags = instruction_sets()
     facts: dict[str, Fact | None] = {
         "cpu": name(),
         "cpu_generation": generation() or None,

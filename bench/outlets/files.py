@@ -9,8 +9,9 @@ from typing import Any
 from bench.rows import LARGER_IS_BETTER, PROTOCOL, Row, quantities
 
 CSV_COLUMNS = (
-    "subject", "metric", "unit", "value", "low", "high", "samples", "processes", "machine", *PROTOCOL, "protocol",
-    "flags", "complete", "spec_digest", "metric_version", "versions", "commit", "dirty", "recorded_at", "file", "key",
+    "subject", "metric", "unit", "value", "low", "high", "confidence", "samples", "processes", "machine", *PROTOCOL,
+    "protocol", "flags", "complete", "spec_digest", "metric_version", "versions", "commit", "dirty", "recorded_at",
+    "file", "key",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from bench.outlets.escaping import code, prose
 from bench.outlets.worded import amount, duel_line, ratio_words, verdict_line
 from bench.record import EXACT, METRICS
 from bench.rows import TIMES, Row, quantities
+from bench.statistics import ALPHA, CONFIDENCE
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.noise_floor import noise_sentence
 
@@ -95,7 +96,7 @@ def summary(rows: Sequence[Row]) -> str:
         page.text(f"### {code(machine)}")
         of_machine = [row for row in quantities(rows) if row.record.machine == machine]
         page.table(
-            ("network", "metric", "protocol", "value", "95 % interval", "processes", "flags", "from"),
+            ("network", "metric", "protocol", "value", "interval", "processes", "flags", "from"),
             (_measured_line(row) for row in of_machine),
         )
     return str(page)
@@ -105,7 +106,7 @@ def comparison_summary(report: Report, failures: Sequence[str]) -> str:
     """A job summary of a comparison: verdict, what it rests on, every row."""
     page = Page(SUMMARY_BYTES, "a job summary holds 1 MiB; `python -m bench compare --format csv` has every row")
     page.text(f"## {verdict_line(report, failures)}")
-    page.text(foundations(report.head))
+    page.text(foundations(report.head, _times_compared(report)))
     _failure_list(page, failures)
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, (*report.noteworthy(), *_quiet(report))))
@@ -119,21 +120,26 @@ def comment(report: Report, failures: Sequence[str]) -> str:
     _failure_list(page, failures)
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, report.noteworthy()))
-    page.fold("What this rests on", lambda: page.text(foundations(report.head)))
+    page.fold("What this rests on", lambda: page.text(foundations(report.head, _times_compared(report))))
     quiet = _quiet(report)
     if quiet:
         page.fold(f"{len(quiet)} rows without a change", lambda: page.table(_HEADER, map(_compared_line, quiet)))
     return str(page)
 
 
-def foundations(rows: Sequence[Row]) -> str:
-    """Machine, convention, versions and noise floor, one line each."""
+def foundations(rows: Sequence[Row], compared: int = 0) -> str:
+    """Machine, convention, versions and noise floor, one line each; one more for so many times that are compared."""
     lines = []
     for machine in _machines(rows):
         lines.append(f"- **machine** {code(machine)}; noise floor: {_noise(rows, machine)}")
     if not lines:
         lines.append("- **machine** any: these rows are counts, which have no noise")
     lines.append(f"- **convention** {CONVENTION}")
+    if compared:
+        lines.append(
+            f"- **times compared** {compared}, each by a two-sided rank test at {ALPHA:g}; no correction is made for "
+            "their number"
+        )
     versions: dict[str, dict[str, None]] = {}
     for row in rows:
         for tool, version in row.record.versions.items():
@@ -145,6 +151,10 @@ def foundations(rows: Sequence[Row]) -> str:
 
 
 _HEADER = ("verdict", "network", "metric", "protocol", "base", "head", "ratio", "why")
+
+
+def _times_compared(report: Report) -> int:
+    return sum(entry.p is not None for entry in report.compared) + len(report.duels)
 
 
 def _noise(rows: Sequence[Row], machine: str) -> str:
@@ -185,6 +195,9 @@ def _compared_line(entry: Compared) -> list[str]:
 def _measured_line(row: Row) -> list[str]:
     record = row.record
     interval = " to ".join(amount(row, value) for value in row.interval) if row.interval else ""
+    confidence = record.detail.get("confidence", CONFIDENCE)
+    if interval and confidence < CONFIDENCE:
+        interval += f" ({100 * confidence:.4g} %)"
     processes = str(row.processes) if record.metric in TIMES else ""
     return [
         code(record.subject), record.metric, code(row.settings()), amount(row), interval, processes,

@@ -4,7 +4,7 @@ from bench.record_fields.accuracy import Accuracy
 from bench.record_fields.counts import Layers, Macs, Opinions, ReceptiveField
 from bench.record_fields.gradients import Cosines, Effective
 from bench.record_fields.parts import Counted, Fields
-from bench.record_fields.times import Ceiling, OfSetting, Refusal, Timed, Trial
+from bench.record_fields.times import Ceiling, Copy, OfSetting, Refusal, Timed, Trial
 
 OF: dict[str, type[Fields]] = {
     "macs": Macs,
@@ -19,6 +19,7 @@ OF: dict[str, type[Fields]] = {
     "neighbour_cosine": Cosines,
     **dict.fromkeys(("arithmetic_ceiling", "copy_ceiling"), Ceiling),
     "trial": Trial,
+    "copy": Copy,
     "refusal": Refusal,
 }
 """The model of each metric in `bench.record.METRICS`."""

@@ -94,6 +94,19 @@ class Trial(Fields):
     detail: TrialDetail
 
 
+class CopySetting(Setting):
+    """The protocol of a copy: which of how many."""
+
+    copy_number: Whole
+    copies: Positive
+
+
+class Copy(Timed):
+    """A latency of one of several copies of a network."""
+
+    protocol: CopySetting
+
+
 class RefusalSetting(Setting):
     """The protocol of what could not be measured: `of` is the metric."""
 

@@ -27,7 +27,6 @@ class Backend:
         modules: what a worker process imports before the network is built; the first names the distribution.
         from_onnx: it reads an ONNX file and needs no torch.
         install: the command that installs it.
-        meaning: what it does, in a line.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Backend:
     modules: tuple[str, ...]
     from_onnx: bool = False
     install: str = "pip install torch"
-    meaning: str
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -50,25 +48,21 @@ BACKENDS: dict[str, Backend] = {
             name="eager",
             precisions={"cpu": _TORCH_CPU, "cuda": _TORCH_CUDA},
             modules=("torch", "bench.running.torch_runners"),
-            meaning="PyTorch, operator by operator",
         ),
         Backend(
             name="channels_last",
             precisions={"cpu": _TORCH_CPU, "cuda": _TORCH_CUDA},
             modules=("torch", "bench.running.torch_runners"),
-            meaning="PyTorch with weights and maps whose channels lie together in memory",
         ),
         Backend(
             name="compile",
             precisions={"cpu": _TORCH_CPU, "cuda": _TORCH_CUDA},
             modules=("torch", "bench.running.torch_runners", "torch._dynamo", "torch._inductor.compile_fx"),
-            meaning="torch.compile with its default settings",
         ),
         Backend(
             name="cudagraph",
             precisions={"cuda": _TORCH_CUDA},
             modules=("torch", "bench.running.torch_runners"),
-            meaning="PyTorch's kernels recorded once and replayed as a CUDA graph",
         ),
         Backend(
             name="onnxruntime",
@@ -76,7 +70,6 @@ BACKENDS: dict[str, Backend] = {
             modules=("onnxruntime", "numpy", "bench.running.onnx_runners"),
             from_onnx=True,
             install=INSTALL,
-            meaning="ONNX Runtime on an ONNX file",
         ),
         Backend(
             name="openvino",
@@ -84,7 +77,6 @@ BACKENDS: dict[str, Backend] = {
             modules=("openvino", "numpy", "bench.running.onnx_runners"),
             from_onnx=True,
             install=INSTALL,
-            meaning="OpenVINO on an ONNX file",
         ),
     )
 }

@@ -11,12 +11,9 @@ from bench.measuring import bar, open_store
 from bench.record import Record
 from bench.store import RECORDS
 from bench.trained import Collected, collect
-from dpn.cli import fail, note
+from dpn.cli import Flag, Name, fail, note
 from dpn.runtime import Runtime
 from dpn.verbs.evaluate import Wanted
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-Name = tyro.conf.Positional[str]
 
 
 def accuracy(

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from bench.machine.environment import ROOT
+from bench.outlets.escaping import one_line
 from bench.outlets.files import FILES, csv_text
 from bench.outlets.markdown import comment, comparison_summary, summary
 from bench.outlets.worded import as_text
@@ -25,11 +26,9 @@ from bench.verdicts.compare import Compared, Report
 from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
+from dpn.cli import Flag, Name
 
 RECORDS_IN_GIT = "results/records"
-
-Positional = tyro.conf.Positional[str]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 COLUMNS = (
     "verdict", "ratio", "ratio_low", "ratio_high", "p", "subject", "metric", "unit", "machine", "protocol", "base",
@@ -40,8 +39,8 @@ COLUMNS = (
 
 @errors_are_2
 def compare(
-    base: Positional,
-    head: Positional,
+    base: Name,
+    head: Name,
     effect: float = 0.05,
     gate: Annotated[Gate, tyro.conf.OmitArgPrefixes] = Gate(),  # noqa: B008 - frozen
     across_machines: Flag = False,
@@ -79,7 +78,7 @@ def compare(
     _write(rendered(report, failures, format_), out)
     if out is not None or format_ != "text":
         for failure in failures:
-            print(f"fails: {failure}", file=sys.stderr)
+            print(f"fails: {one_line(failure)}", file=sys.stderr)
     return 1 if failures else 0
 
 
@@ -145,7 +144,7 @@ def records_of(place: str) -> Iterator[Path]:
 def _opened(folder: Path) -> Store:
     store = Store(folder)
     for warning in store.warnings():
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {one_line(warning)}", file=sys.stderr)
     if reason := store.why_empty():
         raise ValueError(reason)
     return store

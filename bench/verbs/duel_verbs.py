@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +14,18 @@ from bench.cell import Cell
 from bench.choices import Choices
 from bench.machine import environment
 from bench.measuring import bar, open_store
+from bench.plan import Plan
+from bench.record import Record
 from bench.running import backends
+from bench.statistics import Comparison
 from bench.store import RECORDS
 from bench.subject import resolve
 from bench.verbs.exit_codes import errors_are_2
+from bench.verdicts import copies as copies_verdicts
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.trials import SLOWDOWNS, decided
 from bench.verdicts.trials import run as run_trials
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+from dpn.cli import Flag, Json
 
 
 @errors_are_2
@@ -31,7 +36,7 @@ def duel(
     choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(metric="latency"),  # noqa: B008 - frozen
     rules: Annotated[Rules, tyro.conf.OmitArgPrefixes] = Rules(),  # noqa: B008 - frozen
     gate: Flag = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> int:
     """Times two networks, or two commits, against each other in turns: is B faster or slower than A?
 
@@ -52,7 +57,7 @@ def duel(
         for name, side_a, side_b in _sides(stack, a, b, of, choices):
             fought = _shown(name, side_a, side_b, rules)
             slower |= fought.comparison().verdict == "slower"
-            _print_duel(name, a, b, fought, as_json=as_json)
+            _print_duel(name, a, b, fought, side_a.cell.device, as_json=as_json)
     return 1 if gate and slower else 0
 
 
@@ -91,18 +96,20 @@ def _only_cell(name: str, choices: Choices) -> Cell:
                          "python -m bench measure and compared by python -m bench compare")  # fmt: skip
     cells = choices.cells(resolve(name, choices.input_hw()))
     if len(cells) != 1:
-        raise ValueError("a duel compares one cell; give one value each for device, backend, precision, batch, threads")
+        raise ValueError(
+            "a duel times one setting; give a single value for --device, --backend, --precision, --batch and --threads"
+        )
     return cells[0]
 
 
-def _print_duel(name: str, a: str, b: str, fought: Duel, *, as_json: bool) -> None:
+def _print_duel(name: str, a: str, b: str, fought: Duel, device: str, *, as_json: bool) -> None:
     found = fought.comparison()
     if as_json:
         answer: dict[str, Any] = {
             "name": name, "a": a, "b": b, "verdict": found.verdict, "ratio": found.ratio,
             "interval": [found.interval.low, found.interval.high], "confidence": found.interval.confidence,
             "p": found.p, "effect": found.effect, "rounds": len(fought.rounds), "reason": found.reason,
-            "machine": environment.machine(), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
+            "machine": environment.machine(device), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
         }  # fmt: skip
         print(json.dumps(answer, allow_nan=False))
         return
@@ -113,15 +120,19 @@ def _print_duel(name: str, a: str, b: str, fought: Duel, *, as_json: bool) -> No
 def trials(
     same: int = 200,
     slower: int = 50,
+    copies: int = 21,
     network: str = "dpn1_32",
     choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(input="64x48", metric="latency", threads="1"),  # noqa: B008 - frozen
     records: Path = RECORDS,
 ) -> int:
-    """Puts the harness to the test here: a network against itself, and against exact slowdowns of 10 and 25 %.
+    """Puts the harness to the test here: duels and records of a network and itself, and exact slowdowns.
+
+    It takes about an hour on two cores, can be stopped, and goes on with the same command.
 
     Args:
-        same: A/A comparisons.
-        slower: A/B comparisons of each slowdown.
+        same: duels of the network with itself.
+        slower: duels with exact slowdowns of 10 and of 25 %, of each so many.
+        copies: of the network, measured in one sweep; every pair of their records is compared. 0 for none.
         network: a small network, for its many processes.
         choices: how it is run; one value each.
         records: the folder that the trials are kept in; those that it has are not fought again.
@@ -129,19 +140,35 @@ def trials(
     cell = _only_cell(network, choices)
     store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
     with bar() as shown:
-        task = shown.add_task("trials", total=sum(wanted.values()))
+        task = shown.add_task("trials", total=sum(wanted.values()) + copies)
 
-        def tell(done: int) -> None:
+        def tell(done: float, text: str = "") -> None:
             shown.advance(task, done)
-            if shown.disable:
-                print(f"{done} more trials fought", file=sys.stderr)
+            if shown.disable and (text or done >= 1):
+                print(text or f"{done:g} more trials fought", file=sys.stderr)
 
         added = run_trials(store, cell, wanted, Rules(), tell)
-    counts: dict[float, dict[str, int]] = {ratio: {} for ratio in wanted}
-    for record, found in decided([one for one in store.records if one.machine == environment.machine()]):
-        row = counts[float(record.protocol["true_ratio"])]  # type: ignore[arg-type]
-        row[found.verdict] = row.get(found.verdict, 0) + 1
+        if copies:
+            added += copies_verdicts.measure(store, cell, copies, Plan(), lambda text, done: tell(done, text))
+    ours = [r for r in store.current() if r.machine == environment.machine(cell.device) and _is_of(r, cell)]
     print(f"{added} trials added")
-    for ratio, row in counts.items():
-        print(f"true ratio {ratio}: " + ", ".join(f"{number} {verdict}" for verdict, number in sorted(row.items())))
+    duels: dict[float, list[Comparison]] = {}
+    for record, found in decided(ours):
+        duels.setdefault(float(str(record.protocol["true_ratio"])), []).append(found)
+    for ratio, comparisons in sorted(duels.items()):
+        print(f"duels, true ratio {ratio:g}: {_counted(comparisons)}")
+    for one in copies_verdicts.found(ours):
+        for ratio in (1.0, *SLOWDOWNS):
+            words = "" if ratio == 1 else f", one multiplied by {ratio:g}"
+            print(f"pairs of {len(one.records)} copies in one sweep{words}: {_counted(one.comparisons(ratio))}")
     return 0
+
+
+def _is_of(record: Record, cell: Cell) -> bool:
+    return record.subject == cell.subject and all(record.protocol.get(k) == v for k, v in cell.protocol().items())
+
+
+def _counted(comparisons: Iterable[Comparison]) -> str:
+    """How many comparisons had each verdict."""
+    verdicts = Counter(comparison.verdict for comparison in comparisons)
+    return ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))

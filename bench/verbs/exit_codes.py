@@ -28,7 +28,7 @@ def errors_are_2(verb: Callable[Given, int]) -> Callable[Given, int]:
             cli.fail(cli.message(error), 2)
         except Exception:
             traceback.print_exc()
-            cli.fail("this is a bug; the lines above say where", 2)
+            cli.fail("this is a bug; please report it with the lines above", 2)
         return code
 
     return run

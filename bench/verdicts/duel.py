@@ -90,7 +90,8 @@ def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _
     covered the truth in 94.3 to 94.6 % where it names 95.5 %.
 
     Raises:
-        WorkerError: a side cannot be built or run.
+        ValueError: rules that make no sense, or a network that a side's back end cannot run.
+        WorkerError: a side cannot be built, or fails as it runs.
     """
     rules.check()
     duel = Duel(rules.effect)
@@ -109,7 +110,12 @@ def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _
 
 
 def prepare_sides(sides: Sequence[Side], home: Path) -> list[dict[str, Any]]:
-    """Writes what the workers of each side need below its folder, and returns what was learnt of its network."""
+    """Writes what the workers of each side need below its folder, and returns what was learnt of its network.
+
+    Raises:
+        ValueError: a side's back end cannot run its network.
+        WorkerError: a network cannot be built.
+    """
     found = []
     for index, side in enumerate(sides):
         folder = home / str(index)

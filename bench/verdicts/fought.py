@@ -1,9 +1,10 @@
 """Duels that were fought live, as `python -m bench duel --json` printed them, read back for a report. No torch."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.statistics import Verdict
 
 
 class Fought(BaseModel):
@@ -23,7 +24,7 @@ class Fought(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     name: str
-    verdict: Literal["faster", "slower", "same", "ambiguous"]
+    verdict: Verdict
     ratio: float
     interval: tuple[float, float]
     effect: float

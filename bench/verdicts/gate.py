@@ -4,22 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
-
-import tyro
 
 from bench.record import METRICS
 from bench.rows import ABOUT_MEASURING, TIMES
 from bench.verdicts.compare import Compared, Report, compare_rows
 from bench.verdicts.turns import APART, in_turns
+from dpn.cli import Flag
 
 SHOWN = 3
 """How many rows with one reason to fail are named; the rest is counted."""
 
 EVERY = "all"
 """Stands for every name in --allow-changed."""
-
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.rows import Row
+from bench.verdicts import copies
 from bench.verdicts.trials import decided
 
 FALSE_ALARMS = frozenset({"faster", "slower"})
@@ -17,15 +18,19 @@ class NoiseFloor:
 
     Attributes:
         machine: the machine's key.
-        same: how many networks were compared with themselves.
+        same: how many duels of a network with itself there were.
         false_alarms: how many of these were called faster or slower.
-        slowdowns: by true ratio above 1, how many trials there were and how many were called slower.
+        slowdowns: by true ratio above 1, how many duels there were and how many were called slower.
+        pairs: of records of copies of one network, in one sweep.
+        pair_alarms: how many of these were called faster or slower.
     """
 
     machine: str
     same: int
     false_alarms: int
     slowdowns: dict[float, tuple[int, int]]
+    pairs: int = 0
+    pair_alarms: int = 0
 
     def sentence(self) -> str:
         """The noise floor in one sentence.
@@ -39,6 +44,8 @@ class NoiseFloor:
             parts.append(f"{self.false_alarms} of {self.same} duels of a network with itself gave a false alarm")
         for ratio, (trials, found) in sorted(self.slowdowns.items()):
             parts.append(f"{found} of {trials} slowdowns of {100 * (ratio - 1):.3g} % were found")
+        if self.pairs:
+            parts.append(f"{self.pair_alarms} of {self.pairs} pairs of records of one network gave a false alarm")
         return "; ".join(parts)
 
 
@@ -50,18 +57,31 @@ def noise_floor(rows: Iterable[Row], machine: str) -> NoiseFloor | None:
         machine: the machine's key.
     """
     verdicts: dict[float, list[str]] = {}
-    trials = [row.record for row in rows if row.record.metric == "trial" and row.record.machine == machine]
-    for record, found in decided(trials):
+    records = [row.record for row in rows if row.record.machine == machine]
+    for record, found in decided(records):
         verdicts.setdefault(float(str(record.protocol["true_ratio"])), []).append(found.verdict)
-    if not verdicts:
+    pairs = [found.verdict for one in copies.found(records) for found in one.comparisons()]
+    if not verdicts and not pairs:
         return None
     same = verdicts.pop(1.0, [])
     return NoiseFloor(
         machine=machine,
         same=len(same),
-        false_alarms=sum(verdict in FALSE_ALARMS for verdict in same),
+        false_alarms=alarms(same),
         slowdowns={ratio: (len(found), found.count("slower")) for ratio, found in verdicts.items() if ratio > 1},
+        pairs=len(pairs),
+        pair_alarms=alarms(pairs),
     )
+
+
+def alarms(verdicts: Iterable[str]) -> int:
+    """How many verdicts of equals are false alarms.
+
+    Example:
+        >>> alarms(["same", "slower", "ambiguous", "faster"])
+        2
+    """
+    return sum(verdict in FALSE_ALARMS for verdict in verdicts)
 
 
 def noise_sentence(rows: Iterable[Row], machine: str) -> str:

@@ -33,7 +33,8 @@ def run(store: Store, cell: Cell, wanted: Mapping[float, int], rules: Rules, tel
         store: where the trials are kept.
         cell: the network, small enough that thousands of processes are affordable.
         wanted: number of trials by true ratio.
-        rules: of each duel; every trial takes exactly `rules.rounds` rounds.
+        rules: of each duel, with the rounds and pairs of `Rules()`, which no key of a trial says: trials of others
+            would be taken for these. Every trial takes exactly `rules.rounds` rounds.
         tell: told how many trials ended.
     """
     side = Side(cell=cell)

@@ -27,6 +27,15 @@ PROGRESS = re.compile(r": building$|^round \d+ of \d+ to \d+ done$|^waiting for 
 ONE = replace(TINY, processes=1, most_processes=1)
 
 
+ENTRY = """
+import runpy
+from dpn import checkout
+checkout.code = lambda: "code"
+runpy.run_module("bench", run_name="__main__", alter_sys=True)
+"""
+"""`python -m bench` whose results are of one code, also where a file is edited while the test runs."""
+
+
 def options(processes: int) -> list[str]:
     """A plan as small as `TINY` for the command line."""
     number = str(processes)
@@ -50,11 +59,10 @@ def ceilings_known(root: Path, *threads: int) -> None:
 
 def start(*arguments: str, temporary: Path) -> "subprocess.Popen[str]":
     """`python -m bench` as a process of its own, its output in pipes."""
-    # Without git, so that a commit made while the test runs does not make the journal's results another code's.
-    environ = os.environ | {"TMPDIR": str(temporary), "GIT_DIR": str(temporary / "no-repository")}
     return subprocess.Popen(
-        [sys.executable, "-m", "bench", *arguments],
-        cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", ENTRY, *arguments],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(temporary)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -14,9 +14,10 @@ from bench.store import Store
 from bench.verbs.accuracy_verbs import accuracy
 from dpn import cli, evaluation
 from dpn.data.opening import Asked, open_data
+from dpn.digests import file_digest
 from dpn.inference import predict
 from dpn.metrics.pckh import Truth, write_predictions
-from dpn.network_names import Network, file_digest
+from dpn.network_names import Network
 from dpn.protocols import protocol
 from dpn.runtime import Runtime
 from tests.dpn import dotted
@@ -77,7 +78,12 @@ def test_what_is_there_is_not_measured_again(
     monkeypatch.setattr(evaluation, "evaluate", no_evaluation)
     assert typed(*words) == 0
     assert "there already; --again measures it again" in capsys.readouterr().out
-    for change in (("--no-flip-test",), ("--codec", "dark"), ("--limit", "1"), ("--protocol", "sbl")):
+    write_folder(tmp_path / "others", 2)
+    changes: tuple[tuple[object, ...], ...] = (
+        ("--no-flip-test",), ("--codec", "dark"), ("--limit", "1"), ("--protocol", "sbl"),
+        ("--images", tmp_path / "others"),
+    )  # fmt: skip
+    for change in changes:
         with pytest.raises(AssertionError, match="measured again"):
             typed(*words, *change)
 
@@ -95,6 +101,13 @@ def test_other_weights_are_another_record() -> None:
         other.net.weight.fill_(2)  # type: ignore[operator, union-attr]
     assert question(one).key() != question(other).key()
     assert question(one).key() != question(one, runtime=Runtime(precision="bf16")).key()
+
+
+def test_other_images_are_another_record_and_a_folders_own_are_not_told() -> None:
+    network = Network(name=DOTS, net=dotted.coco())
+    blurred, sharp = (replace(coco_set(1), images_digest=digest) for digest in ("blurred", "sharp"))
+    assert len({question(network, data=data).key() for data in (coco_set(1), blurred, sharp)}) == 3
+    assert "images_digest" not in question(network).of_record()
 
 
 def test_a_network_of_the_zoo_is_known_by_its_definition(tmp_path: Path) -> None:

@@ -45,6 +45,18 @@ def test_count_in_a_convention() -> None:
     assert got["value"] == pytest.approx(3.0029, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("convention", "first"), [("gimacs", "gimacs, Gi MAC 3.003"), ("flops", "flops, FLOP 6,448,742,400"),
+                              ("macs", "macs, MAC 3,224,371,200")]
+)  # fmt: skip
+def test_the_convention_that_is_asked_for_stands_first_and_once(convention: str, first: str) -> None:
+    title, *rows = bench("count", "dpn4_64", "--convention", convention).stdout.splitlines()
+    assert title.startswith("dpn4_64 at 256x192")
+    assert " ".join(rows[0].split()) == first
+    assert [row.split()[0].rstrip(",") for row in rows].count(convention) == 1
+    assert any(row.split()[0] == "params" for row in rows)
+
+
 def test_count_at_another_size_and_by_layer() -> None:
     got = answer("count", "dpn1_32", "--input", "128x96", "--layers", "--json")
     whole = answer("count", "dpn1_32", "--json")
@@ -58,6 +70,32 @@ def test_count_anybodys_network() -> None:
     got = answer("count", "tests.bench.networks:pointwise", "--input", "10x20", "--convention", "flops", "--json")
     assert (got["macs"], got["value"], got["params"]) == (3 * 5 * 200, 2 * 3 * 5 * 200, 20)
     assert got["spec_digest"].startswith("module-")
+
+
+def bracketed() -> Any:
+    """A network with a module whose name looks like the end of a style."""
+    from torch import nn
+
+    net = nn.Sequential()
+    net.add_module("[/x]", nn.Conv2d(3, 2, 1))
+    return net
+
+
+def test_what_others_say_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from bench.__main__ import count, opinions
+    from bench.opinions import second_opinions
+
+    monkeypatch.setenv("COLUMNS", "200")
+    count("tests.bench.test_cli:bracketed", "8x8", layers=True)
+    assert "[/x]" in capsys.readouterr().out
+    failed = {"counter": "fvcore", "version": "1", "failure": "[enforce fail at x] [/y]"}
+    known = {"counter": "torch", "version": "1", "failure": "", "total": 3, "extras": {"[z]": 3}, "unexplained": 0}
+    monkeypatch.setattr(second_opinions, "second_opinions", lambda *_: ())
+    monkeypatch.setattr(second_opinions, "to_record_detail", lambda _: {"opinions": [failed, known]})
+    opinions("tests.bench.networks:pointwise", "8x8")
+    said = capsys.readouterr().out
+    assert "[enforce fail at x] [/y]" in said
+    assert "[z] +3" in said
 
 
 def test_an_unknown_operator_is_named_and_fails_when_strict() -> None:
@@ -76,7 +114,7 @@ def test_verify_fails_for_an_incomplete_count_when_strict(tmp_path: Path) -> Non
     assert "aten::_fft_r2c" in lenient.stderr
     assert (
         strict.stderr.splitlines()[-1]
-        == "error: a count is incomplete, see the warnings; without --strict that is none"
+        == "error: a count is incomplete, see the warnings; leave out --strict to accept it"
     )
 
 

@@ -427,6 +427,7 @@ def test_a_bug_is_no_verdict_on_the_records(
     said = capsys.readouterr().err
     assert "Traceback" in said
     assert "TypeError: nobody thought of this" in said
+    assert said.endswith("error: this is a bug; please report it with the lines above\n")
 
 
 def test_lines_of_a_file_fail_too(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,6 +441,19 @@ def test_lines_of_a_file_fail_too(base: str, tmp_path: Path, capsys: pytest.Capt
     assert said.out.splitlines()[1] == "**The comparison fails for 1 reason: 2 equal**"
     assert "- differs: macs of a: stored 5, counted now 6" in said.out
     assert said.err == "fails: differs: macs of a: stored 5, counted now 6\n"
+
+
+def test_what_records_say_is_no_command_to_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that begin with two colons are commands to GitHub's."""
+    name = "x\n::error::y"
+    base, head = (folder_of(tmp_path / str(value), count_record(name, "macs", value)) for value in (5, 6))
+    bad = json.loads(count_record("a", "macs", 5).model_dump_json()) | {"versions": {name: 3}}
+    with (Path(head) / "exact" / "macs.jsonl").open("a") as file:
+        file.write(json.dumps(bad) + "\n")
+    assert code_of(base, head, format_="comment") == 1
+    warning, failure = capsys.readouterr().err.splitlines()
+    assert "versions.x ::error::y: " in warning
+    assert failure.startswith("fails: macs of x ::error::y (256x192, batch 1): ")
 
 
 def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

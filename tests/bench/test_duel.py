@@ -167,7 +167,7 @@ def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
     [
         (("no-such-branch", "here", "--of", "dpn1_32", "--threads", "1"), "no revision 'no-such-branch'"),
         (("dpn1_32", "dpn9", "--threads", "1"), "the nearest names are"),
-        (("dpn1_32", "dpn2_32", "--threads", "1", "--batch", "1,8"), "a duel compares one cell"),
+        (("dpn1_32", "dpn2_32", "--threads", "1", "--batch", "1,8"), "a duel times one setting"),
         (("dpn1_32", "dpn2_32", "--threads", "1", "--backend", "cudagraph"), "cudagraph runs on cuda only"),
         (("dpn1_32", "dpn2_32", "--metric", "memory"), "--metric memory: only latency is timed in turns; other"),
         (("dpn1_32", "dpn2_32", "--metric", "latency,energy"), "--metric latency,energy: only latency"),

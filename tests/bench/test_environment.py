@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import dpn.processor
 from bench.counting import make_record
 from bench.machine import environment, gpu, processor
 from bench.machine.environment import ROOT
@@ -26,7 +27,7 @@ LINUX = pytest.mark.skipif(platform.system() != "Linux", reason="only Linux says
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for a system's files, `cpuinfo` and those below `system`; nothing of it is remembered."""
-    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(dpn.processor, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(processor, "SYSTEM", tmp_path / "system")
     forget()
     yield tmp_path
@@ -35,7 +36,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     for cached in (
-        processor.fields,
+        dpn.processor.fields,
         processor.describe,
         environment.machine,
         environment.gpu_name,

@@ -1,5 +1,8 @@
+import errno
 import fcntl
 import json
+
+import pytest
 
 from bench.journal import Journal
 
@@ -36,6 +39,19 @@ def test_a_torn_line_costs_its_own_result_only(tmp_path):
     torn.write_bytes(json.dumps({"key": "a", "result": {"n": 1}}).encode() + b'\n{"key": "a", "res')
     with Journal(tmp_path) as journal:
         assert journal.results("a") == [{"n": 1}]
+
+
+def test_without_locks_there_is_no_journal_and_what_was_left_stays(tmp_path, monkeypatch):
+    left = tmp_path / ".journal-0.jsonl"
+    left.write_text('{"key": "a", "result": {}}\n')
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match=r"without locks, .* with --records"):
+        Journal(tmp_path)
+    assert list(tmp_path.iterdir()) == [left]
 
 
 def test_the_lock_is_really_held(tmp_path):

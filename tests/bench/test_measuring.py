@@ -38,3 +38,15 @@ def test_every_counted_network_of_several_is_a_line_outside_a_terminal(
     assert capsys.readouterr().err.splitlines() == [f"counted {subject.name}" for subject in subjects]
     measuring.count_networks(subjects[:1], Store(tmp_path), write=False)
     assert capsys.readouterr().err == ""
+
+
+def test_networks_without_current_counts_are_named_with_the_command_that_counts_them(tmp_path: Path) -> None:
+    """A network of one's own that has changed is another network, which the records do not have."""
+    known, new = (resolve(f"tests.bench.networks:{name}", (8, 6)) for name in ("pointwise", "silent"))
+    store = Store(tmp_path)
+    assert measuring.count_networks([known], store) == ""
+    said = measuring.count_networks([known, new], store, write=False)
+    assert said.startswith(f"no current count of {new.name}: the network is new or has changed; run: ")
+    assert f"python -m bench measure {new.name}, " in said
+    assert said.endswith(f"commit {tmp_path / 'exact'}")
+    assert known.name not in said

@@ -263,6 +263,29 @@ def test_the_summary_opens_with_what_it_rests_on() -> None:
     assert lines[2].startswith("- **versions** python 3.11.7, torch 2.13.0")
 
 
+def test_an_interval_names_its_confidence_where_it_is_less_than_usual() -> None:
+    few = timing_record("few", [[0.1], [0.2]], detail={"confidence": 0.5})
+    found = rows_of(few, timing_record("enough", [[0.3], [0.4]]), timing_record("a", [[1e8]], metric="memory"))
+    text = markdown.summary(found)
+    assert "| 100 ms to 200 ms (50 %) |" in text
+    assert "| 300 ms to 400 ms |" in text
+    assert "| value | interval | processes |" in text
+    lines = {line["subject"]: line["confidence"] for line in csv.DictReader(io.StringIO(FILES["csv"](found)))}
+    assert (lines["few"], lines["enough"]) == ("0.5", "0.95")
+    count = count_record("a", "macs", 1)
+    assert json.loads(FILES["json"](rows_of(count)))[0]["confidence"] is None
+
+
+def test_a_comparison_says_how_many_times_it_judges() -> None:
+    counts = [count_record("a", "macs", 1)]
+    times = [[timing_record(name, [[0.1]] * 5, commit=commit * 40) for name in ("a", "b")] for commit in "cd"]
+    report = compare(store_of(counts + times[0]), store_of(counts + times[1]))
+    told = "- **times compared** 2, each by a two-sided rank test at 0.02; no correction is made for their number"
+    assert told in markdown.comparison_summary(report, ())
+    assert told in markdown.comment(report, ())
+    assert "times compared" not in markdown.comment(compare(store_of(counts), store_of(counts)), ())
+
+
 def test_the_summary_holds_every_quantity_of_this_project() -> None:
     found = rows(Store(RECORDS))
     text = markdown.summary(found)

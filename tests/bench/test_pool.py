@@ -74,6 +74,87 @@ def test_a_worker_has_the_time_that_the_plan_and_its_network_need():
     assert worker.granted == {"open": 600 + 10 * 60, "series": 600 + 10 * 4 * 50}
 
 
+def test_a_process_counts_by_the_time_that_its_energy_was_measured_for() -> None:
+    asked: dict[str, dict[str, object]] = {}
+
+    class Metered:
+        patience_s = 0.0
+
+        def ask(self, command: str, **arguments: object) -> dict[str, object]:
+            asked[command] = arguments
+            return {"outputs": {}, "seconds": 0.5} if command == "open" else {"value": 3.0, "seconds": 12.5}
+
+    cell = Cell(subject="a", input_hw=(64, 48), metric="energy")
+    found = run_cell(Metered(), cell, Path(), Plan())  # type: ignore[arg-type]
+    assert found == {"outputs": {}, "value": 3.0, "seconds": 12.5}
+    assert asked["energy"] == {"batch": 1, "device": "cpu"}
+
+
+FAILS_ONCE = """
+import errno
+import os
+
+fork, left = os.fork, [1]
+
+
+def failing():
+    if left:
+        left.pop()
+        raise BlockingIOError(errno.EAGAIN, "no room")
+    return fork()
+
+
+os.fork = failing
+"""
+
+SLOW_ONCE = """
+import os
+import time
+
+fork, calls = os.fork, []
+
+
+def slow():
+    calls.append(1)
+    if len(calls) == 2:
+        time.sleep(2.0)  # the first child comes meanwhile
+    child = fork()
+    if child == 0 and len(calls) == 1:
+        time.sleep(1.0)
+    return child
+
+
+os.fork = slow
+"""
+
+
+def test_a_process_that_cannot_be_forked_is_refused_at_once_and_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fails_once.py").write_text(FAILS_ONCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(pool, "START_S", 30.0)
+    with Zygote(("fails_once",)) as zygote:
+        with pytest.raises(WorkerError, match=r"could not be started: BlockingIOError: .*no room; end other programs"):
+            zygote.fork()
+        with zygote.fork() as worker:
+            assert alive(worker.pid)
+
+
+def test_a_worker_that_comes_too_late_is_not_taken_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_once.py").write_text(SLOW_ONCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with Zygote(("slow_once",)) as zygote:
+        zygote._server.settimeout(0.1)
+        with pytest.raises(WorkerError, match="a worker could not be started"):
+            zygote.fork()
+        zygote._server.settimeout(30.0)
+        with zygote.fork() as worker, pytest.raises(WorkerError, match="AttributeError"):
+            worker.ask("fly")
+
+
 def test_a_checkout_imports_what_it_has_of_ours_and_all_of_others(tmp_path: Path) -> None:
     """Commits of a duel keep their files in different places."""
     for package in ("dpn", "bench"):

@@ -84,6 +84,7 @@ def test_a_record_that_lacks_an_entry_is_none_and_the_schema_agrees(metric: str)
         ("macs", "protocol.input_hw", [0, 192]),
         ("macs", "protocol.input_hw", "256x192"),
         ("macs", "protocol.batch", True),
+        ("macs", "machine", "../elsewhere"),
         ("params", "detail.interval", "x"),
         ("params", "detail.processes", "x"),
         ("layers", "detail.columns", 3),
@@ -125,6 +126,11 @@ def test_a_wrong_entry_is_named_and_the_schema_agrees(metric: str, place: str, v
     assert not fault.newer
     if "add up" not in fault.message and value != 10**400:  # a schema knows neither sums nor the size of a float
         assert not SCHEMA.is_valid(json.loads(line))
+
+
+def test_an_older_version_is_in_the_same_unit() -> None:
+    line = json.loads(changed("latency", "unit", "millisecond")) | {"metric_version": METRICS["latency"].version - 1}
+    assert fault_of(json.dumps(line)).message.endswith("unit: it is 'second', not 'millisecond'")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

@@ -280,3 +280,9 @@ def test_every_stored_record_is_valid_by_the_published_schema() -> None:
             record = json.loads(line)
             assert [error.message for error in validator.iter_errors(record)] == [], f"{path}, line {number}"
             assert not validator.is_valid(record | {"guess": 1})
+
+
+def test_columns_are_found_by_what_they_hold() -> None:
+    assert load("table-6").columns_of("params") == ("params",)
+    assert load("table-3").columns_of("ap") == ("dpm", "d1", "d2", "d4", "d6", "d8")
+    assert load("table-1").columns_of("ap") == ()

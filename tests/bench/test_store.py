@@ -1,6 +1,9 @@
 """Records are append-only, keyed, safe beside other writers, and a bad line never hides a good one."""
 
+import errno
+import fcntl
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +174,36 @@ def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     read = Store(tmp_path)
     assert read.problems == []
     assert sorted(record.value for record in read.records) == [*range(40), *range(1000, 1040)]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_without_locks_records_are_read_and_none_is_added(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path).append(a_record(value=1))
+    path = tmp_path / EXACT / "macs.jsonl"
+    before = path.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    store = Store(tmp_path)
+    assert [record.value for record in store.records] == [1]
+    with pytest.raises(OSError, match=r"macs\.jsonl is on a file system without locks, .* with --records$"):
+        store.append(a_record(value=2))
+    assert path.read_bytes() == before
+
+
+def test_a_lock_that_fails_for_another_reason_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path).append(a_record())
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        Store(tmp_path)
 
 
 def test_a_record_is_strict() -> None:

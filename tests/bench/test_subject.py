@@ -150,5 +150,5 @@ def test_another_size_than_the_file_takes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_is_not_counted(tmp_path: Path) -> None:
-    with pytest.raises(SubjectError, match="only onnxruntime and openvino run an ONNX file"):
+    with pytest.raises(SubjectError, match="can only be timed; add --metric latency --backend onnxruntime, or name"):
         count_subject(resolve(str(convolution(tmp_path / "a.onnx"))))

@@ -16,13 +16,14 @@ from bench import sweep as sweeping
 from bench.cell import Cell, grid
 from bench.journal import Journal
 from bench.plan import Plan
-from bench.pool import WorkerError
+from bench.pool import Worker, WorkerError, Zygote
 from bench.record import Record
 from bench.rows import Row
 from bench.schemas import schemas
 from bench.store import Store
 from bench.subject import resolve
 from bench.sweep import Sweep
+from dpn import checkout
 from tests.bench.onnx_models import convolution
 from tests.bench.provenance import provenance_fields
 from tests.bench.sweeping import (
@@ -226,18 +227,65 @@ def test_ceilings_that_a_killed_sweep_measured_are_not_measured_again(
     assert journals(tmp_path) == []
 
 
-def test_results_of_another_commit_are_forgotten_and_so_are_those_of_a_cell_that_has_its_record(
+def test_results_of_other_code_are_forgotten_and_so_are_those_of_a_cell_that_has_its_record(
     tmp_path: Path, file: str
 ) -> None:
     (cell, _) = of_file(file)
     sweep(tmp_path, cell)
     (record,) = records_of(tmp_path, "latency")
     dead = Journal(tmp_path)
-    dead.add("a/cell@another commit", {"samples": [1.0]})
-    dead.add(sweeping._journal_key(record.key()), {"samples": [1.0]})  # killed between the record and the journal
+    dead.add("a/cell@other code", {"samples": [1.0]})
+    dead.add(sweeping.journal_key(record.key()), {"samples": [1.0]})  # killed between the record and the journal
     dead._file.close()
     assert sweep(tmp_path, cell).present == 1
     assert journals(tmp_path) == []
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_processes_of_a_killed_sweep_count_for_the_code_that_they_ran(
+    edited: bool, tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cell, _) = of_file(file)
+    real, measured = sweeping.run_cell, list[Cell]()
+
+    def stopped(worker: object, cell: Cell, *rest: object) -> dict[str, object]:
+        if measured:
+            raise KeyboardInterrupt
+        measured.append(cell)
+        return real(worker, cell, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkout, "commit", lambda: ("unknown", True))
+    monkeypatch.setattr(checkout, "code", lambda: "before")
+    monkeypatch.setattr(sweeping, "run_cell", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path, cell)
+    (first,) = results_in_journals(tmp_path)
+    monkeypatch.setattr(sweeping, "run_cell", real)
+    monkeypatch.setattr(checkout, "code", lambda: "after" if edited else "before")
+    assert sweep(tmp_path, cell).measured == 1
+    assert (first in results_in_records(tmp_path)) is not edited
+    assert journals(tmp_path) == []
+
+
+def test_an_interpreter_that_cannot_fork_is_replaced_for_the_next_rival(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = list[Zygote]()
+
+    class Fragile(Zygote):
+        def fork(self) -> Worker:
+            if not broken:
+                broken.append(self)
+            if self in broken:
+                raise WorkerError("no more processes")
+            return super().fork()
+
+    monkeypatch.setattr(sweeping, "Zygote", Fragile)
+    (cell, _) = of_file(file)
+    progress = sweep(tmp_path, cell, replace(cell, metric="throughput"))
+    assert (progress.measured, len(progress.refused)) == (1, 1)
+    assert progress.refused[0].endswith(": no more processes")
+    assert len(records_of(tmp_path, "throughput")) == 1
 
 
 METRICS = ("latency", "throughput")

@@ -94,6 +94,14 @@ def test_a_run_of_a_gpu_is_not_said_to_be_of_this_cpu(tmp_path: Path, monkeypatc
     assert (record.machine, record.environment) == ("nvidia-h200", {"device": "cuda"})
 
 
+@pytest.mark.parametrize("machine", ["h200/4", "/tmp/x", "..", "H200", "an h200", "h200\n"])
+def test_a_machine_that_is_no_key_is_refused(machine: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", RECIPE, 0.3)
+    with pytest.raises(ValueError, match=r"^--machine .* is no key of a machine; give one .* such as nvidia-h200$"):
+        collect([tmp_path / "runs"], Store(tmp_path / "records"), machine)
+    assert not (tmp_path / "records").exists()
+
+
 def test_a_curve_keeps_the_means_of_neighbours(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", RECIPE, 0.3)
     logged = [float(row["loss"]) for row in rows(run / "log.csv") if row["loss"]]

@@ -1,0 +1,126 @@
+"""Records put to the test: a network and its copies in one sweep, every pair of which is the same. Imports no torch.
+
+Duels have trials of their own, `bench.verdicts.trials`. These are of what most comparisons rest on: records of one
+sweep, a process of each in every round, compared by their processes. A network that is slower by a tenth would have the
+same times multiplied, so the same records say how often that is found.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from bench import assemble
+from bench.cell import Cell
+from bench.journal import Journal
+from bench.plan import Plan
+from bench.pool import machine_to_itself
+from bench.processes import prepare
+from bench.record import METRICS, Record, key_of
+from bench.rows import row_of
+from bench.scratch import Scratch
+from bench.statistics import Comparison
+from bench.store import Store
+from bench.sweep import Rival, Sweep, journal_key
+from bench.verdicts.turns import compare_times
+
+METRIC = "copy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """The copies of one sweep.
+
+    Attributes:
+        records: one of each copy, of one network, setting and machine.
+    """
+
+    records: tuple[Record, ...]
+
+    @property
+    def machine(self) -> str:
+        """The machine's key."""
+        return self.records[0].machine
+
+    def comparisons(self, ratio: float = 1.0) -> list[Comparison]:
+        """Every pair, a later copy against an earlier one, as records are compared.
+
+        Args:
+            ratio: the later copy's times are multiplied by it; 1.1 is a slowdown of ten percent.
+        """
+        rows = [row_of(record) for record in self.records]
+        slowed = [
+            row_of(record.model_copy(update={"samples": tuple(ratio * sample for sample in record.samples)}))
+            for record in self.records
+        ]
+        return [compare_times(rows[i], slowed[j]) for i, j in combinations(range(len(rows)), 2)]
+
+
+def measure(
+    store: Store, cell: Cell, number: int, plan: Plan, tell: Callable[[str, float], None] = lambda _text, _cells: None
+) -> int:
+    """Measures the copies that the store lacks, and returns how many were added: all of them, or none.
+
+    A stopped call keeps its processes, and the next one goes on.
+
+    Args:
+        store: where the copies are kept.
+        cell: the latency of a small network.
+        number: of copies, at least two.
+        plan: of each.
+        tell: see `bench.sweep.Tell`.
+
+    Raises:
+        ValueError: fewer than two copies, or the network cannot be measured.
+    """
+    plan.check()
+    if number < 2:
+        raise ValueError(f"--copies {number}: two copies are the fewest that can be compared")
+    sweep = Sweep(store, plan, tell)
+    with machine_to_itself(), Journal(store.root) as journal, Scratch() as home:
+        prepared = prepare([cell], home)
+        if prepared["failures"]:
+            raise ValueError(f"{cell}: {'; '.join(prepared['failures'].values())}")
+        keys = [_key(cell, prepared["digest"], copy, number) for copy in range(number)]
+        if all(store.newest(key) for key in keys):
+            return 0
+        rivals = [Rival(cell, prepared, home, journal_key(key), journal.results(journal_key(key))) for key in keys]
+        place = {rival.key: copy for copy, rival in enumerate(rivals)}
+        done = {place[rival.key]: rival.results for rival in sweep.rounds(rivals, journal)}
+        if sweep.progress.refused:
+            raise ValueError(sweep.progress.refused[0])
+        for copy, results in sorted(done.items()):
+            record = assemble.record(cell, prepared["digest"], results, plan, prepared, None)
+            known = {"metric": METRIC, "metric_version": METRICS[METRIC].version}
+            store.append(record.model_copy(update=known | {"protocol": _protocol(cell, copy, number)}))
+        for key in place:
+            journal.done(key)
+    return number
+
+
+def found(records: Iterable[Record]) -> Iterator[Copies]:
+    """Every set of copies that is whole, the newest record of each copy; flagged ones decide as records do.
+
+    Args:
+        records: any, the older ones first.
+    """
+    newest = {record.key(): record for record in records if record.metric == METRIC}
+    sets: dict[str, list[Record]] = {}
+    for record in newest.values():
+        sets.setdefault(_set_of(record), []).append(record)
+    for copies in sets.values():
+        if len(copies) == copies[0].protocol["copies"]:
+            yield Copies(records=tuple(sorted(copies, key=lambda record: int(str(record.protocol["copy_number"])))))
+
+
+def _protocol(cell: Cell, copy: int, number: int) -> dict[str, int | float | str | bool | list[int]]:
+    return cell.protocol() | {"copy_number": copy, "copies": number}
+
+
+def _key(cell: Cell, digest: str, copy: int, number: int) -> str:
+    blank = assemble.make_for(cell, digest, METRIC, 0, protocol=_protocol(cell, copy, number))
+    return blank.key()
+
+
+def _set_of(record: Record) -> str:
+    shared = {name: value for name, value in record.protocol.items() if name != "copy_number"}
+    return key_of(record.machine, METRIC, record.metric_version, record.spec_digest, shared)
