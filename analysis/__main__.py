@@ -110,7 +110,7 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
 
 
 def trace(
-    names: tyro.conf.Positional[tuple[str, ...]] = (), suite: str | None = None, check: bool = False,
+    names: tyro.conf.Positional[tuple[str, ...]] = (), suite: str | None = None, check: cli.Flag = False,
     records: Records = RECORDS,
 ) -> int:  # fmt: skip
     """Traces networks and keeps their exact receptive fields as records: adds what is missing, checks what is there.
@@ -134,14 +134,15 @@ def trace(
 def effective(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
-    weights: Path | None = None, again: bool = False, records: Records = RECORDS,
+    weights: Path | None = None, again: cli.Flag = False, records: Records = RECORDS,
 ) -> None:  # fmt: skip
     """Estimates the effective fields that the page shows, and keeps them as records; what is there is not made again.
 
     Args:
         names: networks of the zoo; by default one of each schedule.
         protocol: how they are estimated.
-        weights: a file of trained weights, for the network that is named; the page then shows both.
+        weights: a file of trained weights, or released, for the network that is named; the page then shows both;
+            without, weights are random, even where dpn would take the released ones.
         again: estimate what the records have, too.
         records: the folder of the records.
     """
@@ -150,9 +151,9 @@ def effective(
     from bench.subject import resolve
 
     if weights is not None and len(names) != 1:
-        raise ValueError("--weights are of one network; name it")
+        raise ValueError("--weights takes exactly one network; name it")
     subjects = [resolve(name) for name in names or SHOWN]
-    added = measure_effective(subjects, open_store(records), protocol, trained=weights, again=again)
+    added = measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
     print(f"{len(subjects)} fields: {added} records added, {len(subjects) - added} there already")
 
 

@@ -35,7 +35,7 @@ def table_5(evidence: Evidence) -> Table:
 
 def _ablation(evidence: Evidence, name: str, *, note: str) -> Table:
     printed = evidence.reported[name]
-    networks = [c for c in printed.columns if any(printed.cell(r, c).metric == "ap" for r in printed.rows)]
+    networks = printed.columns_of("ap")
     prints_costs = any(cell.metric == "gflops" for cell in printed.cells.values())
     rows: list[Row] = []
     below: list[Row] = []

@@ -15,12 +15,13 @@ from dpn.data.coco import OFFICIAL_DETECTIONS
 AS_PUBLISHED: dict[str, dict[str, Any]] = {
     "ap": {
         "data": "coco val2017", "boxes": "detections", "people": _DETECTIONS, "codec": "quarter", "flip": True,
-        "shift": True,
+        "shift": True, "images_digest": None,
     },
     "pckh": {"data": "mpii test", "codec": "quarter", "flip": True, "shift": True},
 }  # fmt: skip
 """What a record's protocol says where it was measured as in section IV-A of the paper: for Tables II to VI on COCO
-val2017 with SimpleBaseline's boxes, for Table VII on MPII's test set; the mirrored image, the quarter offset."""
+val2017 with SimpleBaseline's boxes, in the images of its own folder, for Table VII on MPII's test set; the mirrored
+image, the quarter offset."""
 
 COMMANDS = {
     "ap": "python -m bench accuracy NAME --weights FILE --data COCO --boxes detections",

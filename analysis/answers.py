@@ -20,7 +20,7 @@ HOLDS, UNITS_ONLY, FAILS, OPEN = VERDICTS
 
 
 def digits_met(evidence: Evidence) -> Met:
-    """How many published costs of DPN networks the readings of Table I print."""
+    """How many published costs of DPN networks the readings of Table I reproduce."""
     return costs.met(costs.table_readings(evidence).rows)
 
 
@@ -39,14 +39,14 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
     met, found = digits_met(evidence), verdicts(evidence)
     left = f" ({met.counted} of {met.published} are counted)" if met.counted < met.published else ""
     digits = [
-        (f"{met.costed} of {met.counted}", f"published DPN costs met by Table I as the costs imply it{left}"),
-        (f"{met.printed} of {met.counted}", "met by Table I to the letter"),
+        (f"{met.costed} of {met.counted}", f"published DPN costs reproduced with the extra 1x1 convolution{left}"),
+        (f"{met.printed} of {met.counted}", "reproduced by Table I to the letter"),
     ]
     return [
         *(digits if met.counted else [("none", f"of {met.published} published DPN costs counted in both readings")]),
         (f"{measured(evidence)} of {len(evidence.networks)}", "networks counted, to the last multiply-add"),
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
-        (str(found[UNITS_ONLY]), "claims that hold only on the paper's own numbers and units"),
+        (str(found[UNITS_ONLY]), "claims that hold only in the paper's own units"),
         (str(found[FAILS]), "claims that do not hold"),
         *speed_answer.cards(evidence),
     ]
@@ -56,12 +56,12 @@ def summary(evidence: Evidence) -> str:
     """What the whole report comes to."""
     met, found = digits_met(evidence), verdicts(evidence)
     digits = (
-        f"Of {met.words}, the networks built here print {met.costed} once Table I is given the 1x1 convolution that "
-        f"its costs imply, and {met.printed} without it."
+        f"Of {met.words}, {met.costed} are reproduced once Table I is given the 1x1 convolution that its costs imply, "
+        f"and {met.printed} without it."
     )
     return (
         f"{digits if met.counted else UNCOUNTED} Of {found.total()} quantitative claims in the paper, {found[HOLDS]} "
-        f"hold, {found[UNITS_ONLY]} only on the paper's own numbers and units, {found[FAILS]} do not, and "
+        f"hold, {found[UNITS_ONLY]} only in the paper's own units, {found[FAILS]} do not, and "
         f"{found[OPEN]} cannot be checked from costs and printed numbers alone."
     )
 
@@ -100,7 +100,9 @@ def cost(evidence: Evidence) -> str:
     found = architecture.layers_of(layers)
     modules = sum(layer.macs for layer in architecture.in_stage(found, "dpm"))
     met = digits_met(evidence)
-    digits = f"Read as its costs imply, Table I prints {met.costed} of {met.words}; to the letter, {met.printed}."
+    digits = (
+        f"Of {met.words}, Table I read as they imply reproduces {met.costed}, and Table I to the letter {met.printed}."
+    )
     return (
         f"DPN4_64 takes {int(macs.value):,} multiply-adds for a 256x192 image, {_gi(evidence, 'dpn4_64')} in units of "
         f"2^30, which is what the paper calls GFLOPs; {_percent(modules, macs.value)} of them are in the modules, and "
@@ -139,7 +141,10 @@ def claims(evidence: Evidence) -> str:
 
 def reproduce(_: Evidence) -> str:
     """Chapter 9."""
-    return "Two commands on a fresh machine: make report, make test. Neither needs a data set, a GPU or the network."
+    return (
+        "Two commands on a fresh machine: make report, make test. Neither needs a data set or a GPU; the first one "
+        "downloads the pinned Python packages."
+    )
 
 
 def findings(evidence: Evidence) -> list[str]:

@@ -36,7 +36,7 @@ class Cell:
         further: other records behind it, for a number that follows from several.
         how: for a derived number, how it follows from its sources, in one line.
         interval: of the value and in its unit, for the csv; the note shows it rounded.
-        n: how many independent ones the value rests on: processes, trials, seeds or networks.
+        n: how many independent ones the value rests on: processes, trials, seeds, images or networks.
         p: of the test that goes with the value.
         flags: what limits the value, such as "disturbed".
     """
@@ -102,20 +102,21 @@ def from_record(
     return Cell(text=shown(exact), value=exact, state=state, record=found.record, how=how)
 
 
-def compared(found: Found, value: Fraction | None, printed: Reported, *, how: str = "", decimals: int = 1) -> Cell:
+def compared(found: Found, value: Fraction | None, printed: Reported, *, how: str = "") -> Cell:
     """A measured number beside a printed one: shown with the print's decimals, and whether those digits agree.
+
+    Where the paper prints a dash there is nothing to compare with, and the number has one decimal.
 
     Args:
         found: the record behind the value.
         value: the exact value in the unit of the print; None where nothing is measured.
         printed: the paper's cell.
         how: how the value follows from the record.
-        decimals: shown where the paper prints a dash, so that there is nothing to compare with.
     """
     if found.record is None or value is None:
         return NOT_MEASURED
     if printed.number is None:
-        text, state, note = round_printed(value, decimals), "measured", ""
+        text, state, note = round_printed(value, 1), "measured", ""
     else:
         verdict = compare(value, printed.number)
         text = verdict.rounded
@@ -136,14 +137,14 @@ class Column:
         id: used in csv headers, in `explain` and in anchors.
         label: the header's text.
         group: the spanning header's text, or empty.
-        align: "left" for words, "right" for numbers, "center".
+        align: "left" for words, "right" for numbers.
         hide_on_phone: left out where the screen is narrow; it is in every file.
     """
 
     id: str
     label: str
     group: str = ""
-    align: Literal["left", "right", "center"] = "right"
+    align: Literal["left", "right"] = "right"
     hide_on_phone: bool = False
 
 

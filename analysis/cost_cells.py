@@ -50,7 +50,7 @@ def params(evidence: Evidence, subject: str, printed: Reported) -> Cell:
     return compared(found, millions, printed)
 
 
-def cost(evidence: Evidence, subject: str, convention: Convention, printed: Reported | None, decimals: int = 1) -> Cell:
+def cost(evidence: Evidence, subject: str, convention: Convention, printed: Reported | None) -> Cell:
     """The measured cost of a network in a convention, beside a printed one where there is one."""
     found = evidence.found(subject, "macs")
     if found.record is None:
@@ -61,7 +61,7 @@ def cost(evidence: Evidence, subject: str, convention: Convention, printed: Repo
         return from_record(found, lambda v: round_printed(v, 3), value=value, how=how)
     if convention.rounding == "nearest" and not convention.whole:
         return compared(found, value, printed, how=how)
-    as_printed = convention.printed(found.record.detail["by_kind"], 0 if convention.whole else decimals)
+    as_printed = convention.printed(found.record.detail["by_kind"], 0 if convention.whole else 1)
     return replace(compared(found, Fraction(as_printed), printed, how=how), text=as_printed, value=value)
 
 

@@ -16,14 +16,14 @@ COUNTED_FOR_SHOW = ("dpn4_32", "dpn4_64", "dpn4_64_highres")
 
 @dataclass(frozen=True, kw_only=True)
 class Met:
-    """How many published costs of DPN networks the readings of Table I print; only what is counted is judged.
+    """How many published costs of DPN networks the readings of Table I reproduce; only what is counted is judged.
 
     Attributes:
         published: costs that the paper prints.
         counted: those for which both readings have a current count.
-        costed: of the counted, how many the reading that the costs imply prints.
-        printed: of the counted, how many Table I to the letter prints.
-        one_alone: of the counted, how many only one of the readings prints.
+        costed: of the counted, how many the reading that the costs imply reproduces.
+        printed: of the counted, how many Table I to the letter reproduces.
+        one_alone: of the counted, how many only one of the readings reproduces.
     """
 
     published: int
@@ -98,8 +98,8 @@ def _outcome(found: Met) -> str:
     if not found.counted:
         return f"{found.published} published costs of DPN networks; none is counted yet in both readings of Table I."
     return (
-        f"Of {found.words}, the costed reading of Table I prints {found.costed} and Table I to the letter "
-        f"{found.printed}. Those that only one of them prints decide: {found.one_alone}."
+        f"Of {found.words}, {found.costed} are reproduced by the costed reading of Table I and {found.printed} by "
+        f"Table I to the letter. Those that only one of them reproduces decide: {found.one_alone}."
     )
 
 

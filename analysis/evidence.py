@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import reported
 from bench.record import Record
@@ -12,6 +13,9 @@ from bench.statistics import Comparison
 from bench.store import RECORDS, Found, Store
 from dpn.spec import DPNLiteSpec, ModelSpec
 from dpn.zoo import ZOO
+
+if TYPE_CHECKING:
+    from bench.verdicts.copies import Copies
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,13 @@ class Evidence:
         from bench.verdicts.trials import decided
 
         return list(decided(list({record.key(): record for record in self.store.records}.values())))
+
+    @cached_property
+    def copies(self) -> list["Copies"]:
+        """The copies of a network that were measured in one sweep, on any machine."""
+        from bench.verdicts import copies
+
+        return list(copies.found(self.store.records))
 
     def printed(self, table: str, row: str, column: str) -> Reported:
         """One cell of the paper."""

@@ -180,10 +180,10 @@ FIGURES: dict[str, Drawing] = {
         Drawing(
             id="figure-latency",
             title="Time over cost",
-            caption="Median time of one image over its multiply-adds, with the 95 % interval, on the machine and in "
-            "the setting with most records. A faint line is one speed in multiply-adds a second. τ is Kendall's rank "
-            "correlation with its 95 % interval (bootstrap over networks). Named networks are those that the paper "
-            "compares; the csv has every machine and setting.",
+            caption="Median time of one image over its multiply-adds, with the interval of the median, on the machine "
+            "and in the setting with most records. A faint line is one speed in multiply-adds a second. τ is Kendall's "
+            "rank correlation with its 95 % interval (bootstrap over networks). Named networks are those that the "
+            "paper compares; the csv has every machine and setting, and the confidence of each interval.",
             data=figure_latency_data,
             draw=figure_latency.draw,
             alt=figure_latency.alt,

@@ -147,12 +147,17 @@ def _cell(one: Network, kind: str, shown: Shown | None) -> Cell:
         return Cell(text="–", state="missing", how=f"not measured yet; run: {_command(one, kind)}")
     record, *further = one.records[kind]
     ends = f"95 % bootstrap interval {shown.low:.6g} to {shown.high:.6g}"
-    how = f"mean over {record.detail['networks']} initialisations" if kind == RANDOM else "one trained network"
+    n = int(record.detail["networks"])
+    how = f"mean over {n} initialisations"
     if further:
-        how = f"mean over {1 + len(further)} trained networks, with the lowest and the highest end of their intervals"
+        n += len(further)
+        how = f"mean over {n} trained networks, with the lowest and the highest end of their intervals"
+    elif kind == TRAINED:
+        n = int(str(record.protocol["images"]))
+        how = f"one trained network, {n} images"
     return Cell(
         text=_percent(shown.value), value=shown.value, state="measured", note=shown.ends() if shown.high else "",
-        record=record, further=tuple(further), how=f"{how}; {ends}", n=len(further) + int(record.detail["networks"]),
+        record=record, further=tuple(further), how=f"{how}; {ends}", n=n,
         interval=Interval(shown.low, shown.high, CONFIDENCE),
         flags=("widest ends of several intervals",) if further else (),
     )  # fmt: skip

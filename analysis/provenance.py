@@ -7,8 +7,8 @@ from pathlib import Path
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from analysis.timing import timings
-from bench.machine import environment
-from bench.record import Record
+from bench.machine import environment, processor
+from bench.record import EXACT, Record
 from dpn import checkout
 
 SHORT = 10
@@ -35,13 +35,15 @@ def of_table(table: Table) -> str:
 
 
 def of_records(records: Iterable[Record]) -> str:
-    """How many records, of which metrics, from which commits and days."""
+    """How many records, of which metrics, from which machines, commits and days; a count is of any machine."""
     found = list(records)
     metrics = ", ".join(sorted({record.metric for record in found}))
     commits = sorted({record.commit[:SHORT] + ("+changes" if record.dirty else "") for record in found})
     days = sorted({record.recorded_at[:10] for record in found})
     span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    return f"{len(found)} records ({metrics}), commit {', '.join(commits)}, {span}"
+    machines = sorted({record.machine for record in found} - {EXACT})
+    where = f"on {', '.join(machines)}, " if machines else ""
+    return f"{len(found)} records ({metrics}), {where}commit {', '.join(commits)}, {span}"
 
 
 def of_page(evidence: Evidence) -> dict[str, str]:
@@ -49,7 +51,7 @@ def of_page(evidence: Evidence) -> dict[str, str]:
     head, dirty = checkout.commit()
     records = evidence.store.records
     return {
-        "made on": f"{environment.cpu_name()}, {environment.cores()} cores, {environment.memory_gib()} GiB",
+        "made on": f"{processor.name()}, {environment.cores()} cores, {environment.memory_gib()} GiB",
         "with": ", ".join(f"{tool} {version}" for tool, version in environment.versions().items()),
         "from commit": head[:SHORT] + (" with uncommitted changes" if dirty else ""),
         "records": of_records(records) if records else "none",

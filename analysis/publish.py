@@ -2,7 +2,8 @@
 
 import html
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +62,10 @@ class Publisher:
         data = drawing.data(self.evidence)
         if drawing.optional and data.empty:
             return Shown("")
-        folder = self._folder("figures")
-        figure_files.write_figure(drawing.draw, data, name, folder)
         caption = f"{drawing.title}. {drawing.caption}"
-        picture = figure_files.picture_html(name, folder, alt=drawing.alt(data), caption=caption)
+        with self._figures() as folder:
+            figure_files.write_figure(drawing.draw, data, name, folder)
+            picture = figure_files.picture_html(name, folder, alt=drawing.alt(data), caption=caption)
         links = self._links("figures", name, ("png", "pdf", "svg", "csv"))
         return Shown(picture + f'<p class="provenance">Drawn from the numbers in {links}.</p>')
 
@@ -126,10 +127,14 @@ class Publisher:
         line = html.escape(provenance.of_table(table))
         return render.to_html(table) + f'<p class="provenance">{line}.{links}</p>'
 
-    def _folder(self, kind: str) -> Path:
+    @contextmanager
+    def _figures(self) -> Iterator[Path]:
+        """A folder for the files of figures; in work by hand it vanishes, for what is shown holds the picture."""
         if self.out is not None:
-            return self.out / kind
-        return Path(tempfile.mkdtemp(prefix="dpn-figures-"))
+            yield self.out / "figures"
+            return
+        with tempfile.TemporaryDirectory(prefix="dpn-figures-") as folder:
+            yield Path(folder)
 
     def _links(self, kind: str, name: str, suffixes: Iterable[str]) -> str:
         if self.out is None:

@@ -169,12 +169,12 @@ def _aside(out: Path) -> Iterator[Path]:
         yield folder
         folder.chmod(0o755)  # mkdtemp makes it private
         old = folder.with_name(f"{folder.name}-old")
-        if out.exists():
-            out.rename(old)
         try:
+            if out.exists():
+                out.rename(old)
             folder.rename(out)
-        except OSError:
-            if old.exists():
+        except BaseException:  # Ctrl-C too
+            if old.exists() and not out.exists():
                 old.rename(out)
             raise
         shutil.rmtree(old, ignore_errors=True)

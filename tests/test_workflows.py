@@ -85,8 +85,8 @@ def unknown(words: list[str]) -> list[str]:
     package, verb, *rest = words[words.index("-m") + 1 :]
     if verb not in verbs(package):
         return [verb]
-    return [name for word, after in itertools.pairwise(rest) if word == "--of" for name in after.split(",")
-            if name not in ZOO]  # fmt: skip
+    return [name for word, after in itertools.pairwise(rest) if (verb, word) == ("duel", "--of")
+            for name in after.split(",") if name not in ZOO]  # fmt: skip
 
 
 def test_there_is_a_workflow_for_checks_and_one_for_the_report() -> None:
@@ -122,6 +122,13 @@ def test_the_report_runs_the_commands_of_the_readme() -> None:
     job = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]["measure"]
     assert promised == {"make report", "make test"}
     assert promised <= {" ".join(words) for script in steps(job, "run") for words in commands(script)}
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    asked = [words for language, block in blocks if not language for words in commands(block) if words]
+    assert sum("bench" in words for words in asked) > 10
+    assert [words for words in asked if unknown(words)] == []
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

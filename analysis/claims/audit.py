@@ -15,11 +15,11 @@ from analysis.evidence import Evidence
 
 __all__ = ["CLAIMS", "VERDICTS", "Check", "Claim", "ClaimVerdict", "Finding", "audit", "claims_table", "verdict"]
 
-ClaimVerdict = Literal["holds", "holds on the paper's units only", "does not hold", "cannot be checked"]
+ClaimVerdict = Literal["holds", "holds in the paper's units only", "does not hold", "cannot be checked"]
 
 VERDICTS: dict[ClaimVerdict, str] = {
     "holds": "true, and nothing measured contradicts it",
-    "holds on the paper's units only": "true of the printed numbers, false in one unit or as measured",
+    "holds in the paper's units only": "true of the printed numbers, false in one unit or as measured",
     "does not hold": "false by the paper's own numbers, or as measured where it prints none",
     "cannot be checked": "neither the printed numbers nor the records decide it",
 }
@@ -63,12 +63,12 @@ def verdict(paper: bool | None, measured: bool | None) -> ClaimVerdict:
 
     Example:
         >>> verdict(paper=True, measured=False)
-        "holds on the paper's units only"
+        "holds in the paper's units only"
     """
     if paper is False:
         return "does not hold"
     if paper is True:
-        return "holds on the paper's units only" if measured is False else "holds"
+        return "holds in the paper's units only" if measured is False else "holds"
     if measured is None:
         return "cannot be checked"
     return "holds" if measured else "does not hold"

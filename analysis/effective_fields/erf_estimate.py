@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.effective_fields import erf_metrics
-from analysis.effective_fields.erf_metrics import Gaussian, Place, Values
+from analysis.effective_fields.erf_metrics import Place, Values
 from bench.statistics import Interval
 
 CONFIDENCE = 0.95
@@ -84,25 +84,9 @@ class Estimate:
         """See `erf_metrics.border_share`."""
         return erf_metrics.border_share(self.mean)
 
-    def area_ratio(self, share: float) -> float | None:
-        """See `erf_metrics.area_ratio`."""
-        return erf_metrics.area_ratio(self.mean, share, self.centre)
-
     def radial_mass(self) -> Values:
         """See `erf_metrics.radial_mass`."""
         return erf_metrics.radial_mass(self.mean, self.centre)
-
-    def gaussian_fit(self) -> Gaussian:
-        """See `erf_metrics.gaussian_fit`."""
-        return erf_metrics.gaussian_fit(self.mean, self.centre)
-
-    def high_frequency_share(self) -> float | None:
-        """See `erf_metrics.high_frequency_share`."""
-        return erf_metrics.high_frequency_share(self.mean)
-
-    def distance(self, field: Values) -> float:
-        """Total-variation distance of the mean to another field (H, W)."""
-        return erf_metrics.total_variation(self.mean, field)
 
     def convergence(self, exact: Values | None = None) -> Values:
         """(n,), how far the mean of the first 1, 2, ... maps is from the final mean, or from an exact field."""

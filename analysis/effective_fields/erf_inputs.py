@@ -13,11 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpn.data.crops import MEAN, STD
+from dpn.digests import digest_of
+from dpn.runtime import check_input
 
 Image = NDArray[np.float32]
 """(3, H, W), red, green, blue, normalised as in training on ImageNet."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+
+MOST_BYTES = 4 * 10**9
+"""Of all images together, which are held at once."""
 
 
 class InputError(ValueError):
@@ -88,9 +93,9 @@ class Figures:
             >>> [image.shape for image in Figures().images((64, 48), 2)]
             [(3, 64, 48), (3, 64, 48)]
         """
-        from dpn.data.synthetic_set import crops
+        from dpn.data.synthetic_set import subject_crops
 
-        for crop in crops(self.seed, most, input_hw):
+        for crop in subject_crops(self.seed, most, input_hw):
             yield normalised(crop)
 
 
@@ -106,8 +111,13 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """What the images are."""
-        return f"images of {self.path.name}"
+        """The folder's name, and what stands for its pictures: a digest of their names and sizes in bytes.
+
+        Raises:
+            InputError: there is no such folder, or it has no pictures.
+        """
+        digest = digest_of({path.name: path.stat().st_size for path in self.files()})
+        return f"images of {self.path.name}, {digest}"
 
     def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
         """See `Source.images`; fewer where the folder has fewer.
@@ -149,6 +159,23 @@ def source(text: str, seed: int = 0) -> Source:
     folder = Folder(Path(text))
     folder.files()
     return folder
+
+
+def at_once(given: Source, input_hw: tuple[int, int], most: int) -> list[Image]:
+    """At most so many images of that height and width, all in memory.
+
+    Raises:
+        InputError: as the source says.
+        ValueError: one image, or so many, would fill the memory.
+    """
+    check_input(input_hw)
+    size = 12 * input_hw[0] * input_hw[1]  # three channels of float32
+    if most * size > MOST_BYTES:
+        raise ValueError(
+            f"{most:,} images of {input_hw[0]}x{input_hw[1]} may take {most * size / 1e9:,.1f} GB, and "
+            f"{MOST_BYTES // size:,} of them fit; give fewer --images or a smaller --input"
+        )
+    return list(given.images(input_hw, most))
 
 
 def read_image(path: Path, input_hw: tuple[int, int]) -> Image:

@@ -5,7 +5,6 @@ sum of a field, and a centre is row and column of the unit in the field's positi
 without any mass comes to is said with each function; none returns NaN.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -76,39 +75,6 @@ def radial_mass(field: Values, centre: Place | None = None) -> Values:
     return np.asarray(held / held[-1] if held[-1] else held, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class Gaussian:
-    """A Gaussian around the unit, on the positions of the map.
-
-    Attributes:
-        sigma_yx: of the rows and of the columns, in positions; 0 where all mass is in the unit's own row or column,
-            None where the field is as even as a uniform one or more so, or has no mass: then no Gaussian fits.
-        distance: total-variation distance between field and Gaussian; None where a sigma is None.
-    """
-
-    sigma_yx: tuple[float | None, float | None]
-    distance: float | None
-
-
-def gaussian_fit(field: Values, centre: Place | None = None) -> Gaussian:
-    """The Gaussian of largest likelihood among those that are centred on the unit, upright, and end with the map.
-
-    On the positions of the map the most likely Gaussian is the one that has the field's mean squares of the distances
-    from the unit, of rows and columns apart; each sigma is found from its mean square by bisection. The part of the
-    Gaussian beyond the map is thus no reason for too small a sigma, and no bins, levels or starting values play a part.
-    """
-    values = _scaled(field)
-    centre = centre or middle(values.shape)
-    sigma_y, sigma_x = _sigmas(values, centre)
-    if sigma_y is None or sigma_x is None:
-        return Gaussian((sigma_y, sigma_x), None)
-    rows, columns = (
-        _profile(_squared_distances(size, c), sigma)
-        for size, c, sigma in zip(values.shape, centre, (sigma_y, sigma_x), strict=True)
-    )
-    return Gaussian((sigma_y, sigma_x), total_variation(values, np.outer(rows, columns)))
-
-
 def high_frequency_share(field: Values) -> float | None:
     """Share of the field's spectral energy |DFT|^2 above half of Nyquist: over 1/4 cycle per position in y or in x.
 
@@ -161,8 +127,12 @@ def total_variation(one: Values, other: Values) -> float:
 def scalars(field: Values, centre: Place | None = None) -> dict[str, float | None]:
     """The scalars of a field that an estimate gives intervals for, by name; areas as `area_20` and so on.
 
-    The distance from the fit and the share of the border are not among them: the noise of a mean raises the one and,
-    through its peak, lowers the other, and resampling the images says little of how much.
+    `sigma_y` and `sigma_x`, in positions, are of the Gaussian of largest likelihood among those that are centred on the
+    unit, upright, and end with the map: 0 where all mass is in the unit's own row or column, None where the field is as
+    even as a uniform one or more so.
+
+    The share of the border is not among them: the noise of a mean lowers it through the peak, and resampling the images
+    says little of how much.
     """
     values = _scaled(field)
     sigma_y, sigma_x = _sigmas(values, centre or middle(values.shape))
@@ -213,7 +183,12 @@ def _squared_distances(size: int, centre: float) -> Values:
 
 
 def _sigmas(values: Values, centre: Place) -> tuple[float | None, float | None]:
-    """Of the rows and of the columns; None without mass."""
+    """Of the rows and of the columns of the most likely Gaussian, see `scalars`; None without mass.
+
+    On the positions of the map it is the one that has the field's mean squares of the distances from the unit, of rows
+    and columns apart; each sigma is found from its mean square by bisection. The part of the Gaussian beyond the map is
+    thus no reason for too small a sigma, and no bins, levels or starting values play a part.
+    """
     mass = values.sum()
     if not mass:
         return None, None
@@ -230,7 +205,7 @@ def _profile(squares: Values, sigma: float) -> Values:
 
 
 def _sigma(squares: Values, mean_square: float) -> float | None:
-    """The sigma of the Gaussian with this mean square on these positions; see `Gaussian` for 0 and None."""
+    """The sigma of the Gaussian with this mean square on these positions; see `scalars` for 0 and None."""
     even = float(squares.mean())
     if mean_square <= squares.min() + ROUNDING * even:
         return 0.0

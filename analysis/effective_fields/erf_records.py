@@ -1,16 +1,17 @@
 """Effective receptive fields as records, with their maps and intervals, for a page that is made without torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import Estimate
 from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
-from analysis.effective_fields.trained_weights import known_by, load_trained
+from analysis.effective_fields.trained_weights import initial_kind, known_by, load_trained
 from bench.provenance import measured
 from bench.record import Record
 from bench.store import Store
@@ -33,8 +34,9 @@ class Protocol:
         of: the map of the central unit.
         to: the map that the field is in.
         recipe: of the estimator.
-        weights: how they were drawn, such as "random, he", or the digest of the file that they are from.
-        source: of the images.
+        initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
+            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
+        source: of the images: noise, synthetic (figures drawn by a program), or a folder.
         images: for each initialisation.
         seeds: initialisations, numbered from 0; each is one independent draw.
     """
@@ -42,14 +44,23 @@ class Protocol:
     of: str = "dpm.1"
     to: str = "conv2"
     recipe: str = "squared"
-    weights: Annotated[str, tyro.conf.arg(name="initial")] = "random, calibrated"
+    initial: Annotated[str | None, tyro.conf.arg(metavar="KIND")] = None
     source: str = "noise"
     images: int = 4
     seeds: int = 16
 
-    def of_record(self, subject: Subject) -> dict[str, Any]:
-        """As a record's protocol."""
-        return {"input_hw": list(subject.input_hw), **self.__dict__}
+    def of_record(self, subject: Subject, trained: Path | None = None) -> dict[str, Any]:
+        """As a record's protocol; all images go through the one network that has trained weights.
+
+        Raises:
+            InputError: the source is a folder that is not there or has no images.
+        """
+        weights = f"random, {initial_kind(subject, self.initial)}" if trained is None else known_by(subject, trained)
+        images, seeds = (self.images, self.seeds) if trained is None else (self.images * self.seeds, 1)
+        return {
+            "input_hw": list(subject.input_hw), "of": self.of, "to": self.to, "recipe": self.recipe,
+            "weights": weights, "source": erf_inputs.source(self.source).name, "images": images, "seeds": seeds,
+        }  # fmt: skip
 
 
 PROTOCOL = Protocol()
@@ -69,47 +80,42 @@ def measure_effective(
         again: estimate what the store has, too.
 
     Raises:
-        ValueError: the weights are of another network.
+        InputError: the source is a folder that is not there or has no images.
+        ValueError: the weights are of another network, or so many images would fill the memory.
     """
-    if trained is not None:
-        weights = known_by(subjects[0], trained)
-        protocol = replace(protocol, weights=weights, images=protocol.images * protocol.seeds, seeds=1)
-    work = [
-        Wanted(
-            subject=subject, metric=METRIC, protocol=protocol.of_record(subject),
-            images=protocol.images * protocol.seeds, make=partial(_made, subject, protocol, trained),
-        )
-        for subject in subjects
-    ]  # fmt: skip
+    work = []
+    for subject in subjects:
+        told = protocol.of_record(subject, trained)
+        work.append(
+            Wanted(
+                subject=subject, metric=METRIC, protocol=told, images=protocol.images * protocol.seeds,
+                make=partial(_made, subject, protocol, trained, told),
+            )
+        )  # fmt: skip
     return add_missing(work, store, again=again)
 
 
-def _made(subject: Subject, protocol: Protocol, trained: Path | None, done: Done) -> Record:
-    return record(subject, _estimated(subject, protocol, trained, done), protocol)
-
-
-def _estimated(subject: Subject, protocol: Protocol, trained: Path | None, done: Done) -> Estimate:
-    from analysis.effective_fields import erf_inputs
+def _made(subject: Subject, protocol: Protocol, trained: Path | None, told: dict[str, Any], done: Done) -> Record:
     from analysis.effective_fields.effective import Question, estimate_random, estimates
 
     question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
-    images = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
+    images = erf_inputs.at_once(erf_inputs.source(protocol.source), subject.input_hw, told["images"])
     if trained is not None:
-        return estimates(load_trained(subject, trained), images, question, done=done)[protocol.to]
-    initial = protocol.weights.removeprefix("random, ")
-    return estimate_random(
-        subject.factory, range(protocol.seeds), images, question, weights=initial, done=done
-    )[protocol.to]  # fmt: skip
+        found = estimates(load_trained(subject, trained), images, question, done=done)
+    else:
+        initial = initial_kind(subject, protocol.initial)
+        found = estimate_random(subject.factory, range(protocol.seeds), images, question, weights=initial, done=done)
+    return record(subject, found[protocol.to], told)
 
 
-def record(subject: Subject, found: Estimate, protocol: Protocol) -> Record:
+def record(subject: Subject, found: Estimate, told: dict[str, Any]) -> Record:
     """The record of an estimate; its value is the share of the map's area around half of the mass."""
     scalars = {name: _scalar(scalar) for name, scalar in found.scalars().items()}
     value = scalars[HALF]["value"]
     mean = found.mean
     return measured(
         subject.name, digest_of(subject), METRIC, value if value is not None else 0.0,
-        protocol=protocol.of_record(subject), complete=value is not None,
+        protocol=told, complete=value is not None,
         flags=("saturated",) if found.saturated else (),
         detail={
             "map": (mean / (mean.sum() or 1.0)).tolist(), "unit": list(found.unit), "n": found.independent,

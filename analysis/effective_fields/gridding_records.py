@@ -10,7 +10,7 @@ import tyro
 
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
-from analysis.effective_fields.trained_weights import known_by, load_trained
+from analysis.effective_fields.trained_weights import initial_kind, known_by, load_trained
 from bench.provenance import measured
 from bench.record import Record
 from bench.store import Store
@@ -68,7 +68,7 @@ class Protocol:
         """Which weights, in the words of a record: the digest of their file, or how they are drawn."""
         if trained is not None:
             return known_by(subject, trained)
-        return f"random, {self.initial or ('calibrated' if subject.spec else 'given')}"
+        return f"random, {initial_kind(subject, self.initial)}"
 
     def of_record(self, subject: Subject, trained: Path | None, of: str) -> dict[str, Any]:
         """As a record's protocol; `of` is the map of the units."""
@@ -87,13 +87,13 @@ def pictures(subject: Subject, protocol: Protocol) -> "Tensor":
 
     Raises:
         InputError: a folder that has none, or fewer than two.
-        ValueError: fewer than two are asked for.
+        ValueError: fewer than two are asked for, or so many that they would fill the memory.
     """
     import numpy as np
     import torch
 
     protocol.check()
-    found = list(erf_inputs.source(protocol.source).images(subject.input_hw, protocol.images))
+    found = erf_inputs.at_once(erf_inputs.source(protocol.source), subject.input_hw, protocol.images)
     if len(found) < 2:
         raise erf_inputs.InputError(f"{protocol.source} has one image; two are needed for an interval")
     return torch.as_tensor(np.stack(found))

@@ -144,13 +144,17 @@ def _kind(spec: ModelSpec) -> dict[str, Any]:
         return {"group": "", "modules": 0, "schedule": "dpm", "label": spec.name.replace("dpn", "DPN")}
     high = spec.conv2_stride == 1
     group = f"DPNn_{spec.width}" + (f", {spec.module_hw[0]}×{spec.module_hw[1]}" if high else "")
-    schedule = {
-        dilation.pyramid(): "highres" if high else "dpm",
-        dilation.reversed_pyramid(): "reversed",
-        dilation.normal(): "normal",
-    }.get(spec.dilations, "constant")
+    schedule = schedule_of(spec)
     label = f"D = {spec.dilations[0]}" if schedule == "constant" else ""
     return {"group": group, "modules": spec.modules, "schedule": schedule, "label": label}
+
+
+def schedule_of(spec: DPNSpec) -> str:
+    """The key of `style.SCHEDULES` by which a DPN is drawn: all dilations at high resolution share one."""
+    if spec.conv2_stride == 1:
+        return "highres"
+    names = {dilation.pyramid(): "dpm", dilation.reversed_pyramid(): "reversed", dilation.normal(): "normal"}
+    return names.get(spec.dilations, "constant")
 
 
 def _frame(rows: Any, integers: tuple[str, ...]) -> pd.DataFrame:

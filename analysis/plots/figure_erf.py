@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.effective_fields.erf_expected import expected_field
-from analysis.effective_fields.erf_records import HALF, METRIC
+from analysis.effective_fields.erf_records import HALF, METRIC, PROTOCOL
 from analysis.evidence import Evidence
 from analysis.plots import style
 from analysis.receptive_fields.path_matrices import entropy_bits
 from analysis.trained.trained_runs import stand_in
-from bench.record import Record
+from bench.record import METRICS, Record
+from bench.subject import resolve
 from dpn.spec import DPNSpec
 
 COLUMNS: Mapping[str, str] = {
@@ -70,13 +71,22 @@ def data(evidence: Evidence) -> pd.DataFrame:
 
 
 def _record(evidence: Evidence, subject: str, random: bool) -> Record | None:
-    """The newest current record of the module's field, of random or of trained weights."""
+    """The newest current record of the module's field as `PROTOCOL` has it, of random or of trained weights.
+
+    Of trained weights, which are one network's, any source and number of images will do.
+    """
+    spec = evidence.zoo.get(subject)
+    if spec is None:
+        return None
+    current, wanted = (spec.digest(), METRICS[METRIC].version), PROTOCOL.of_record(resolve(subject))
+    if not random:
+        wanted = {name: wanted[name] for name in ("input_hw", "of", "to", "recipe")}
     for (_, metric, name), records in evidence.by_network.items():
-        if metric == METRIC and name == subject:
-            for record in records:
-                fits = str(record.protocol["weights"]).startswith("random") == random
-                if fits and record.spec_digest == evidence.zoo[subject].digest():
-                    return record
+        for record in records if (metric, name) == (METRIC, subject) else ():
+            fits = all(record.protocol.get(entry) == value for entry, value in wanted.items())
+            drawn = str(record.protocol["weights"]).startswith("random")
+            if fits and drawn == random and (record.spec_digest, record.metric_version) == current:
+                return record
     return None
 
 

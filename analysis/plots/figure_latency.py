@@ -148,8 +148,9 @@ def alt(data: pd.DataFrame) -> str:
     if shown.empty:
         return "Latency over multiply-adds: not measured yet."
     taus = " and ".join(f"{in_words(correlation(data, column))} with {column}" for column, _ in PANELS)
+    milliseconds = 1e3 * shown.seconds / shown.batch
     return (
         f"Scatter plot of the latency of {len(shown)} networks on {shown.machine.iloc[0]}, {shown.setting.iloc[0]}, "
-        f"from {1e3 * shown.seconds.min():.3g} to {1e3 * shown.seconds.max():.3g} ms, over multiply-adds. "
+        f"from {milliseconds.min():.3g} to {milliseconds.max():.3g} ms an image, over multiply-adds. "
         f"Kendall's tau is {taus}."
     )

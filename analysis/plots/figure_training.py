@@ -11,12 +11,11 @@ from matplotlib.lines import Line2D
 from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of
+from analysis.plots.figure_data import rows_of, schedule_of
 from analysis.trained import trained_runs
 from analysis.trained.trained_runs import COLLECT, TABLES, command
 from bench.record import Record
 from bench.reported import Reported
-from dpn import dilation
 from dpn.spec import DPNSpec
 
 MEAN = "mean"
@@ -52,7 +51,7 @@ def _curves(evidence: Evidence, runs: trained_runs.Runs) -> Iterator[pd.DataFram
             assert isinstance(spec, DPNSpec)
             known = {
                 "table": table, "budget": runs.budget, "network": by_seed[next(iter(curves))].subject,
-                "schedule": _schedule(spec), "modules": spec.modules, "label": _label(cell, spec),
+                "schedule": schedule_of(spec), "modules": spec.modules, "label": _label(cell, spec),
             }  # fmt: skip
             for seed, curve in curves.items():
                 yield _frame(known, str(seed), curve, by_seed[seed].provenance())
@@ -71,16 +70,9 @@ def _frame(known: dict[str, object], seed: str, curve: "pd.Series[float]", sourc
     return pd.DataFrame({**known, **points, "measured_from": [source, *[""] * (len(curve) - 1)][: len(curve)]})
 
 
-def _schedule(spec: DPNSpec) -> str:
-    if spec.conv2_stride == 1:
-        return "highres"
-    names = {dilation.pyramid(): "dpm", dilation.reversed_pyramid(): "reversed", dilation.normal(): "normal"}
-    return names.get(spec.dilations, "constant")
-
-
 def _label(cell: Reported, spec: DPNSpec) -> str:
     """What tells a line from those of its colour: D where it is constant, else the number of modules."""
-    return f"D{cell.column.removeprefix('d')}" if _schedule(spec) == "constant" else str(spec.modules)
+    return f"D{cell.column.removeprefix('d')}" if schedule_of(spec) == "constant" else str(spec.modules)
 
 
 def draw(data: pd.DataFrame) -> Figure:

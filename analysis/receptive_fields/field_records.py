@@ -25,7 +25,7 @@ def measure_fields(subjects: Sequence[Subject], records: Path, *, write: bool = 
     from bench import counting
     from bench.measuring import open_store
 
-    store, outcome, console = open_store(records), counting.Outcome(), Console(stderr=True)
+    store, outcome, console = open_store(records, write=write), counting.Outcome(), Console(stderr=True)
     for subject in track(subjects, "tracing", console=console, disable=not console.is_terminal):
         counting.add_or_verify(field_record(subject), store, outcome, write=write)
     for line in outcome.differing:

@@ -14,6 +14,7 @@ from analysis.timing import speed_saved, timings
 from analysis.timing.speed_cells import (
     flag_notes,
     in_megabytes,
+    interval_notes,
     nothing_measured,
     roofline_share,
     setting_columns,
@@ -21,7 +22,6 @@ from analysis.timing.speed_cells import (
 )
 from analysis.timing.timings import Setting
 from bench.conventions import round_printed
-from bench.record import Record
 from bench.store import Found
 
 MEASURE = "python -m bench measure --suite paper"
@@ -88,11 +88,11 @@ def _latency(evidence: Evidence, machine: str) -> Table:
     return Table(
         id="table-latency",
         title="",
-        caption=f"Median time of one call on {machine}, in milliseconds, with its 95 % interval. The paper reports no "
-        "time, so there is nothing to agree with.",
+        caption=f"Median time of one call on {machine}, in milliseconds, with the interval of the median. The paper "
+        "reports no time, so there is nothing to agree with.",
         columns=(*NETWORK, *MACS, *setting_columns(settings, "ms")),
         rows=rows,
-        notes=(*_usual(settings), *flag_notes(_records(rows)), *_left_out(evidence, rows)),
+        notes=_about_times(evidence, settings, rows),
     )
 
 
@@ -104,10 +104,10 @@ def _throughput(evidence: Evidence, machine: str) -> Table:
     return Table(
         id="table-throughput",
         title="",
-        caption=f"Images per second on {machine}, calls in a row without a pause, with the 95 % interval.",
+        caption=f"Images per second on {machine}, calls in a row without a pause, with the interval of the median.",
         columns=(*NETWORK, *setting_columns(settings, "images/s")),
         rows=rows,
-        notes=(*_usual(settings), *flag_notes(_records(rows)), *_left_out(evidence, rows)),
+        notes=_about_times(evidence, settings, rows),
     )
 
 
@@ -198,8 +198,11 @@ def _billions(evidence: Evidence, subject: str, metric: str) -> Cell:
     return from_record(evidence.found(subject, metric), lambda value: round_printed(Fraction(value) / 10**9, 3))
 
 
-def _records(rows: Iterable[Row]) -> list[Record | None]:
-    return [cell.record for row in rows for cell in row.cells.values()]
+def _about_times(evidence: Evidence, settings: Iterable[Setting], rows: tuple[Row, ...]) -> tuple[str, ...]:
+    """The notes of a table of times: settings, confidence of the intervals, flags, and what is not measured."""
+    cells = [cell for row in rows for cell in row.cells.values()]
+    flags = flag_notes(cell.record for cell in cells)
+    return (*_usual(settings), *interval_notes(cells), *flags, *_left_out(evidence, rows))
 
 
 def _usual(settings: Iterable[Setting]) -> list[str]:

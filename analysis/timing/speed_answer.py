@@ -44,9 +44,10 @@ def answer(evidence: Evidence) -> str:
 
 
 def _verdicts(found: list[Saving]) -> str:
-    counts = {verdict: sum(s.times.verdict == verdict for s in found) for verdict in ("faster", "slower")}
-    pairs, flagged = len({(s.ours, s.other) for s in found}), sum(not s.trusted for s in found)
-    doubt = f"; {flagged} with a time that is flagged" if flagged else ""
+    decided = [s for s in found if s.decides]
+    faster, slower = (sum(s.times.verdict == verdict for s in decided) for verdict in ("faster", "slower"))
+    pairs, aside = len({(s.ours, s.other) for s in found}), len(found) - len(decided)
+    doubt = f"; {aside} are set aside, for a time that is flagged or too few processes" if aside else ""
     larger, smaller, open_ = _against_macs(found)
     backends: dict[str, list[Saving]] = defaultdict(list)
     for saving in sorted(found, key=lambda saving: saving.setting.order()):
@@ -55,28 +56,39 @@ def _verdicts(found: list[Saving]) -> str:
     of = f"{pairs} pairs, each" if pairs > 1 else "one pair,"
     return (
         f"In {len(found)} comparisons of a DPN with a network that takes more multiply-adds ({of} counted once for "
-        f"each setting{doubt}), the DPN is faster in {counts['faster']} and slower in {counts['slower']}. Its share of "
-        f"the time is clearly larger than its share of the multiply-adds in {larger}, clearly smaller in {smaller}, "
-        f"and neither in {open_} (by back end, larger/smaller/neither: {each})."
+        f"each setting{doubt}), the DPN is faster in {faster} and slower in {slower}. Its share of the time is clearly "
+        f"larger than its share of the multiply-adds in {larger}, clearly smaller in {smaller}, and neither in {open_} "
+        f"(by back end, larger/smaller/neither: {each}). No correction is made for the number of comparisons, which "
+        "share times."
     )
 
 
 def _against_macs(found: list[Saving]) -> tuple[int, int, int]:
-    """In how many the share of time is larger than that of multiply-adds, in how many smaller, in how many neither."""
-    larger = sum(s.times.interval.low > s.macs_share for s in found)
-    smaller = sum(s.times.interval.high < s.macs_share for s in found)
+    """In how many the share of time is larger than that of multiply-adds, in how many smaller, in how many neither.
+
+    A comparison that decides nothing is neither.
+    """
+    decided = [s for s in found if s.decides]
+    larger = sum(s.times.interval.low > s.macs_share for s in decided)
+    smaller = sum(s.times.interval.high < s.macs_share for s in decided)
     return larger, smaller, len(found) - larger - smaller
 
 
 def _pair(found: list[Saving], ours: str, other: str) -> str:
-    """One comparison over all settings: "dpn4_64 takes 42 % of sbl_r50's multiply-adds and 58 to 61 % of its time"."""
+    """One comparison over all settings, each time share with its interval.
+
+    For example "dpn4_64 takes 42 % of sbl_r50's multiply-adds and 58 to 61 % of its time by setting (intervals from 52
+    to 70 %)".
+    """
     both = [s for s in found if (s.ours, s.other) == (ours, other)]
     if not both:
         return ""
     ends = dict.fromkeys(f"{PERCENT * end(s.times.ratio for s in both):.0f}" for end in (min, max))
+    low, high = min(s.times.interval.low for s in both), max(s.times.interval.high for s in both)
+    where = "by setting" if len(ends) > 1 else "in every setting"
     return (
         f"{ours} takes {PERCENT * both[0].macs_share:.0f} % of {other}'s multiply-adds and {' to '.join(ends)} % of "
-        "its time."
+        f"its time {where} (intervals from {PERCENT * low:.0f} to {PERCENT * high:.0f} %)."
     )
 
 

@@ -1,14 +1,14 @@
 """Cells of the tables of speed: a median with its interval, a share of a ceiling, bytes, a ratio of two times."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, from_record, label
 from analysis.timing.timings import Setting
 from bench.record import Record
-from bench.rows import UNTRUSTED
-from bench.rows import Row as Measured
-from bench.statistics import Comparison, Interval
+from bench.rows import row_of
+from bench.statistics import CONFIDENCE, Comparison, Interval
 from bench.store import Found
 from bench.verdicts.turns import compare_times
 
@@ -71,7 +71,7 @@ def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
     low, high = (float(end) * scale for end in interval)
     how = (
         f"in {unit}, the median of {len(record.samples)} samples of {len(record.detail.get('processes', ()))} fresh "
-        f"processes; {PERCENT * float(record.detail.get('confidence', 0)):.0f} % interval {low:.6g} to {high:.6g}"
+        f"processes; {PERCENT * float(record.detail.get('confidence', 0)):.4g} % interval {low:.6g} to {high:.6g}"
     )
     if record.flags:
         how += f"; {', '.join(record.flags)}"
@@ -83,6 +83,25 @@ def flag_notes(records: Iterable[Record | None]) -> list[str]:
     """What the marks that occur mean, one sentence each."""
     present = {flag for record in records if record is not None for flag in record.flags}
     return [f"{sign}: {flag}: {MEANINGS[flag]}." for flag, sign in MARKS.items() if flag in present]
+
+
+def interval_notes(cells: Iterable[Cell]) -> list[str]:
+    """One sentence that says what confidence the intervals of these cells have; none where there are no intervals.
+
+    Example:
+        >>> cells = [Cell(text="1", interval=Interval(0.9, 1.1, c), n=n) for c, n in ((0.9375, 5), (0.96875, 6))]
+        >>> interval_notes(cells)
+        ['Confidence of the intervals: 1 of 93.75 % (5 processes), 1 of 95 % or more.']
+    """
+    counts = Counter(_sureness(cell.interval, cell.n) for cell in cells if cell.interval is not None)
+    told = ", ".join(f"{number} of {words}" for words, number in counts.most_common())
+    return [f"Confidence of the intervals: {told}."] if told else []
+
+
+def _sureness(interval: Interval, processes: int | None) -> str:
+    if interval.confidence >= CONFIDENCE:
+        return f"{PERCENT * CONFIDENCE:g} % or more"
+    return f"{PERCENT * interval.confidence:.4g} %" + (f" ({processes} processes)" if processes else "")
 
 
 def roofline_share(found: Found) -> Cell:
@@ -120,11 +139,7 @@ def compared_times(ours: Found, other: Found) -> Comparison | None:
     """The time of one network over another's, by the fresh processes of both; None where one is not measured."""
     if ours.record is None or other.record is None or ours.stale or other.stale:
         return None
-    base, head = (
-        Measured(record=record, file=f"{record.machine}/{record.metric}.jsonl")
-        for record in (other.record, ours.record)
-    )
-    return compare_times(base, head)
+    return compare_times(row_of(other.record), row_of(ours.record))
 
 
 def time_share(ours: Found, other: Found) -> Cell:
@@ -145,7 +160,7 @@ def time_share(ours: Found, other: Found) -> Cell:
 
 def trusted(*founds: Found) -> bool:
     """Whether no record is missing or has a flag with which it decides nothing."""
-    return all(found.record is not None and not UNTRUSTED & set(found.record.flags) for found in founds)
+    return all(found.record is not None and row_of(found.record).trusted for found in founds)
 
 
 def setting_columns(settings: Iterable[Setting], unit: str) -> list[Column]:

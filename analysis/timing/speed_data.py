@@ -15,8 +15,8 @@ def figure_latency_data(evidence: Evidence) -> pd.DataFrame:
 
     Columns: machine, setting, drawn (whether the figure shows this machine and setting), subject, label (empty for
     networks that no row of Tables VI and VII names first), macs and live_macs of one image (exact; missing where
-    nothing current is counted), batch, seconds, low and high (the 95 % interval), flags, share and bound (of the
-    machine's nearer ceiling), measured_from.
+    nothing current is counted), batch, seconds, low and high (the interval of the median), confidence (of the
+    interval), flags, share and bound (of the machine's nearer ceiling), measured_from.
     """
     rows = []
     labels = _labels(evidence)
@@ -48,8 +48,8 @@ def figure_roofline_data(evidence: Evidence) -> pd.DataFrame:
 
 
 COLUMNS = (
-    "machine", "setting", "drawn", "subject", "label", "macs", "live_macs", "batch", "seconds", "low", "high", "flags",
-    "share", "bound", "measured_from",
+    "machine", "setting", "drawn", "subject", "label", "macs", "live_macs", "batch", "seconds", "low", "high",
+    "confidence", "flags", "share", "bound", "measured_from",
 )  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def _measured(record: Record) -> dict[str, Any]:
         "seconds": float(record.value),
         "low": interval[0],
         "high": interval[1],
+        "confidence": record.detail.get("confidence"),
         "flags": ", ".join(record.flags),
         "share": roofline.get("share"),
         "bound": roofline.get("bound", ""),

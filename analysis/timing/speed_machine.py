@@ -1,13 +1,16 @@
 """What the machines themselves were measured to be: their ceilings, and how often the harness errs on them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
 from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
 from bench.record import Record
-from bench.statistics import ALPHA, Comparison, Interval
+from bench.statistics import ALPHA, Comparison, Interval, share_interval
+from bench.verdicts.copies import Copies
 from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
+from bench.verdicts.trials import SLOWDOWNS
 from bench.verdicts.yardsticks import ASV_ALPHA, ASV_FACTOR, asv_rule, pytest_benchmark_rule
 
 CEILINGS = {"arithmetic_ceiling": ("arithmetic", "GMAC/s"), "copy_ceiling": ("copy", "GB/s")}
@@ -73,20 +76,14 @@ def _ceiling_row(record: Record, *, rule_above: bool) -> Row:
 
 def table_noise(evidence: Evidence) -> Table:
     """How often the harness errs, and how often two widely used rules would have on the same samples."""
-    machines = sorted({record.machine for record, _ in evidence.trials})
+    machines = sorted({record.machine for record, _ in evidence.trials} | {one.machine for one in evidence.copies})
     if not machines:
         return nothing_measured("table-noise", "Noise floor", HOW_TO_MEASURE)
-    ratios = sorted({_ratio(record) for record, _ in evidence.trials})
-    rows = [
-        Row(
-            f"{machine}/{name}",
-            {"machine": label(machine), "rule": label(words)}
-            | {_column(ratio): _rate(evidence, machine, ratio, rule) for ratio in ratios},
-            rule_above=place == 0 and machine != machines[0],
-        )
-        for machine in machines
-        for place, (name, (words, rule)) in enumerate(RULES.items())
-    ]
+    ratios = sorted({_ratio(record) for record, _ in evidence.trials} or {1.0, *SLOWDOWNS})
+    rows: list[Row] = []
+    for machine in machines:
+        found = [*_duels_rows(evidence, machine, ratios), *_copies_rows(evidence, machine, ratios)]
+        rows += [replace(found[0], rule_above=bool(rows)), *found[1:]]
     return Table(
         id="table-noise",
         title="Noise floor",
@@ -100,29 +97,59 @@ def table_noise(evidence: Evidence) -> Table:
         rows=tuple(rows),
         notes=(
             f"Behind each share: its 95 % interval (Clopper and Pearson). {_what(evidence)}",
-            "All rules decide the same samples. The other two know neither rounds nor processes: each side's samples "
-            "are pooled for them.",
+            "All rules of duels decide the same samples. The other two know neither rounds nor processes: each side's "
+            "samples are pooled for them.",
+            *_of_copies(evidence),
         ),
     )
+
+
+def _duels_rows(evidence: Evidence, machine: str, ratios: Sequence[float]) -> Iterator[Row]:
+    """What each rule makes of the duels, where there are some on this machine."""
+    if not any(record.machine == machine for record, _ in evidence.trials):
+        return
+    for name, (words, rule) in RULES.items():
+        rates = {_column(ratio): _rate(evidence, machine, ratio, rule) for ratio in ratios}
+        yield Row(f"{machine}/{name}", {"machine": label(machine), "rule": label(words)} | rates)
+
+
+def _copies_rows(evidence: Evidence, machine: str, ratios: Sequence[float]) -> Iterator[Row]:
+    """What comparing records makes of copies of a network, a row for each network and setting."""
+    for place, copies in enumerate(one for one in evidence.copies if one.machine == machine):
+        words = f"this harness, records of one sweep: exact rank test over processes, p <= {ALPHA:g}"
+        cells = {_column(ratio): _rate_of_copies(copies, ratio) for ratio in ratios}
+        yield Row(f"{machine}/records{place or ''}", {"machine": label(machine), "rule": label(words)} | cells)
+
+
+def _rate_of_copies(copies: Copies, ratio: float) -> Cell:
+    """How many pairs got a wanted verdict; without an interval, since each copy is in many pairs."""
+    verdicts = [found.verdict for found in copies.comparisons(ratio)]
+    hits = sum(verdict in _wanted(ratio) for verdict in verdicts)
+    made = f", one multiplied by {ratio:g}" if ratio != 1 else ""
+    return Cell(
+        text=f"{hits} of {len(verdicts)}", value=PERCENT * hits / len(verdicts), state="measured",
+        record=copies.records[0], further=copies.records[1:], n=len(verdicts),
+        how=f"{hits} of {len(verdicts)} pairs of records of {len(copies.records)} copies on {copies.machine}{made}",
+    )  # fmt: skip
+
+
+def _of_copies(evidence: Evidence) -> Iterator[str]:
+    """What the pairs of records are, where there are some."""
+    if evidence.copies:
+        told = dict.fromkeys(
+            f"{len(one.records)} copies of {one.records[0].subject} at {_size(one.records[0])}"
+            for one in evidence.copies
+        )
+        yield (
+            f"Pairs of records are all pairs of {'; '.join(told)}, each measured in one sweep as networks are; a "
+            "slowdown is one side's times multiplied by it. Each copy is in many pairs, so that the shares have no "
+            "simple interval."
+        )
 
 
 def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None:
     """Comparisons of a network with itself that the harness called faster or slower, of how many, and the interval."""
     return _counted(evidence, machine, 1.0, _ours)
-
-
-def share_interval(hits: int, trials: int) -> Interval:
-    """The exact 95 % interval of a probability, after Clopper and Pearson.
-
-    Example:
-        >>> found = share_interval(0, 200)
-        >>> found.low, round(found.high, 4)
-        (0.0, 0.0183)
-    """
-    from scipy.stats import binomtest
-
-    found = binomtest(hits, trials).proportion_ci(0.95, method="exact")
-    return Interval(low=float(found.low), high=float(found.high), confidence=0.95)
 
 
 def _ours(trial: Decided) -> str:
@@ -155,9 +182,13 @@ def _counted(evidence: Evidence, machine: str, ratio: float, rule: Rule) -> tupl
     trials = [trial for trial in evidence.trials if trial[0].machine == machine and _ratio(trial[0]) == ratio]
     if not trials:
         return None
-    wanted: Iterable[str] = FALSE_ALARMS if ratio == 1 else ("slower",) if ratio > 1 else ("faster",)
-    hits = sum(rule(trial) in wanted for trial in trials)
+    hits = sum(rule(trial) in _wanted(ratio) for trial in trials)
     return hits, len(trials), share_interval(hits, len(trials))
+
+
+def _wanted(ratio: float) -> frozenset[str]:
+    """The verdicts that are counted where this is the true ratio."""
+    return FALSE_ALARMS if ratio == 1 else frozenset({"slower" if ratio > 1 else "faster"})
 
 
 def _rate(evidence: Evidence, machine: str, ratio: float, rule: Rule) -> Cell:
@@ -193,12 +224,20 @@ def _group(ratio: float) -> str:
     return "called slower, truly slower by" if ratio > 1 else "called faster, truly faster by"
 
 
+def _size(record: Record) -> str:
+    size = record.protocol["input_hw"]
+    assert isinstance(size, list)
+    return "x".join(map(str, size))
+
+
 def _what(evidence: Evidence) -> str:
     def listed(values: Sequence[str]) -> str:
         return ", ".join(dict.fromkeys(values))
 
     records = [record for record, _ in evidence.trials]
-    sizes = ["x".join(map(str, size)) for r in records if isinstance(size := r.protocol.get("input_hw", []), list)]
+    if not records:
+        return "No duel was fought for a trial."
+    sizes = [_size(record) for record in records]
     effects = [f"{PERCENT * float(record.detail['effect']):g} %" for record in records]
     rounds = [str(len(record.detail["rounds"])) for record in records]
     return (

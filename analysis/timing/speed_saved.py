@@ -10,13 +10,14 @@ from analysis.timing.speed_cells import (
     PERCENT,
     compared_times,
     flag_notes,
+    interval_notes,
     rounded,
     setting_columns,
     time_share,
     trusted,
 )
 from analysis.timing.timings import Setting
-from bench.statistics import Comparison
+from bench.statistics import CONFIDENCE, Comparison
 from bench.verdicts.turns import APART
 
 
@@ -30,7 +31,7 @@ class Saving:
         setting: how both were run.
         macs_share: multiply-adds of ours over the other's.
         times: time of ours over the other's.
-        trusted: whether neither time is flagged so that it decides nothing.
+        decides: whether neither time has a flag with which it decides nothing, and the interval is of 95 % or more.
     """
 
     ours: str
@@ -38,7 +39,7 @@ class Saving:
     setting: Setting
     macs_share: float
     times: Comparison
-    trusted: bool
+    decides: bool
 
 
 def pairs(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -68,11 +69,12 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
         counts = {name: _count_share(evidence, ours, other, name) for name in ("macs", "live_macs")}
         rule = bool(rows) and not rows[-1].id.startswith(f"{ours}/")
         rows.append(Row(f"{ours}/{other}", words | counts | cells, rule_above=rule))
+    shown = [cell for row in rows for cell in row.cells.values()]
     return Table(
         id="table-time-saved",
         title="",
         caption=f"Each DPN in percent of a network that the paper compares it with: of its multiply-adds, and of its "
-        f"time on {machine}, with the 95 % interval. Where time is the larger share, fewer multiply-adds bought less "
+        f"time on {machine}, with its interval. Where time is the larger share, fewer multiply-adds bought less "
         "time than they promise; where it is the smaller, more.",
         columns=(
             Column(id="ours", label="Network", align="left"),
@@ -86,7 +88,8 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
             "Only networks that take the same input are compared. Ratio and interval come from the medians of fresh "
             "processes (Hodges-Lehmann estimate, exact rank test inverted). Where no sweep measured both in turns, the "
             f"interval is wider by {PERCENT * APART:.0f} % at either end: what the hour can make on a shared machine.",
-            *flag_notes(record for row in rows for c in row.cells.values() for record in (c.record, *c.further)),
+            *interval_notes(shown),
+            *flag_notes(record for cell in shown for record in (cell.record, *cell.further)),
         ),
     )
 
@@ -104,7 +107,7 @@ def savings(evidence: Evidence, machine: str) -> list[Saving]:
             if times is not None and setting.batch == 1:
                 found.append(
                     Saving(ours=ours, other=other, setting=setting, macs_share=share, times=times,
-                           trusted=trusted(*both))
+                           decides=trusted(*both) and times.interval.confidence >= CONFIDENCE)
                 )  # fmt: skip
     return found
 

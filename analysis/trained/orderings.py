@@ -64,12 +64,8 @@ def claimed(evidence: Evidence) -> list[Claimed]:
     return [one for one in found if one.difference > 0]
 
 
-def _networks(printed: ReportedTable) -> list[str]:
-    return [c for c in printed.columns if any(printed.cell(r, c).metric == "ap" for r in printed.rows)]
-
-
 def _rows_against(printed: ReportedTable, better: str, worse: str, words: str) -> Iterator[Claimed]:
-    for column in _networks(printed):
+    for column in printed.columns_of("ap"):
         name = printed.cell(HEADER, column).printed
         cells = printed.cell(better, column), printed.cell(worse, column)
         yield Claimed(table=printed.name, words=f"{words}, {name}", better=cells[0], worse=cells[1])
@@ -78,7 +74,7 @@ def _rows_against(printed: ReportedTable, better: str, worse: str, words: str) -
 def _schedules(printed: ReportedTable) -> Iterator[Claimed]:
     for row in printed.rows[1:]:
         name = printed.cell(row, "network").printed
-        for column in _networks(printed):
+        for column in printed.columns_of("ap"):
             if column != "dpm":
                 words = f"DPM over {printed.cell(HEADER, column).printed.replace('=', ' = ')}, {name}"
                 better, worse = printed.cell(row, "dpm"), printed.cell(row, column)
@@ -90,7 +86,7 @@ def _schedules(printed: ReportedTable) -> Iterator[Claimed]:
 
 
 def _depths(printed: ReportedTable, row: str) -> Iterator[Claimed]:
-    for shallow, deep in pairwise(_networks(printed)):
+    for shallow, deep in pairwise(printed.columns_of("ap")):
         names = [printed.cell(HEADER, column).printed for column in (deep, shallow)]
         better, worse = printed.cell(row, deep), printed.cell(row, shallow)
         yield Claimed(table=printed.name, words=f"{names[0]} over {names[1]}", better=better, worse=worse)

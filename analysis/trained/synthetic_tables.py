@@ -32,7 +32,7 @@ def table(name: str, evidence: Evidence) -> Table:
         evidence: where the records are.
     """
     printed = evidence.reported[name]
-    networks = [c for c in printed.columns if any(printed.cell(r, c).metric == "ap" for r in printed.rows)]
+    networks = printed.columns_of("ap")
     scored = [row for row in printed.rows if row != HEADER and printed.cell(row, networks[0]).metric == "ap"]
     grid = {row: [printed.cell(row, column) for column in networks] for row in scored}
     words = {row: _words(printed, row, networks) for row in scored}
@@ -128,7 +128,8 @@ def _notes(evidence: Evidence, name: str, found: tuple[Runs, ...]) -> Iterator[s
         return
     yield INTERVAL_NOTE
     for runs in found:
-        yield f"{BUDGETS[runs.budget]} {_seeds(evidence, runs, name)}{same_epochs(evidence, runs, name)}"
+        took = f"In {runs.precision}, a run in {runs.minutes(evidence, name)}."
+        yield f"{BUDGETS[runs.budget]} {took} {_seeds(evidence, runs, name)}{same_epochs(evidence, runs, name)}"
         if few := runs.few(evidence, name):
             told = f"Fewer than {SEEDS} runs at the {runs.budget} budget: {', '.join(few)}"
             yield f"{told}; run: {command(runs.budget, name)}"

@@ -63,8 +63,8 @@ def _said(evidence: Evidence, runs: Runs) -> Iterator[str]:
         yield f"{where}: {_missing(evidence, runs)}"
     if runs.left_out:
         yield (
-            f"{where}: {runs.left_out} records are of older recipes, networks or data, or of another number of "
-            "processes, and are left out."
+            f"{where}: {runs.left_out} records are of older recipes, networks or data, of another precision than "
+            f"{runs.precision}, or of another number of processes, and are left out."
         )
 
 

@@ -3,21 +3,20 @@
 Two budgets, never mixed: `quick`, the paper's modules at width 32 behind a light stem, and `full`, its own networks.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.evidence import Evidence
 from bench.record import METRICS, Record
 from bench.reported import HEADER, Reported
-from bench.trained import recipe_digest
+from bench.trained import precision_by_digest
 from dpn.spec import DPNLiteSpec, DPNSpec, ModelSpec
 from dpn.training.recipes import RECIPES
 
 TABLES = ("table-2", "table-3", "table-4", "table-5")
 
 BUDGETS: Mapping[str, str] = {
-    "quick": "Quick: the paper's modules at width 32 behind a stem of two convolutions, trained for some minutes.",
+    "quick": "Quick: the paper's modules at width 32 behind a stem of two convolutions.",
     "full": "Full: the paper's own networks, trained on one GPU.",
 }
 """Budgets in the order of tables, and what they are."""
@@ -46,11 +45,13 @@ class Runs:
     Attributes:
         budget: see `BUDGETS`.
         by_network: records by network and seed.
-        left_out: how many records are of older recipes, definitions or data, or of batch norm over another number of
-            people.
+        precision: that all of them were trained in; empty where there are none.
+        left_out: how many records are of older recipes, definitions or data, of another precision, or of batch norm
+            over another number of people.
     """
 
     budget: str
+    precision: str
     by_network: Mapping[str, Mapping[int, Record]]
     left_out: int
 
@@ -63,6 +64,13 @@ class Runs:
         found = {stand_in(evidence, self.budget, cell.subject): None for cell in printed_aps(evidence, *tables)}
         return [name for name in found if name]
 
+    def minutes(self, evidence: Evidence, *tables: str) -> str:
+        """How long the runs of the tables' networks took: "5 to 97 minutes"."""
+        names = self.needed(evidence, *tables)
+        took = [run.detail["seconds"] / 60 for name in names for run in self.by_network.get(name, {}).values()]
+        ends = dict.fromkeys(f"{end(took):.0f}" for end in (min, max)) if took else ("0",)
+        return f"{' to '.join(ends)} minutes"
+
     def few(self, evidence: Evidence, *tables: str) -> list[str]:
         """Those of them that have fewer runs than `SEEDS`."""
         return [name for name in self.needed(evidence, *tables) if len(self.by_network.get(name, {})) < SEEDS]
@@ -71,20 +79,21 @@ class Runs:
 def runs(evidence: Evidence, budget: str) -> Runs:
     """The current runs of a budget: of today's recipes and definitions, all validated on the same people.
 
-    All were trained with as many people in a batch norm, too. Where there are several such sets of runs, the one with
-    most runs is taken, and the newest of equals. Of a network and a seed that was trained twice, the newest run counts.
+    All were trained in one precision, and with as many people in a batch norm, too. Where there are several such sets
+    of runs, the one with most runs is taken, and the newest of equals. Of a network and a seed that was trained twice,
+    the newest run counts.
     """
     there = [r for r in reversed(evidence.store.records) if r.metric == METRIC and r.protocol.get("budget") == budget]
-    current = [record for record in there if _is_current(evidence, record, budget)]
-    grounds = Counter(map(_ground, current))  # counted from the newest on, which is first among equals
-    ground = grounds.most_common(1)[0][0] if grounds else ()
+    grounds: dict[tuple[str, ...], list[Record]] = {}  # from the newest on, which is first among equals
+    for record in there:
+        if precision := _precision(evidence, record, budget):
+            grounds.setdefault((precision, *_ground(record)), []).append(record)
+    ground, taken = max(grounds.items(), key=lambda item: len(item[1]), default=(("",), []))
     found: dict[str, dict[int, Record]] = {}
-    for record in current:
-        if _ground(record) == ground:
-            found.setdefault(record.subject, {}).setdefault(int(str(record.protocol["seed"])), record)
+    for record in taken:
+        found.setdefault(record.subject, {}).setdefault(int(str(record.protocol["seed"])), record)
     ordered = {name: dict(sorted(by_seed.items())) for name, by_seed in found.items()}
-    left_out = len(there) - sum(_ground(record) == ground for record in current)
-    return Runs(budget=budget, by_network=ordered, left_out=left_out)
+    return Runs(budget=budget, precision=ground[0], by_network=ordered, left_out=len(there) - len(taken))
 
 
 def every_budget(evidence: Evidence) -> tuple[Runs, ...]:
@@ -92,15 +101,18 @@ def every_budget(evidence: Evidence) -> tuple[Runs, ...]:
     return tuple(found for budget in BUDGETS if (found := runs(evidence, budget)).by_network)
 
 
-def _is_current(evidence: Evidence, record: Record, budget: str) -> bool:
+def _precision(evidence: Evidence, record: Record, budget: str) -> str | None:
+    """In which precision a run of today's recipe and definitions was trained; None of any other."""
     spec, recipe = evidence.zoo.get(record.subject), RECIPES.get(f"{budget}/{record.subject}")
     if spec is None or recipe is None or record.metric_version != METRICS[METRIC].version:
-        return False
-    return record.spec_digest == spec.digest() and record.protocol.get("recipe") == recipe_digest(recipe)
+        return None
+    if record.spec_digest != spec.digest():
+        return None
+    return precision_by_digest(recipe).get(str(record.protocol.get("recipe")))
 
 
 def _ground(record: Record) -> tuple[str, ...]:
-    """What scores must share to be compared."""
+    """What else scores must share to be compared."""
     names = ("data", "data_digest", "trained_on", "people", "protocol", "codec", "batch_norm")
     return tuple(str(record.protocol.get(name)) for name in names)
 

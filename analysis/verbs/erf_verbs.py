@@ -11,10 +11,11 @@ import tyro
 
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
-from analysis.effective_fields.trained_weights import load_trained
+from analysis.effective_fields.trained_weights import initial_kind, load_trained
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
+from dpn.cli import Json
 from dpn.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Asked:
         images: how many; of a folder at most so many.
         source: noise, synthetic (figures drawn by a program), or a folder of images.
         weights: a file of trained weights, or released for those that come with this project; without, weights are
-            random.
+            random, even where dpn would take the released ones.
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
             left alone), given (as the network builds itself); by default calibrated, and given for your own network.
         seeds: of the initialisations and of the random signs, separated by commas.
@@ -86,7 +87,7 @@ def erf(
     name: tyro.conf.Positional[str],
     asked: Annotated[Asked, tyro.conf.OmitArgPrefixes] = Asked(),
     out: Path | None = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Json = False,
 ) -> None:
     """Estimates the effective receptive field of a unit, and says how large it is, with n and 95 % intervals.
 
@@ -101,7 +102,7 @@ def erf(
     subject = resolve(name, asked.input_hw())
     question = asked.question()
     source = erf_inputs.source(asked.source, asked.seed_list()[0])
-    pictures = list(source.images(subject.input_hw, asked.images))
+    pictures = erf_inputs.at_once(source, subject.input_hw, asked.images)
     with bar() as shown:
         rounds = 1 if asked.weights else len(asked.seed_list())
         task = shown.add_task(name, total=len(pictures) * rounds)
@@ -121,7 +122,7 @@ def _estimated(
 
     seeds = asked.seed_list()
     if asked.weights is None:
-        initial = asked.initial or ("calibrated" if subject.spec else "given")
+        initial = initial_kind(subject, asked.initial)
         found = estimate_random(subject.factory, seeds, pictures, question, weights=initial, done=done)
         return found, f"random, {initial}"
     if len(seeds) > 1 or asked.initial:

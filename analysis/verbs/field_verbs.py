@@ -21,7 +21,7 @@ from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
 from bench.subject import parse_hw, resolve
-from dpn.cli import message
+from dpn.cli import Flag, Json, message
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -48,8 +48,6 @@ Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 AMap = Annotated[str | None, tyro.conf.arg(metavar="MAP")]
 Weights = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Sample = Annotated[int | None, tyro.conf.arg(metavar="N")]
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 def receptive_field(
@@ -114,7 +112,8 @@ def gridding(
         to: the earlier of them; "input" by default where --of is given.
         sample: how many units to ask; by default all of maps of at most 4,096 positions, else 256.
         measured: also say what gradients make of the wiring in a network with weights, random or trained.
-        weights: a file of trained weights to measure, or released for those that come with this project.
+        weights: a file of trained weights to measure, or released for those that come with this project; without,
+            weights are random, even where dpn would take the released ones.
         protocol: which random weights and images --measured takes.
         as_json: print one object.
     """
@@ -163,7 +162,7 @@ def _choice(name: str, dilations: str | None, modules: int, map_: str | None, in
         raise ValueError(f"a dilation is too large; give smaller ones, of at most {LONGEST:,} positions in all")
     layers = tuple(map(int, dilations.split(",")))
     if modules < 1:
-        raise ValueError(f"there is at least one module, not {modules}")
+        raise ValueError(f"--modules must be 1 or more, not {modules}")
     span = 1 + 2 * sum(layers) * modules
     if span > LONGEST:
         raise ValueError(f"the stack spans {span:,} positions; give smaller dilations, of at most {LONGEST:,} in all")

@@ -23,7 +23,7 @@ from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.measuring import bar, open_store
 from bench.store import RECORDS
 from bench.subject import Subject, resolve
-from dpn.cli import message
+from dpn.cli import Flag, message
 
 if TYPE_CHECKING:
     from analysis.effective_fields.gridding_measured import Measured
@@ -34,7 +34,7 @@ Pairs = Sequence[tuple[str, str]]
 def neighbours(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
-    weights: Path | None = None, again: bool = False,
+    weights: Path | None = None, again: Flag = False,
     records: Annotated[Path, tyro.conf.arg(help="the folder of the records")] = RECORDS,
 ) -> None:  # fmt: skip
     """Measures how much neighbouring outputs share inside dilation modules, for the page, and keeps it as records.
@@ -42,12 +42,13 @@ def neighbours(
     Args:
         names: networks of the zoo; by default one of each schedule, and the one with weights of its own.
         protocol: how they are measured.
-        weights: a file of trained weights, or released, for the network that is named; the page then shows both.
+        weights: a file of trained weights, or released, for the network that is named; the page then shows both;
+            without, weights are random, even where dpn would take the released ones.
         again: measure what the records have, too.
         records: the folder of the records.
     """
     if weights is not None and len(names) != 1:
-        raise ValueError("--weights are of one network; name it")
+        raise ValueError("--weights takes exactly one network; name it")
     subjects = [resolve(name) for name in names or SHOWN]
     added = measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
     print(f"{len(subjects)} networks: {added} records added, {len(subjects) - added} there already")

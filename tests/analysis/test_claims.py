@@ -111,7 +111,7 @@ def test_the_verdict_follows_from_the_two_recomputations(paper: bool | None, mea
     table = {
         (True, True): "holds",
         (True, None): "holds",
-        (True, False): "holds on the paper's units only",
+        (True, False): "holds in the paper's units only",
         (False, True): "does not hold",
         (False, None): "does not hold",
         (False, False): "does not hold",
@@ -141,7 +141,7 @@ def test_every_verdict_occurs_and_every_finding_shows_its_arithmetic(measured: E
 @pytest.mark.parametrize(
     ("claim", "expected", "paper"),
     [
-        ("6.3-percent-of-pil", "holds on the paper's units only", "4.0 / 63.0 = 6.349 %"),
+        ("6.3-percent-of-pil", "holds in the paper's units only", "4.0 / 63.0 = 6.349 %"),
         ("12.7-percent-of-pil", "holds", "3.3 / 26.0 = 12.692 %"),
         ("95.8-percent-of-pil", "does not hold", "truncated"),
         ("more-than-95-percent", "holds", "88.6 / 92.4 = 95.887 %"),
@@ -200,7 +200,7 @@ def test_as_soon_as_there_is_a_record_one_unit_means_the_record(measured: Eviden
     store.append(record(pil, "macs", 31_289_442_304))
     evidence = dataclasses.replace(measured, records_root=tmp_path, zoo={**ZOO, "pil": pil})
     found, _, text = findings(evidence)["6.3-percent-of-pil"]
-    assert found == "holds on the paper's units only"
+    assert found == "holds in the paper's units only"
     assert "4.003 / 29.141 = 13.737 %, rounds to 13.7, not 6.3" in text
 
 
@@ -234,7 +234,7 @@ def test_measured_costs_can_contradict_the_print(tmp_path: Path) -> None:
             "resolution-64x32",
             ("table-4", "ap_64x48", "resolution", "64×32"),
             "does not hold",
-            "holds on the paper's units only",
+            "holds in the paper's units only",
         ),
         ("hrnet-w64", ("table-6", "hrnet_w48", "method", "HRNet-w64 [9]"), "does not hold", "holds"),
         ("table-1-subsampling", ("table-1", "conv2", "output_size", "64x48"), "holds", "does not hold"),

@@ -101,7 +101,7 @@ def test_every_scalar_has_its_n_and_interval() -> None:
         assert scalar.value == pytest.approx(scalars(one.mean)[name])
         assert scalar.interval is not None
         assert scalar.interval.low <= scalar.interval.high
-    assert one.area_ratio(0.5) == area_ratio(one.mean, 0.5) == pytest.approx(found["area_50"].value)
+    assert area_ratio(one.mean, 0.5) == pytest.approx(found["area_50"].value)
     assert found == one.scalars(resamples=100)  # the seed decides
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.effective_fields.erf_inputs import Figures, Folder, InputError, Noise, read_image, source
+from analysis.effective_fields import erf_inputs
+from analysis.effective_fields.erf_inputs import Figures, Folder, InputError, Noise, at_once, read_image, source
 from dpn.data.crops import MEAN, STD
-from dpn.data.synthetic_set import crops
+from dpn.data.synthetic_set import subject_crops
 
 
 def save(path: Path, values: "np.typing.ArrayLike", **options: Any) -> Path:
@@ -33,7 +34,7 @@ def test_synthetic_figures_are_normalised_and_numbered() -> None:
     assert np.array_equal(few[1], many[1])
     assert not np.array_equal(many[0], many[1])
     pixels = (many[2].transpose(1, 2, 0) * STD + MEAN) * 255
-    assert pixels == pytest.approx(list(crops(3, 4, (64, 48)))[2], abs=1e-3)
+    assert pixels == pytest.approx(list(subject_crops(3, 4, (64, 48)))[2], abs=1e-3)
     assert source("synthetic", seed=3) == Figures(3)
     assert "seed 3" in Figures(3).name
 
@@ -82,6 +83,29 @@ def test_a_bad_picture_is_named_with_its_remedy(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"a\.png cannot be decoded"):
         list(source(str(tmp_path)).images((8, 8), 2))
+
+
+def test_a_folder_of_other_pictures_has_another_name(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.full((8, 8, 3), 100))
+    named = [Folder(tmp_path).name]
+    assert named[0] == Folder(tmp_path).name
+    assert named[0].startswith(f"images of {tmp_path.name}, ")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert named[0] == Folder(tmp_path).name
+    save(path, np.random.default_rng(0).integers(0, 255, (8, 8, 3)))
+    named.append(Folder(tmp_path).name)
+    named.append(Folder(path.rename(tmp_path / "b.png").parent).name)
+    assert len(set(named)) == 3
+
+
+def test_images_that_would_fill_the_memory_are_refused_before_any_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erf_inputs, "MOST_BYTES", 3 * 12 * 8 * 6)
+    assert len(at_once(Noise(), (8, 6), 3)) == 3
+    monkeypatch.setattr(Noise, "images", None)
+    with pytest.raises(ValueError, match=r"4 images of 8x6 may take .* and 3 of them fit; give fewer --images or a"):
+        at_once(Noise(), (8, 6), 4)
+    with pytest.raises(ValueError, match="an input of 8x4096 is more than 2,048 px on a side; give a smaller --input"):
+        at_once(Noise(), (8, 4096), 1)
 
 
 def test_a_folder_without_pictures(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
 from analysis.verbs.erf_verbs import Asked, erf
 from dpn import cli
@@ -111,7 +112,8 @@ def test_images_from_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path
         values = np.random.default_rng(number).integers(0, 255, (20, 20, 3), dtype=np.uint8)
         Image.fromarray(values).save(tmp_path / f"{number}.png")
     (one,) = answer(capsys, Asked(input="32x24", source=str(tmp_path)))
-    assert (one["images"], one["n"], one["draws"], one["source"]) == (3, 3, "images", f"images of {tmp_path.name}")
+    assert (one["images"], one["n"], one["draws"]) == (3, 3, "images")
+    assert one["source"] == erf_inputs.Folder(tmp_path).name
     (tmp_path / "1.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"1\.png cannot be decoded"):
         erf(f"{HERE}:small", Asked(input="32x24", source=str(tmp_path)))
@@ -142,6 +144,12 @@ def test_errors_name_what_is_wrong(asked: Asked, said: str) -> None:
     with pytest.raises((ValueError, KeyError)) as error:
         erf(f"{HERE}:small", Asked(**{**vars(asked), "input": "32x24"}))
     assert said in cli.message(error.value)
+
+
+def test_images_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erf_inputs, "MOST_BYTES", 12 * 32 * 24)
+    with pytest.raises(ValueError, match=r"2 images of 32x24 .* give fewer --images"):
+        erf(f"{HERE}:small", Asked(input="32x24", images=2))
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:

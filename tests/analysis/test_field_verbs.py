@@ -1,6 +1,7 @@
 """`receptive-field` and `gridding` as their users meet them: the facts' numbers, JSON, and one line for bad input."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,12 @@ import torch
 import tyro
 from torch import nn
 
+from analysis.__main__ import effective
+from analysis.__main__ import trace as trace_verb
 from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_text import shown
 from analysis.receptive_fields.field_trace import trace, trace_subject
+from analysis.verbs.erf_verbs import erf
 from analysis.verbs.field_verbs import gridding, receptive_field
 from analysis.verbs.measured_verbs import neighbours
 from bench.subject import resolve
@@ -146,7 +150,7 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
         (("gridding", "--dilations", "1", "--map", "64"), "HEIGHTxWIDTH in positions, such as 64x48, not '64'"),
         (("gridding", "--dilations", "1", "--map", "64x9999"), "at most 2048 on a side"),
         (("gridding", "--dilations", "999999"), "give smaller dilations"),
-        (("gridding", "--dilations", "1", "--modules", "0"), "at least one module"),
+        (("gridding", "--dilations", "1", "--modules", "0"), "--modules must be 1 or more, not 0"),
         (("gridding", "--dilations", "1", "--input", "64x48"), "a stack takes --map"),
         (("gridding", "--dilations", "1", "--to", "input"), "are for a network"),
         (("gridding", "--dilations", "1,2,3,4,5,6,7,8,9", "--orders"), "give at most 8"),
@@ -235,8 +239,31 @@ def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None
     arguments = ("neighbours", "dpn1_32_lite", "--images", "2", "--seeds", "1", "--records", str(tmp_path))
     assert run(*arguments) == "1 networks: 1 records added, 0 there already\n"
     assert run(*arguments) == "1 networks: 0 records added, 1 there already\n"
-    with pytest.raises(ValueError, match="--weights are of one network; name it"):
+    with pytest.raises(ValueError, match="--weights takes exactly one network; name it"):
         run("neighbours", "--weights", "released")
+
+
+@pytest.mark.parametrize("verb", [trace_verb, effective, neighbours, gridding, receptive_field, erf])
+def test_flags_have_no_twin(verb: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        tyro.cli(verb, args=["--help"])
+    told = capsys.readouterr().out
+    assert "--json" in told or "--records" in told
+    assert "--no-" not in told
+
+
+@pytest.mark.parametrize("verb", [trace_verb, effective, neighbours])
+def test_a_folder_that_cannot_be_written_is_refused_at_once(
+    verb: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    with pytest.raises(ValueError, match="cannot be written; name another folder"):
+        verb(("dpn1_32_lite",), records=tmp_path)
+
+
+def test_trained_weights_are_of_one_network() -> None:
+    with pytest.raises(ValueError, match="--weights takes exactly one network; name it"):
+        effective(weights=Path("released"))
 
 
 def test_a_stack_needs_no_torch() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from analysis import answers, gridding_table, tables
+from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.gridding_measured import Measured, Watched
 from analysis.effective_fields.gridding_records import (
     LIGHT,
@@ -17,8 +18,10 @@ from analysis.effective_fields.gridding_records import (
     Protocol,
     last_module,
     measure_neighbours,
+    pictures,
     record,
 )
+from analysis.effective_fields.missing_records import digest_of
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
 from analysis.render import to_csv
@@ -108,6 +111,18 @@ def test_too_little_is_refused(protocol: Protocol, tmp_path: Path) -> None:
         measure_neighbours([resolve("dpn1_32_lite")], Store(tmp_path), protocol)
 
 
+def test_images_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erf_inputs, "MOST_BYTES", 12 * 256 * 192)
+    with pytest.raises(ValueError, match=r"2 images of 256x192 .* give fewer --images"):
+        pictures(resolve("dpn1_32_lite"), QUICK)
+
+
+def test_a_factory_is_known_by_what_it_builds() -> None:
+    subject = resolve("tests.analysis.test_field_verbs:Two", (8, 8))
+    assert digest_of(subject) == subject.digest(subject.factory()) != subject.name
+    assert digest_of(resolve("dpn1_32_lite")) == ZOO["dpn1_32_lite"].digest()
+
+
 def test_the_table_has_every_network_and_names_what_makes_the_missing_records(tmp_path: Path) -> None:
     table = tables.table("table-neighbours", EMPTY)
     assert [row.id for row in table.rows] == list(SHOWN)
@@ -146,6 +161,7 @@ def test_a_cell_is_its_record_with_its_interval(tmp_path: Path) -> None:
     assert any("uncorrected" in note and "for very many images" in note for note in table.notes)
     first = next(csv.DictReader(io.StringIO(to_csv(table))))
     assert [float(first[f"random_{name}"]) for name in ("low", "high", "n")] == pytest.approx([0.24, 0.26, 8])
+    assert float(first["trained_n"]) == 32  # images of one network, which its interval is over
     assert gridding_table.sentence(there) == (
         "After training on synthetic figures, the cosine of neighbouring outputs' squared gradients is exactly 0 "
         "inside reversed, as the wiring demands; 6.6 % (5.6–7.6) inside DPM, down from 25.0 % (24.0–26.0) with random "
@@ -165,7 +181,7 @@ def test_several_runs_are_a_mean_with_the_widest_ends(tmp_path: Path) -> None:
     runs = [made_up("dpn1_32_lite", value, f"sha256:{value}") for value in (0.1, 0.2, 0.3)]
     table = tables.table("table-neighbours", evidence(tmp_path, *runs, made_up("dpn1_32_lite", 0.2, "sha256:0.2")))
     cell = table.cell("dpn1_32_lite", "trained")
-    assert (cell.text, cell.note, len(cell.further)) == ("20.0", "9.0–31.0", 2)
+    assert (cell.text, cell.note, len(cell.further), cell.n) == ("20.0", "9.0–31.0", 2, 3)
     assert any("up to 3 runs" in note for note in table.notes)
 
 

@@ -157,6 +157,22 @@ def test_the_set_of_people_with_most_runs_is_taken_and_the_newest_of_equals(tmp_
     assert [record.protocol["data_digest"] for record in found.values()] == ["bbb", "bbb"]
 
 
+def test_runs_in_two_precisions_are_of_one_budget_and_never_compared(tmp_path: Path) -> None:
+    """A network that has runs in fp32 alone is missing beside more runs in bf16."""
+    for name, precision, seeds in ((DPM, "bf16", 3), (NORMAL, "bf16", 1), (DPM, "fp32", 1), (NORMAL, "fp32", 2)):
+        for seed in range(seeds):
+            recipe = replace(RECIPES[f"quick/{name}"], seed=seed, precision=precision)
+            write_run(tmp_path / "runs" / name / precision / str(seed), recipe, 0.3)
+    collect([tmp_path / "runs"], Store(tmp_path / "records"))
+    there = Evidence(records_root=tmp_path / "records")
+    assert {record.protocol["budget"] for record in there.store.records} == {"quick"}
+    found = trained_runs.runs(there, "quick")
+    assert (found.precision, found.left_out) == ("bf16", 3)
+    assert {name: list(by_seed) for name, by_seed in found.by_network.items()} == {DPM: [0, 1, 2], NORMAL: [0]}
+    assert "3 records are" in trained_answer.sentences(there)[-1]
+    assert any("In bf16, a run in " in note for note in tables.table("table-2-synthetic", there).notes)
+
+
 # Tables, answers and what is missing
 
 

@@ -1,10 +1,14 @@
 """The README's measured numbers are those of the committed records: a sentence that records have left behind fails."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from analysis import costs, one_unit
 from analysis.answers import FAILS, UNITS_ONLY
@@ -14,8 +18,10 @@ from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
 from analysis.trained.trained_runs import runs
+from bench.macs import count
 
-README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8").split())
+TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+README = " ".join(TEXT.split())
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +46,7 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
     assert f"takes {ends(named[:1])} of its time in eager PyTorch and {ends(named[1:])} in ONNX Runtime" in README
     intervals = [one.times.interval for one in found if one.setting.backend in named]
     low, high = min(one.low for one in intervals), max(one.high for one in intervals)
-    assert f"which leaves {PERCENT * low:.0f} to {PERCENT * high:.0f} %" in README
+    assert f"it may be {PERCENT * low:.0f} to {PERCENT * high:.0f} %" in README
 
 
 def test_what_became_of_the_claims(evidence: Evidence) -> None:
@@ -51,8 +57,8 @@ def test_what_became_of_the_claims(evidence: Evidence) -> None:
 
 def test_what_the_published_costs_say(evidence: Evidence) -> None:
     met = costs.met(costs.table_readings(evidence).rows)
-    assert f"To the letter it prints {met.printed} of the {met.published} published costs of DPN networks." in README
-    assert f"it prints all {met.costed}." in README
+    assert f"Table I reproduces {met.printed} of the {met.published} published DPN costs." in README
+    assert f"it reproduces all {met.costed}." in README
     assert met.costed == met.counted == met.published
 
 
@@ -64,7 +70,7 @@ def test_what_one_unit_says(evidence: Evidence) -> None:
     cheaper = {row for row, cost in coco.items() if coco["sbl_r50"].macs < cost.macs}
     dearer = {row for row, cost in coco.items() if coco["sbl_r50"].printed > cost.printed}
     assert {"cpn_r50", "hrnet_w32"} <= cheaper & dearer
-    assert "SimpleBaseline is cheaper than CPN and HRNet-W32, not dearer" in README
+    assert "SimpleBaseline is cheaper than CPN and HRNet-W32, not more expensive" in README
 
 
 def test_what_share_of_the_processor_is_used(evidence: Evidence) -> None:
@@ -99,3 +105,28 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
     assert f"reaches AP {dpm} with DPM's dilations, {normal} with ordinary convolutions" in README
     assert f"{', '.join(constant)} and {widest} with D = 2, 4, 6 and 8, three seeds each" in README
     assert f"reaches {reverse} here" in README
+    four_reverse = [f"{PERCENT * float(record.value):.1f}" for record in found["dpn4_32_reversed_lite"].values()]
+    assert f"seeds of the four-module reversed order are on record ({', '.join(four_reverse)})" in README
+
+
+def test_how_long_a_run_takes_and_how_far_its_seeds_lie_apart(evidence: Evidence) -> None:
+    found = runs(evidence, "quick").by_network.values()
+    minutes = [float(record.detail["seconds"]) / 60 for by_seed in found for record in by_seed.values()]
+    told = f"{min(minutes):.0f} to {max(minutes):.0f} minutes"
+    assert f"a run took {told} on two shared cores" in README
+    assert f"# {told} a run" in README
+    values = [[PERCENT * float(record.value) for record in by_seed.values()] for by_seed in found]
+    assert f"seeds of one network differ by up to {max(max(one) - min(one) for one in values):.0f}." in README
+
+
+def test_the_networks_of_ones_own_have_the_dilations_that_are_written_there() -> None:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
+    mine: dict[str, Any] = {}
+    exec(next(block for language, block in blocks if language == "python"), mine)
+    with torch.device("meta"):
+        nets = [mine[name]() for name in ("wide", "wide_lite")]
+    for net in nets:
+        found = {module.dilation[0] for module in net.modules() if isinstance(module, nn.Conv2d)}
+        assert found == set(mine["DILATIONS"])
+    assert count(mine["net"](), (1, 3, 256, 192)).complete
+    assert f"--dilations {','.join(map(str, mine['DILATIONS']))} " in TEXT

@@ -68,7 +68,7 @@ def table() -> Table:
         Column(id="method", label="Method", align="left"),
         Column(id="printed", label="Printed", group="Params"),
         Column(id="measured", label="Measured", group="Params"),
-        Column(id="unit", label="Unit", align="center", hide_on_phone=True),
+        Column(id="unit", label="Unit", align="left", hide_on_phone=True),
         Column(id="gflops", label="As printed", group="“GFLOPs”", hide_on_phone=True),
         Column(id="gimacs", label="Gi MACs", group="“GFLOPs”"),
         Column(id="ap", label="AP", group="COCO", hide_on_phone=True),

@@ -131,6 +131,24 @@ def test_a_full_disk_leaves_the_old_report_whole(number: int, tmp_path: Path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_ctrl_c_between_the_renames_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "report"
+    out.mkdir()
+    (out / "index.html").write_text("old")
+    rename = Path.rename
+
+    def stopped(path: Path, target: Path) -> Path:
+        if target == out and not path.name.endswith("-old"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt), report._aside(out) as folder:
+        (folder / "index.html").write_text("new")
+    assert (out / "index.html").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_a_folder_that_is_no_report_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ReportError, match="exists and is not a report"):

@@ -12,8 +12,8 @@ from analysis.evidence import Evidence
 from analysis.provenance import explain_cell, of_page, of_table
 from analysis.render import to_csv
 from analysis.timing import speed, speed_answer, timings
-from analysis.timing.speed_machine import share_interval
 from analysis.timing.speed_saved import pairs, savings
+from bench.statistics import share_interval
 from bench.store import Store
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up
@@ -74,6 +74,7 @@ def test_latency_is_the_median_with_its_interval_in_milliseconds(timed: Evidence
     assert cell.value == pytest.approx(1e3 * statistics.median(times))
     assert cell.note == f"{980 * seconds:.0f}–{1020 * seconds:.0f}"  # medians of the outermost processes
     assert "15 samples of 5 fresh processes; 95 % interval" in cell.how
+    assert f"on {made_up.MACHINE}, commit " in of_table(tables.table("table-latency", timed))
 
 
 def test_rows_stand_in_the_papers_order_and_other_machines_follow(timed: Evidence) -> None:
@@ -172,8 +173,41 @@ def test_the_answer_counts_what_multiply_adds_bought(timed: Evidence) -> None:
     assert "(12 pairs, each counted once for each setting)" in text
     assert "larger than its share of the multiply-adds in 48, clearly smaller in 0, and neither in 0" in text
     assert "(by back end, larger/smaller/neither: eager 24/0/0; onnxruntime 24/0/0)" in text
-    assert "dpn4_64 takes 42 % of hrnet_w32's multiply-adds and 84 % of its time." in text
+    assert "dpn4_64 takes 42 % of hrnet_w32's multiply-adds and 84 % of its time in every setting " in text
+    assert "in every setting (intervals from 82 to 87 %)." in text  # 0.8435 times 0.99 / 1.02 and 1.02 / 0.99
+    assert "No correction is made for the number of comparisons, which share times." in text
     assert "Over 8 networks (eager, 1 thread)" in text
+
+
+def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> None:
+    """In two settings DPN4_64 has a fifth of HRNet-W32's time, but one is disturbed, the other of three processes."""
+    store = made_up.fill(tmp_path, names=("dpn4_64", "hrnet_w32"))
+    for backend, flags, number in (("compile", ("disturbed",), 5), ("openvino", (), 3)):
+        for name, seconds in (("dpn4_64", 0.2), ("hrnet_w32", 1.0)):
+            store.append(timing_record(
+                name, made_up.processes(seconds)[:number], spec_digest=ZOO[name].digest(), backend=backend, flags=flags,
+            ))  # fmt: skip
+    text = answers.ALL["speed"](Evidence(records_root=tmp_path))
+    assert "each setting; 2 are set aside, for a time that is flagged or too few processes)" in text
+    assert "the DPN is faster in 4 and slower in 0" in text
+    assert "larger than its share of the multiply-adds in 4, clearly smaller in 0, and neither in 2" in text
+    assert "compile 0/0/1; onnxruntime 2/0/0; openvino 0/0/1" in text
+    assert "% of its time by setting (intervals from " in text
+
+
+def test_tables_say_what_confidence_their_intervals_have(timed: Evidence, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name, number, confidence in (("hrnet_w32", 3, 0.75), ("dpn4_32", 5, 0.9375), ("dpn4_64", 6, 0.96875)):
+        store.append(timing_record(
+            name, [[0.05] * 3] * number, spec_digest=ZOO[name].digest(), detail={"confidence": confidence}
+        ))  # fmt: skip
+    table = tables.table("table-latency", Evidence(records_root=tmp_path))
+    told = "Confidence of the intervals: 1 of 75 % (3 processes), 1 of 93.75 % (5 processes), 1 of 95 % or more."
+    assert told in table.notes
+    assert "95" not in table.caption
+    assert "; 93.75 % interval" in table.cell("dpn4_32", "eager_1").how
+    saved = tables.table("table-time-saved", timed)
+    assert "Confidence of the intervals: 60 of 95 % or more." in saved.notes
 
 
 def test_what_multiply_adds_bought_is_told_from_both_sides_by_back_end(tmp_path: Path) -> None:
@@ -261,6 +295,23 @@ def test_the_noise_floor_is_decided_from_the_raw_rounds(timed: Evidence) -> None
     assert float(str(table.cell("made-up-2-cores/asv", "ratio_1.1").value)) < 80
     assert table.cell("made-up-2-cores/pytest_benchmark", "ratio_1").text == "1 of 20"
     assert "dpn1_32 at 64x48 in 8 rounds" in table.notes[0]
+
+
+def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
+    """Of three copies one is slower by a fifth, which makes two false alarms of three pairs."""
+    assert not any("records" in row.id for row in tables.table("table-noise", timed).rows)
+    store = Store(tmp_path)
+    store.append(made_up.trial(0, 1.0, machine="another"))
+    for number, seconds in enumerate((0.1, 0.1, 0.12)):
+        times = [[seconds * (1 + 0.001 * process)] for process in range(6)]
+        store.append(timing_record("dpn1_32", times, metric="copy", input_hw=[64, 48], copy_number=number, copies=3))
+    table = tables.table("table-noise", Evidence(records_root=tmp_path))
+    assert [row.id for row in table.rows] == [
+        "another/harness", "another/pytest_benchmark", "another/asv", "made-up-2-cores/records",
+    ]  # fmt: skip
+    assert [row.rule_above for row in table.rows] == [False, False, False, True]
+    assert table.cell("made-up-2-cores/records", "ratio_1").text == "2 of 3"
+    assert any("3 copies of dpn1_32 at 64x48" in note for note in table.notes)
 
 
 def test_a_trial_fought_again_counts_once(tmp_path: Path) -> None:

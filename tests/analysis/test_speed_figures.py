@@ -44,6 +44,7 @@ def test_each_network_stands_at_its_cost_and_its_time(whole: Evidence) -> None:
     shown = data[data.drawn]
     assert len(shown) == len(NETWORKS)
     assert len(data) == 4 * len(NETWORKS) + 1
+    assert set(data.confidence) == {0.95}
     for axes, column in zip(drawn("figure-latency", whole).axes, ("macs", "live_macs"), strict=True):
         expected = sorted(zip(shown[column].astype(float) / 1e9, 1e3 * shown.seconds, strict=True))
         assert np.array(sorted(marks(axes))) == pytest.approx(np.array(expected))
@@ -61,6 +62,8 @@ def test_times_of_batches_are_times_of_an_image(tmp_path: Path) -> None:
         store.append(timing_record(name, [[0.8]] * 5, spec_digest=spec.digest(), batch=8))
     axes = drawn("figure-latency", Evidence(records_root=tmp_path)).axes
     assert {round(y) for _, y in marks(axes[0])} == {100}
+    told = figure_latency.alt(figure_latency_data(Evidence(records_root=tmp_path)))
+    assert "from 100 to 100 ms an image" in told
 
 
 def test_the_names_are_the_papers_and_each_stands_once(whole: Evidence) -> None:

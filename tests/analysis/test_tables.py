@@ -46,9 +46,9 @@ def test_the_readings() -> None:
     assert states["printed"].count("differs") == 6
     assert table.cell("table-6/dpn4_32/gflops", "printed").note == "prints 1.0, -0.1"
     assert answers.digits_met(REAL) == Met(published=16, counted=16, costed=16, printed=10, one_alone=6)
-    assert table.caption.endswith("the letter 10. Those that only one of them prints decide: 6.")
+    assert table.caption.endswith("and 10 by Table I to the letter. Those that only one of them reproduces decide: 6.")
     text = (Path(answers.__file__).parent.parent / "notebooks" / "cost.ipynb").read_text(encoding="utf-8")
-    assert "Most published costs are met by both; those that only one of them prints decide." in text
+    assert "Most published costs are met by both; those that only one of them reproduces decide." in text
 
 
 def counted(root: Path, *names: str) -> Evidence:
@@ -67,7 +67,7 @@ def test_published_costs_of_networks_that_are_not_counted_are_not_judged(tmp_pat
     there = counted(tmp_path, "dpn4_64", "dpn4_64_printed")
     assert answers.digits_met(there) == Met(published=16, counted=3, costed=3, printed=3, one_alone=0)
     assert "Of the 3 counted of 16 published costs of DPN networks," in answers.summary(there)
-    assert ("3 of 3", "met by Table I to the letter") in answers.cards(there)
+    assert ("3 of 3", "reproduced by Table I to the letter") in answers.cards(there)
     assert any("misses 0 of the 3 counted of 16 published" in line for line in answers.findings(there))
     one_reading = counted(tmp_path / "one", "dpn4_64")
     assert answers.digits_met(one_reading).counted == 0

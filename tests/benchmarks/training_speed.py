@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from dpn.data.samples import to_input
 from dpn.heatmaps import encode
 from dpn.training import run
-from dpn.training.options import Where
+from dpn.training.options import RunOptions
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.recipes import Recipe, find
 from dpn.training.stream import Batches
@@ -127,7 +127,7 @@ def beside_trainer(recipe: Recipe, bare: Bare, threads: int) -> tuple[float, flo
     Turns.bare, Turns.trainer_s, Turns.bare_s = bare, [], []
     run.Batches = Turns  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
-        where = Where(
+        where = RunOptions(
             folder=Path(folder) / "run", accelerator="cpu", threads=threads, sanity=False, pictures_every=0
         )  # fmt: skip
         run.train(recipe, where)
