@@ -126,6 +126,7 @@ def bar() -> Progress:
     """A progress bar on standard error, silent where that is no terminal."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console, disable=not console.is_terminal,
     )  # fmt: skip

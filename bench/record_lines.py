@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bench.outlets.escaping import one_line
 from bench.record import METRICS, SCHEMA_VERSION, Record
 from bench.record_fields.metrics import OF
 
@@ -101,4 +102,4 @@ def _first(error: ValidationError) -> str:
     if place and place[-1] in UNION:
         place.pop()
     reason = re.sub(r"^Value error, | or instance of \w+$| at line \d+ column \d+$", "", found["msg"])
-    return f"{'.'.join(map(str, place))}: {reason}" if place else reason
+    return one_line(f"{'.'.join(map(str, place))}: {reason}" if place else reason)

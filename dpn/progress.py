@@ -35,7 +35,7 @@ def progress(title: str, *, shown: bool = True, after_s: float = 0.0) -> Iterato
     except ImportError:
         yield _silent
         return
-    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
+    columns = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn(), rich.MofNCompleteColumn(),
                rich.TimeElapsedColumn(), rich.TimeRemainingColumn())  # fmt: skip
     bar = rich.Progress(*columns, console=Console(stderr=True), transient=True)
     task = bar.add_task(title, total=None)

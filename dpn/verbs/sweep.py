@@ -181,7 +181,7 @@ def _rich() -> Any:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     except ImportError:
         return None
-    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
     return Progress(*columns, console=Console(stderr=True))
 
 
