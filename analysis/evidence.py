@@ -64,10 +64,17 @@ class Evidence:
 
     @cached_property
     def copies(self) -> list["Copies"]:
-        """The copies of a network that were measured in one sweep, on any machine."""
+        """The copies of a network that were measured in one sweep, on any machine.
+
+        Of a network of the zoo those of today's definition; of another, whose definition is not known here, the newest.
+        """
         from bench.verdicts import copies
 
-        return list(copies.found(self.store.records))
+        return [one for one in copies.found(self.store.records) if self._is_current(one.records[0])]
+
+    def _is_current(self, record: Record) -> bool:
+        spec = self.zoo.get(record.subject)
+        return self.store.is_current(record) if spec is None else record.spec_digest == spec.digest()
 
     def printed(self, table: str, row: str, column: str) -> Reported:
         """One cell of the paper."""

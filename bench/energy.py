@@ -81,14 +81,13 @@ class PowerMeter(gpu.PowerSampler):
         """Nothing to do: a thread reads the power."""
 
 
-def measure(runner: Runner, batch: int, device: str, seconds: float = LEAST_S) -> dict[str, Any]:
-    """Joules per image over at least `seconds` of calls in a row.
+def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
+    """Joules per image over at least `LEAST_S` seconds of calls in a row.
 
     Args:
         runner: what to run.
         batch: images a call.
         device: "cpu" or "cuda".
-        seconds: of load, at least 10.
 
     Returns:
         value: joules per image, idle power included.
@@ -99,17 +98,14 @@ def measure(runner: Runner, batch: int, device: str, seconds: float = LEAST_S) -
 
     Raises:
         RuntimeError: energy is not available on this machine, and why.
-        ValueError: the time is too short for the counters.
     """
-    if seconds < LEAST_S:
-        raise ValueError(f"energy needs at least {LEAST_S:.0f} s of steady load, not {seconds} s")
     make = meter_for(device)
     runner.synchronise()
     idle = _idle_power(make())
     _load(runner, WARMUP_S, lambda: None)
     meter = make()
     with meter:
-        calls, spent = _load(runner, seconds, meter.poll)
+        calls, spent = _load(runner, LEAST_S, meter.poll)
     joules = _joules(meter)
     return {
         "value": joules / (calls * batch),

@@ -62,7 +62,11 @@ def prepare(cells: Sequence[Cell], folder: Path, checkout: Path | None = None) -
 
 
 def ceiling_rates(kind: ceilings.Kind, cell: Cell, known: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every candidate that is not known yet, in a process of its own."""
+    """Every candidate that is not known yet, in a process of its own; one that fails there has the rate 0.
+
+    Raises:
+        WorkerError: a process could not be started.
+    """
     where = {"device": cell.device, "precision": cell.precision}
     with ExitStack() as stack:
         zygotes: dict[tuple[str, ...], Zygote] = {}
@@ -72,9 +76,9 @@ def ceiling_rates(kind: ceilings.Kind, cell: Cell, known: Collection[str]) -> It
             modules = ceilings.modules(candidate)
             if modules not in zygotes:
                 zygotes[modules] = stack.enter_context(Zygote(modules))
-            try:
-                with zygotes[modules].fork() as worker:
+            with zygotes[modules].fork() as worker:
+                try:
                     rate = worker.ask("ceiling", kind=kind, candidate=candidate, threads=cell.threads, **where)
-            except WorkerError as error:
-                rate = {"rate": 0.0, "samples": [], "failure": str(error)}
+                except WorkerError as error:
+                    rate = {"rate": 0.0, "samples": [], "failure": str(error)}
             yield candidate, rate

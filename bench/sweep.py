@@ -13,7 +13,7 @@ from bench.cell import Cell
 from bench.journal import Journal
 from bench.machine import disturbance
 from bench.plan import Plan
-from bench.pool import WorkerError, Zygote, machine_to_itself
+from bench.pool import Worker, WorkerError, Zygote, machine_to_itself
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
 from bench.running import backends
@@ -54,6 +54,7 @@ class Rival:
         folder: with the files that its workers read.
         key: of its results in the journal.
         results: of its processes so far.
+        refused: why it cannot be measured; empty while it can.
     """
 
     cell: Cell
@@ -61,6 +62,7 @@ class Rival:
     folder: Path
     key: str
     results: list[dict[str, Any]]
+    refused: str = ""
 
 
 Item = TypeVar("Item")
@@ -102,7 +104,11 @@ class Sweep:
                 rivals += self._of_subject(subject, cells, home / str(number), journal, again=again)
                 asked += [subject.name] if cells else []
             for rival in self.rounds(_side_by_side(rivals), journal):
-                self._record(rival, journal)
+                if rival.refused:
+                    self._refuse(rival.cell, rival.prepared["digest"], rival.refused)
+                    journal.done(rival.key)
+                else:
+                    self._record(rival, journal)
         self.progress.empty = [name for name in asked if name not in self._known]
         return self.progress
 
@@ -160,9 +166,7 @@ class Sweep:
         return rivals
 
     def rounds(self, rivals: Sequence[Rival], journal: Journal) -> Iterator[Rival]:
-        """Measures rivals in rounds of one process each, and yields each when it wants no more.
-
-        One that cannot be measured is refused.
+        """Measures rivals in rounds of one process each, and yields each when it wants no more or is refused.
 
         Args:
             rivals: in the order of the first round, which is shifted in each further one.
@@ -171,7 +175,7 @@ class Sweep:
         left = list(rivals)
         began, number = datetime.now(UTC).isoformat(timespec="microseconds"), 0
         while True:
-            for rival in [rival for rival in left if not self._wants_more(rival.results)]:
+            for rival in [rival for rival in left if rival.refused or not self._wants_more(rival.results)]:
                 left.remove(rival)
                 yield rival
             if not left:
@@ -179,9 +183,7 @@ class Sweep:
             shift = number * len(left) // self.plan.processes % len(left)
             for rival, result in self._round(left[shift:] + left[:shift]):
                 if isinstance(result, str):
-                    self._refuse(rival.cell, rival.prepared["digest"], result)
-                    journal.done(rival.key)
-                    left.remove(rival)
+                    rival.refused = result
                     continue
                 result["round"] = f"{began} {number}"
                 journal.add(rival.key, result)
@@ -207,20 +209,17 @@ class Sweep:
         with ExitStack() as stack:
             zygotes: dict[tuple[tuple[str, ...], bool], Zygote] = {}
             for rival in rivals:
-                kind = modules_of(rival.cell), rival.cell.metric == "memory"
+                result: dict[str, Any] | str
                 try:
-                    if kind not in zygotes:
-                        zygotes[kind] = stack.enter_context(Zygote(kind[0], alike=kind[1]))
-                    yield rival, self._measured(rival.cell, zygotes[kind], rival.folder)
+                    with _forked(rival.cell, zygotes, stack) as worker:
+                        result = self._measured(rival.cell, worker, rival.folder)
                 except WorkerError as error:
-                    if zygote := zygotes.pop(kind, None):
-                        zygote.close()  # it may be what failed: the next rival gets another one
-                    yield rival, str(error)
+                    result = str(error)
+                yield rival, result
 
-    def _measured(self, cell: Cell, zygote: Zygote, folder: Path) -> dict[str, Any]:
+    def _measured(self, cell: Cell, worker: Worker, folder: Path) -> dict[str, Any]:
         self.tell(str(cell), 1 / self.plan.processes)
-        with zygote.fork() as worker:
-            result = run_cell(worker, cell, folder, self.plan)
+        result = run_cell(worker, cell, folder, self.plan)
         seen = result.get("disturbance")
         reasons = disturbance.reasons(disturbance.Disturbance(**seen), cell.threads) if seen else []
         return result | {"reasons": reasons}
@@ -274,6 +273,18 @@ class Sweep:
             journal.done(key)
             values.append(float(known.value))
         return values[0], values[1]
+
+
+def _forked(cell: Cell, zygotes: dict[tuple[tuple[str, ...], bool], Zygote], stack: ExitStack) -> Worker:
+    """A fresh process for a cell; an interpreter that cannot fork is dropped, and the next rival gets another one."""
+    kind = modules_of(cell), cell.metric == "memory"
+    if kind not in zygotes:
+        zygotes[kind] = stack.enter_context(Zygote(kind[0], alike=kind[1]))
+    try:
+        return zygotes[kind].fork()
+    except WorkerError:
+        zygotes.pop(kind).close()
+        raise
 
 
 def _side_by_side(rivals: Iterable[Rival]) -> list[Rival]:

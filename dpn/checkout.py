@@ -27,7 +27,7 @@ def commit() -> tuple[str, bool]:
 
 @cache
 def code() -> str:
-    """Twelve hexadecimal digits of every module of `PACKAGES` as it is now, whatever git knows of it.
+    """Twelve hexadecimal digits of every module of `PACKAGES` as it was when first asked, whatever git knows of it.
 
     Commits that change none of them have one code; an edit that is not committed, or a new module, makes another.
     """

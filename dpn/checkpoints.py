@@ -224,8 +224,12 @@ def _is_count(name: str) -> bool:
     return name.endswith("num_batches_tracked")
 
 
-def load_plain(path: Path) -> Any:
+def load_plain(path: Path, *, mapped: bool = False) -> Any:
     """What a file of torch holds, tensors and plain data; nothing in it is executed.
+
+    Args:
+        path: the file.
+        mapped: leave tensors in the file until they are looked at.
 
     Raises:
         CheckpointError: the file is missing, cut short, or holds code.
@@ -235,7 +239,7 @@ def load_plain(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
             warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UnpicklingError as error:
         raise CheckpointError(
             f"{path} is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "

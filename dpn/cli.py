@@ -10,6 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
+from dpn import bad_options
+
 LEAST_COLUMNS = 20
 """Help is made for a terminal of so many columns at least: in a handful of them no word fits, and it would not end."""
 
@@ -81,7 +83,10 @@ class ByName:
 def run(
     program: str, description: str, verbs: Mapping[str, Verb | Group | ByName], arguments: Sequence[str] | None = None
 ) -> NoReturn:  # fmt: skip
-    """Parses the command line, runs a verb and exits: 0, the verb's own code, 1 for an error, 130 for Ctrl-C."""
+    """Parses the command line, runs a verb and exits.
+
+    The code is 0 or the verb's own, 1 for an error, 2 for words that are no command, and 130 for Ctrl-C.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     group = verbs.get(words[0]) if words else None
     if isinstance(group, Group):
@@ -91,18 +96,26 @@ def run(
     try:
         try:
             if isinstance(group, ByName) and len(words) > 1 and not words[1].startswith("-"):
-                chosen, name = group.verb(words[1]), " ".join((program, *words[:2]))
-                code = tyro.cli(chosen, prog=name, args=words[2:], use_underscores=False)
+                program, words = f"{program} {words[0]}", words[1:]
+                chosen, name = group.verb(words[0]), f"{program} {words[0]}"
+                with bad_options.refused(program, words, {words[0]: chosen}):
+                    code = tyro.cli(chosen, prog=name, args=words[1:], use_underscores=False)
+            elif isinstance(group, ByName) and len(words) > 1 and not {*words} & {*bad_options.HELP}:
+                where = f"{program} {words[0]} --help"
+                raise bad_options.CommandError(f"{words[1]}: a {group.what} must stand before it; see {where}")
             else:
-                code = tyro.extras.subcommand_cli_from_dict(
-                    callables, prog=program, description=description, args=words, use_underscores=False
-                )
+                with bad_options.refused(program, words, callables):
+                    code = tyro.extras.subcommand_cli_from_dict(
+                        callables, prog=program, description=description, args=words, use_underscores=False
+                    )
         except SystemExit as leaving:  # help has been printed, or the verb has failed
             if isinstance(leaving.__context__, BrokenPipeError):  # rich leaves with 1 when its reader has seen enough
                 raise BrokenPipeError from leaving
             _flush()
             raise
         _flush()
+    except bad_options.CommandError as error:
+        fail(message(error), 2)
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, start again to continue", 130)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

@@ -51,7 +51,7 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        if not taken(descriptor):
+        if not taken(descriptor, path):
             raise OSError(f"{path}: another evaluation is writing it; wait for it, or give another --results")
         header = json.dumps(asked, sort_keys=True).encode() + b"\n"
         content = path.read_bytes()

@@ -13,11 +13,12 @@ class LockError(OSError):
     """The file system has no locks; the message names the file and the remedy."""
 
 
-def taken(descriptor: int, *, shared: bool = False) -> bool:
+def taken(descriptor: int, path: Path, *, shared: bool = False) -> bool:
     """Locks an open file until it is closed; false where another process has it locked.
 
     Args:
         descriptor: of the file.
+        path: of the file, for people.
         shared: with others that share it, too.
 
     Raises:
@@ -31,8 +32,8 @@ def taken(descriptor: int, *, shared: bool = False) -> bool:
         if error.errno not in WITHOUT:
             raise
         raise LockError(
-            f"{_name(descriptor)} cannot be locked ({error.strerror}), and without a lock two programs could write the "
-            "same files; name a folder on another file system, or have this one mounted with flock"
+            f"{path} cannot be locked ({error.strerror}), and without a lock two programs could write the same files; "
+            "name a folder on another file system, or have this one mounted with flock"
         ) from error
     return True
 
@@ -44,15 +45,8 @@ def is_locked(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        return not taken(descriptor, shared=True)
+        return not taken(descriptor, path, shared=True)
     except LockError:
         return False
     finally:
         os.close(descriptor)
-
-
-def _name(descriptor: int) -> str:
-    try:
-        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
-    except OSError:
-        return "a file"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpn import zoo
 from dpn.digests import digest_of, file_digest
@@ -111,8 +111,9 @@ def built(name: str) -> "tuple[nn.Module, ModelSpec | None]":
 def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
     """What stands for a network's definition: its spec's digest, or that of anybody's layers and their sizes.
 
-    It changes with a kernel, a stride, a dilation or a padding, and with no weight. Of what a network of a factory does
-    between its layers it knows nothing.
+    It changes with a kernel, a stride, a dilation or a padding, with no weight, and not with how torch words a layer.
+    It knows nothing of what a network of a factory does between its layers, nor of what they have beside numbers and
+    words.
 
     Args:
         net: as it was built: layers that wait for their first input to know their size are others behind it.
@@ -122,9 +123,25 @@ def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
         return spec.digest()
     from torch.nn.parameter import is_lazy
 
-    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function lies differs from process to process
+    layers = [
+        (name, f"{type(layer).__module__}.{type(layer).__qualname__}", _plain_attributes(layer))
+        for name, layer in net.named_modules()
+    ]
     sizes = {name: [] if is_lazy(weight) else list(weight.shape) for name, weight in net.named_parameters()}
-    return "module-" + digest_of({"layers": layers, "sizes": sizes})
+    return "layers-" + digest_of({"layers": layers, "sizes": sizes})
+
+
+def _plain_attributes(layer: "nn.Module") -> dict[str, Any]:
+    """What a layer is of itself, such as its stride: its own numbers and words, and tuples of them."""
+    own = {name: value for name, value in vars(layer).items() if not name.startswith("_") and _is_plain(value)}
+    own.pop("training", None)
+    return own
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, int | float | str)
 
 
 def parse_hw(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ What the DPN paper does not say is HRNet's released recipe. Imports no torch.
 """
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Kind = Literal["coco", "mpii"]
@@ -56,7 +56,7 @@ class Protocol:
         joint_threshold: only joints with a larger score take part in a person's score.
         nms_oks: a person is dropped whose similarity to a better one is larger.
         soft_nms: whether likeness to better ones moves people back instead, and 20 of an image stay
-            (`dpn.metrics.oks.soft_nms`).
+            (`dpn.metrics.oks.soft_nms`). Not in the text of a protocol, by which predictions are kept: it changes none.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Protocol:
     shift_flipped: bool = True
     joint_threshold: float = 0.2
     nms_oks: float = 0.9
-    soft_nms: bool = False
+    soft_nms: bool = field(default=False, repr=False)
 
     def sigma_at(self, input_hw: tuple[int, int]) -> float:
         """Sigma of the targets for this input, in pixels of heatmaps of stride 4: 2 at 256x192, 3 at 384x288."""

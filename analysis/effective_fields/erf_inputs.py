@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpn.data.crops import MEAN, STD
-from dpn.digests import digest_of
+from dpn.digests import digest_of, file_digest
 from dpn.runtime import check_input
 
 Image = NDArray[np.float32]
@@ -111,12 +111,12 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """The folder's name, and what stands for its pictures: a digest of their names and sizes in bytes.
+        """The folder's name, and what stands for its pictures: a digest of their names and bytes.
 
         Raises:
             InputError: there is no such folder, or it has no pictures.
         """
-        digest = digest_of({path.name: path.stat().st_size for path in self.files()})
+        digest = digest_of({path.name: file_digest(path) for path in self.files()})
         return f"images of {self.path.name}, {digest}"
 
     def images(self, input_hw: tuple[int, int], most: int) -> Iterator[Image]:
@@ -169,6 +169,8 @@ def at_once(given: Source, input_hw: tuple[int, int], most: int) -> list[Image]:
         ValueError: one image, or so many, would fill the memory.
     """
     check_input(input_hw)
+    if isinstance(given, Folder):
+        most = min(most, len(given.files()))
     size = 12 * input_hw[0] * input_hw[1]  # three channels of float32
     if most * size > MOST_BYTES:
         raise ValueError(

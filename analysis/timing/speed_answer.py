@@ -8,7 +8,7 @@ from analysis.plots.figure_latency import correlation, in_words
 from analysis.timing import speed, timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_data import figure_latency_data
-from analysis.timing.speed_machine import alarms
+from analysis.timing.speed_machine import alarms, pair_alarms
 from analysis.timing.speed_saved import Saving, savings
 from analysis.timing.timings import Setting
 from bench.record import Record
@@ -75,12 +75,12 @@ def _against_macs(found: list[Saving]) -> tuple[int, int, int]:
 
 
 def _pair(found: list[Saving], ours: str, other: str) -> str:
-    """One comparison over all settings, each time share with its interval.
+    """One comparison over all settings in which it decides, each time share with its interval; empty where in none.
 
     For example "dpn4_64 takes 42 % of sbl_r50's multiply-adds and 58 to 61 % of its time by setting (intervals from 52
     to 70 %)".
     """
-    both = [s for s in found if (s.ours, s.other) == (ours, other)]
+    both = [s for s in found if (s.ours, s.other) == (ours, other) and s.decides]
     if not both:
         return ""
     ends = dict.fromkeys(f"{PERCENT * end(s.times.ratio for s in both):.0f}" for end in (min, max))
@@ -115,6 +115,9 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
                 f"(95 % interval {PERCENT * interval.low:.1f} to {PERCENT * interval.high:.1f} %)"
             )
             found.append((f"{wrong} of {number}", words))
+    for machine in sorted({one.machine for one in evidence.copies}):
+        wrong, number = pair_alarms(evidence, machine)
+        found.append((f"{wrong} of {number}", f"pairs of records of one network called faster or slower on {machine}"))
     return found or [("none", "networks timed; the noise floor is not measured")]
 
 
@@ -129,7 +132,7 @@ def missing(evidence: Evidence) -> list[str]:
         )
     if not any(record.protocol.get("device") == "cuda" for record in records if record.metric in timings.TIMED):
         sentences.append(f"No GPU was timed; where there is one, run: {speed.MEASURE} --metric latency --device cuda.")
-    if not evidence.trials:
+    if not evidence.trials and not evidence.copies:
         sentences.append(f"The noise floor of no machine is measured; run: {HOW_TO_MEASURE}.")
     for machine in timings.machines(evidence, "latency"):
         absent = [

@@ -6,6 +6,7 @@ from dataclasses import replace
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
 from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
+from analysis.timing.timings import setting_of
 from bench.record import Record
 from bench.statistics import ALPHA, Comparison, Interval, share_interval
 from bench.verdicts.copies import Copies
@@ -79,7 +80,8 @@ def table_noise(evidence: Evidence) -> Table:
     machines = sorted({record.machine for record, _ in evidence.trials} | {one.machine for one in evidence.copies})
     if not machines:
         return nothing_measured("table-noise", "Noise floor", HOW_TO_MEASURE)
-    ratios = sorted({_ratio(record) for record, _ in evidence.trials} or {1.0, *SLOWDOWNS})
+    known: set[float] = {1.0, *SLOWDOWNS} if evidence.copies else set()
+    ratios = sorted({_ratio(record) for record, _ in evidence.trials} | known)
     rows: list[Row] = []
     for machine in machines:
         found = [*_duels_rows(evidence, machine, ratios), *_copies_rows(evidence, machine, ratios)]
@@ -95,12 +97,7 @@ def table_noise(evidence: Evidence) -> Table:
             *(Column(id=_column(ratio), label=_heading(ratio), group=_group(ratio)) for ratio in ratios),
         ),
         rows=tuple(rows),
-        notes=(
-            f"Behind each share: its 95 % interval (Clopper and Pearson). {_what(evidence)}",
-            "All rules of duels decide the same samples. The other two know neither rounds nor processes: each side's "
-            "samples are pooled for them.",
-            *_of_copies(evidence),
-        ),
+        notes=(*_of_duels(evidence), *_of_copies(evidence)),
     )
 
 
@@ -116,9 +113,15 @@ def _duels_rows(evidence: Evidence, machine: str, ratios: Sequence[float]) -> It
 def _copies_rows(evidence: Evidence, machine: str, ratios: Sequence[float]) -> Iterator[Row]:
     """What comparing records makes of copies of a network, a row for each network and setting."""
     for place, copies in enumerate(one for one in evidence.copies if one.machine == machine):
-        words = f"this harness, records of one sweep: exact rank test over processes, p <= {ALPHA:g}"
+        words = f"this harness, records of {_named(copies)}: exact rank test over processes, p <= {ALPHA:g}"
         cells = {_column(ratio): _rate_of_copies(copies, ratio) for ratio in ratios}
         yield Row(f"{machine}/records{place or ''}", {"machine": label(machine), "rule": label(words)} | cells)
+
+
+def _named(copies: Copies) -> str:
+    """For example "21 copies of dpn1_32 at 64x48 (eager, 1 thread)"."""
+    record = copies.records[0]
+    return f"{len(copies.records)} copies of {record.subject} at {_size(record)} ({setting_of(record.protocol)})"
 
 
 def _rate_of_copies(copies: Copies, ratio: float) -> Cell:
@@ -133,13 +136,20 @@ def _rate_of_copies(copies: Copies, ratio: float) -> Cell:
     )  # fmt: skip
 
 
+def _of_duels(evidence: Evidence) -> Iterator[str]:
+    """What the duels are and how rules decide them, where there are some."""
+    if evidence.trials:
+        yield f"Behind each share of duels: its 95 % interval (Clopper and Pearson). {_what(evidence)}"
+        yield (
+            "All rules of duels decide the same samples. The other two know neither rounds nor processes: each side's "
+            "samples are pooled for them."
+        )
+
+
 def _of_copies(evidence: Evidence) -> Iterator[str]:
     """What the pairs of records are, where there are some."""
     if evidence.copies:
-        told = dict.fromkeys(
-            f"{len(one.records)} copies of {one.records[0].subject} at {_size(one.records[0])}"
-            for one in evidence.copies
-        )
+        told = dict.fromkeys(map(_named, evidence.copies))
         yield (
             f"Pairs of records are all pairs of {'; '.join(told)}, each measured in one sweep as networks are; a "
             "slowdown is one side's times multiplied by it. Each copy is in many pairs, so that the shares have no "
@@ -150,6 +160,12 @@ def _of_copies(evidence: Evidence) -> Iterator[str]:
 def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None:
     """Comparisons of a network with itself that the harness called faster or slower, of how many, and the interval."""
     return _counted(evidence, machine, 1.0, _ours)
+
+
+def pair_alarms(evidence: Evidence, machine: str) -> tuple[int, int]:
+    """Pairs of records of copies of one network that were called faster or slower, and of how many pairs."""
+    pairs = [found.verdict for one in evidence.copies if one.machine == machine for found in one.comparisons()]
+    return sum(verdict in FALSE_ALARMS for verdict in pairs), len(pairs)
 
 
 def _ours(trial: Decided) -> str:
@@ -235,8 +251,6 @@ def _what(evidence: Evidence) -> str:
         return ", ".join(dict.fromkeys(values))
 
     records = [record for record, _ in evidence.trials]
-    if not records:
-        return "No duel was fought for a trial."
     sizes = [_size(record) for record in records]
     effects = [f"{PERCENT * float(record.detail['effect']):g} %" for record in records]
     rounds = [str(len(record.detail["rounds"])) for record in records]

@@ -128,8 +128,9 @@ def _notes(evidence: Evidence, name: str, found: tuple[Runs, ...]) -> Iterator[s
         return
     yield INTERVAL_NOTE
     for runs in found:
-        took = f"In {runs.precision}, a run in {runs.minutes(evidence, name)}."
-        yield f"{BUDGETS[runs.budget]} {took} {_seeds(evidence, runs, name)}{same_epochs(evidence, runs, name)}"
+        minutes = runs.minutes(evidence, name)
+        took = f"In {runs.precision}, a run in {minutes}. " if minutes else ""
+        yield f"{BUDGETS[runs.budget]} {took}{_seeds(evidence, runs, name)}{same_epochs(evidence, runs, name)}"
         if few := runs.few(evidence, name):
             told = f"Fewer than {SEEDS} runs at the {runs.budget} budget: {', '.join(few)}"
             yield f"{told}; run: {command(runs.budget, name)}"

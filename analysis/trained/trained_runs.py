@@ -65,11 +65,11 @@ class Runs:
         return [name for name in found if name]
 
     def minutes(self, evidence: Evidence, *tables: str) -> str:
-        """How long the runs of the tables' networks took: "5 to 97 minutes"."""
+        """How long the runs of the tables' networks took: "5 to 97 minutes"; empty where none of them has a run."""
         names = self.needed(evidence, *tables)
         took = [run.detail["seconds"] / 60 for name in names for run in self.by_network.get(name, {}).values()]
-        ends = dict.fromkeys(f"{end(took):.0f}" for end in (min, max)) if took else ("0",)
-        return f"{' to '.join(ends)} minutes"
+        ends = dict.fromkeys(f"{end(took):.0f}" for end in (min, max) if took)
+        return f"{' to '.join(ends)} minutes" if took else ""
 
     def few(self, evidence: Evidence, *tables: str) -> list[str]:
         """Those of them that have fewer runs than `SEEDS`."""

@@ -21,7 +21,7 @@ from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
 from bench.subject import parse_hw, resolve
-from dpn.cli import Flag, Json, message
+from dpn.cli import Flag, Input, Json, message
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -44,7 +44,6 @@ BRIEF = Protocol(images=16, seeds=1)
 Name = Annotated[str, tyro.conf.Positional]
 Dilations = Annotated[str | None, tyro.conf.arg(metavar="D,D,...")]
 Map = Annotated[str | None, tyro.conf.arg(name="map", metavar="HxW")]
-Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 AMap = Annotated[str | None, tyro.conf.arg(metavar="MAP")]
 Weights = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Sample = Annotated[int | None, tyro.conf.arg(metavar="N")]

@@ -18,7 +18,7 @@ from bench.plan import Plan
 from bench.record import Record
 from bench.running import backends
 from bench.statistics import Comparison
-from bench.store import RECORDS
+from bench.store import RECORDS, Store
 from bench.subject import resolve
 from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts import copies as copies_verdicts
@@ -137,6 +137,8 @@ def trials(
         choices: how it is run; one value each.
         records: the folder that the trials are kept in; those that it has are not fought again.
     """
+    if copies:
+        copies_verdicts.check(copies)
     cell = _only_cell(network, choices)
     store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
     with bar() as shown:
@@ -150,7 +152,7 @@ def trials(
         added = run_trials(store, cell, wanted, Rules(), tell)
         if copies:
             added += copies_verdicts.measure(store, cell, copies, Plan(), lambda text, done: tell(done, text))
-    ours = [r for r in store.current() if r.machine == environment.machine(cell.device) and _is_of(r, cell)]
+    ours = _newest(store, cell, resolve(network, choices.input_hw()).spec_digest())
     print(f"{added} trials added")
     duels: dict[float, list[Comparison]] = {}
     for record, found in decided(ours):
@@ -164,8 +166,13 @@ def trials(
     return 0
 
 
-def _is_of(record: Record, cell: Cell) -> bool:
-    return record.subject == cell.subject and all(record.protocol.get(k) == v for k, v in cell.protocol().items())
+def _newest(store: Store, cell: Cell, digest: str | None) -> list[Record]:
+    """The newest records of a cell here: those of that definition, or by name where only building would tell it."""
+    known: Iterable[Record] = (record for record in store.current() if record.subject == cell.subject)
+    if digest is not None:
+        known = {record.key(): record for record in store.records if record.spec_digest == digest}.values()
+    wanted, machine = cell.protocol().items(), environment.machine(cell.device)
+    return [r for r in known if r.machine == machine and all(r.protocol.get(k) == v for k, v in wanted)]
 
 
 def _counted(comparisons: Iterable[Comparison]) -> str:

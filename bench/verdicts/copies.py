@@ -55,12 +55,23 @@ class Copies:
         return [compare_times(rows[i], slowed[j]) for i, j in combinations(range(len(rows)), 2)]
 
 
+def check(number: int) -> None:
+    """That so many copies can be compared.
+
+    Raises:
+        ValueError: there are fewer than two.
+    """
+    if number < 2:
+        raise ValueError(f"--copies {number}: two copies are the fewest that can be compared")
+
+
 def measure(
     store: Store, cell: Cell, number: int, plan: Plan, tell: Callable[[str, float], None] = lambda _text, _cells: None
 ) -> int:
     """Measures the copies that the store lacks, and returns how many were added: all of them, or none.
 
-    A stopped call keeps its processes, and the next one goes on.
+    A stopped call keeps its processes, and the next one goes on. One in which a process failed keeps nothing: what the
+    next one adds to some of the copies would not be measured in turns with the others.
 
     Args:
         store: where the copies are kept.
@@ -70,13 +81,14 @@ def measure(
         tell: see `bench.sweep.Tell`.
 
     Raises:
-        ValueError: fewer than two copies, or the network cannot be measured.
+        ValueError: fewer than two copies, the network cannot be measured here, or a process of a copy failed.
+        WorkerError: the network cannot be built.
     """
     plan.check()
-    if number < 2:
-        raise ValueError(f"--copies {number}: two copies are the fewest that can be compared")
+    check(number)
     sweep = Sweep(store, plan, tell)
     with machine_to_itself(), Journal(store.root) as journal, Scratch() as home:
+        store.refresh()
         prepared = prepare([cell], home)
         if prepared["failures"]:
             raise ValueError(f"{cell}: {'; '.join(prepared['failures'].values())}")
@@ -84,16 +96,17 @@ def measure(
         if all(store.newest(key) for key in keys):
             return 0
         rivals = [Rival(cell, prepared, home, journal_key(key), journal.results(journal_key(key))) for key in keys]
-        place = {rival.key: copy for copy, rival in enumerate(rivals)}
-        done = {place[rival.key]: rival.results for rival in sweep.rounds(rivals, journal)}
-        if sweep.progress.refused:
-            raise ValueError(sweep.progress.refused[0])
-        for copy, results in sorted(done.items()):
-            record = assemble.record(cell, prepared["digest"], results, plan, prepared, None)
+        for rival in sweep.rounds(rivals, journal):
+            if rival.refused:
+                for one in rivals:
+                    journal.done(one.key)
+                raise ValueError(f"{cell}: {rival.refused}")
+        for copy, rival in enumerate(rivals):
+            record = assemble.record(cell, prepared["digest"], rival.results, plan, prepared, None)
             known = {"metric": METRIC, "metric_version": METRICS[METRIC].version}
             store.append(record.model_copy(update=known | {"protocol": _protocol(cell, copy, number)}))
-        for key in place:
-            journal.done(key)
+        for rival in rivals:
+            journal.done(rival.key)
     return number
 
 

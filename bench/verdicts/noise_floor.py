@@ -14,7 +14,7 @@ HOW_TO_MEASURE = "python -m bench trials"
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseFloor:
-    """What the trials of one machine came to.
+    """What the trials and copies of one machine came to.
 
     Attributes:
         machine: the machine's key.
@@ -50,10 +50,10 @@ class NoiseFloor:
 
 
 def noise_floor(rows: Iterable[Row], machine: str) -> NoiseFloor | None:
-    """The noise floor of a machine, or None where no trial was run on it.
+    """The noise floor of a machine, or None where it has neither trials nor copies.
 
     Args:
-        rows: any rows; those of trials on this machine count, each with the verdict that today's rules give it.
+        rows: any rows; trials and copies on this machine count, each with the verdict that today's rules give it.
         machine: the machine's key.
     """
     verdicts: dict[float, list[str]] = {}

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from dpn.data.synthetic_annotations import (
 from dpn.data.synthetic_detections import detections
 from dpn.data.synthetic_set import first_of
 from dpn.data.workers import check_workers, in_order
-from dpn.locks import taken
+from dpn.locks import LockError, taken
 from dpn.metrics.mat_format import written
 from dpn.metrics.pckh_truth import JOINT_NAMES
 from dpn.protocols import Kind
@@ -125,13 +125,15 @@ def _begun(folder: Path, style: Kind, seed: int, counts: dict[str, int]) -> Iter
     if not known.exists() and folder.exists() and any(path != work for path in folder.iterdir()):
         raise DataError(Problem(str(folder), "", "holds other files", "give a new or an empty folder"))
     work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("wb") as lock:
-        if not taken(lock.fileno()):
-            remedy = "wait for it, or give another folder"
-            raise DataError(Problem(str(folder), "", "another process is writing it", remedy))
+    lock = work / "lock"
+    with lock.open("wb") as file:
+        with suppress(LockError):  # some file systems have no locks
+            if not taken(file.fileno(), lock):
+                remedy = "wait for it, or give another folder"
+                raise DataError(Problem(str(folder), "", "another process is writing it", remedy))
         _write(work, known, [text.encode()])
         yield work
-        shutil.rmtree(work)
+    shutil.rmtree(work)  # behind the lock's end: NFS keeps a file that is open
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpn import zoo
+from dpn.data.opening import synthetic_options
 from dpn.error_words import in_words
 from dpn.locks import taken
 from dpn.network_names import built, definition_of
@@ -80,7 +82,8 @@ class RunFolder:
             return None
         try:
             found = dict(json.loads(self.result_file.read_text()))
-            _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"])  # what everybody reads
+            # what everybody reads
+            _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"]), dict(found.get("fields", {}))
         except (ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self.result_file} is no result of a run of this version ({in_words(error)}); remove it to go on "
@@ -101,21 +104,33 @@ class RunFolder:
         if found is None:
             return None
         if found["digest"] != recipe.digest():
-            raise TrainingError(
-                f"{self.path} holds the result of another recipe; move it away, or give another --folder"
-            )
+            if found.get("fields"):
+                self.check_recipe(recipe, found["fields"])
+            raise TrainingError(f"{self.path} holds the result of another recipe; give another --folder")
         before = found.get("definition") or found.get("spec_digest")
         if before:
             self.check_network(recipe, before, _definition(recipe))
         asked = recipe.validated_on()
         scored = {name: found.get(name, value) for name, value in asked.items()}
-        if scored != asked:
-            raise TrainingError(
-                f"{self.path} holds the score of {_people(scored)}, not of {_people(asked)}; score its weights with "
-                f"python -m dpn evaluate {recipe.network} --data {asked['val_data']} --protocol {recipe.protocol} "
-                f"--weights {self.final}, or give another --folder to train again"
-            )
+        if _whom(scored) != _whom(asked):
+            remedy = "give another --folder to train again"
+            if not asked["val_people"]:  # the verb knows no first people
+                words = ("--data", asked["val_data"], "--protocol", recipe.protocol, "--weights", str(self.final))
+                command = shlex.join(("python", "-m", "dpn", "evaluate", recipe.network, *words))
+                remedy = f"score its weights with {command}, or {remedy}"
+            raise TrainingError(f"{self.path} holds the score of {_people(scored)}, not of {_people(asked)}; {remedy}")
         return found
+
+    def check_recipe(self, recipe: Recipe, before: Mapping[str, Any]) -> None:
+        """Raises TrainingError where a run of that `Recipe.identity` is another than this recipe's: what differs."""
+        now = recipe.identity()
+        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        if differing:
+            changes = ", ".join(f"{name} {before.get(name)!r} there and {now.get(name)!r} here" for name in differing)
+            raise TrainingError(
+                f"{self.path} holds a run with {changes}; give another --folder to start afresh, or say what is there "
+                "to go on"
+            )
 
     def check_network(self, recipe: Recipe, before: str, now: str) -> None:
         """Raises TrainingError where these definitions differ; one that is not known, an empty text, does not."""
@@ -138,7 +153,7 @@ class RunFolder:
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
         _LOCKS.add(descriptor)
         try:
-            if not taken(descriptor):
+            if not taken(descriptor, self.lock):
                 raise TrainingError(f"another process trains in {self.path}; wait for it, or give another --folder")
             yield
         finally:
@@ -167,6 +182,13 @@ def _definition(recipe: Recipe) -> str:
 
     torch.manual_seed(recipe.seed)  # as a run does: what is built may be random
     return definition_of(*built(recipe.network))
+
+
+def _whom(scored: Mapping[str, Any]) -> tuple[str, dict[str, int], int]:
+    """The same for the same people, however their data is spelt."""
+    data = scored["val_data"]
+    options = synthetic_options(data)
+    return data.partition(":")[0] if options else os.path.normpath(data), options, scored["val_people"]
 
 
 def _people(scored: Mapping[str, Any]) -> str:

@@ -138,12 +138,7 @@ def _trained(
 
 def _check_same(start: State, recipe: Recipe, definition: str, digests: dict[str, str], folder: RunFolder) -> None:
     """Raises TrainingError where a run would be continued as another one, naming what differs."""
-    now = recipe.identity()
-    differing = [name for name in {**start.recipe, **now} if start.recipe.get(name) != now.get(name)]
-    if differing:
-        changes = ", ".join(f"{name} {start.recipe.get(name)!r} there and {now.get(name)!r} here" for name in differing)
-        raise TrainingError(f"{folder.path} holds a run with {changes}; give another --folder to start afresh, or "
-                            "say what is there to go on")  # fmt: skip
+    folder.check_recipe(recipe, start.recipe)
     folder.check_network(recipe, start.definition, definition)
     if start.data != digests:
         raise TrainingError(f"{folder.path} holds a run on {start.data}, and the data is now {digests}; "

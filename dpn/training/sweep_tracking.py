@@ -53,7 +53,7 @@ class Tracked:
             self.run.jobs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.run.claim, os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                self._claim = descriptor if taken(descriptor) else None
+                self._claim = descriptor if taken(descriptor, self.run.claim) else None
             finally:
                 if self._claim is None:
                     os.close(descriptor)

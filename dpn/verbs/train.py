@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from dpn.cli import Json, note
+from dpn.processor import has_bf16
 from dpn.progress import progress
 from dpn.training.options import RunOptions
 from dpn.training.precision import FALLEN_BACK, for_this_machine
@@ -24,8 +25,8 @@ class AskedRecipe(Recipe):
     """A recipe as it was typed.
 
     Attributes:
-        precision: fp32, or bf16 in forward and backward passes with fp32 weights; by default the recipe's, but fp32 in
-            place of bf16 where nothing here has arithmetic for that.
+        precision: fp32, or bf16 in forward and backward passes with fp32 weights; by default the recipe's. Where that
+            is bf16, it is what the run was begun in, or fp32 where nothing here has arithmetic for bf16.
     """
 
     precision: Precision | None = None  # type: ignore[assignment]
@@ -78,8 +79,9 @@ def train_named(name: str) -> Callable[..., int]:
             where: on what.
             as_json: print the result as one object.
         """
-        here = for_this_machine(named, where.accelerator).precision
-        what, on = Recipe(**vars(recipe) | {"precision": recipe.precision or here}), RunOptions(**vars(where))
+        on = RunOptions(**vars(where))
+        asked = Recipe(**vars(recipe) | {"precision": recipe.precision or named.precision})
+        what = asked if recipe.precision else for_this_machine(asked, on)
         try:
             from dpn.training.run import train as run
         except ModuleNotFoundError as error:
@@ -90,8 +92,8 @@ def train_named(name: str) -> Callable[..., int]:
         from dpn.training.stopping import Stopped
 
         folder, speaks = on.run_folder(what), not rank()  # the first of several processes
-        if speaks and not recipe.precision and here != named.precision:
-            note(FALLEN_BACK)
+        if speaks and what != asked and not has_bf16():
+            note(f"{FALLEN_BACK}; the same with --precision bf16 would take many times as long")
         with progress(what.name, shown=speaks) as told:
             try:
                 result = run(what, on, told)

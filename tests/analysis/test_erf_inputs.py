@@ -98,6 +98,25 @@ def test_a_folder_of_other_pictures_has_another_name(tmp_path: Path) -> None:
     assert len(set(named)) == 3
 
 
+def test_a_picture_of_equal_size_is_another_one(tmp_path: Path) -> None:
+    sizes, names = set[int](), set[str]()
+    for level in (100, 101):
+        sizes.add(save(tmp_path / "a.ppm", np.full((8, 8, 3), level)).stat().st_size)
+        names.add(Folder(tmp_path).name)
+    assert (len(sizes), len(names)) == (1, 2)
+
+
+def test_of_a_folder_no_more_pictures_than_it_has_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name, np.full((8, 6, 3), 100))
+    monkeypatch.setattr(erf_inputs, "MOST_BYTES", 2 * 12 * 8 * 6)
+    assert len(at_once(Folder(tmp_path), (8, 6), 64)) == 2
+    save(tmp_path / "c.png", np.full((8, 6, 3), 100))
+    with pytest.raises(ValueError, match=r"3 images of 8x6 may take .* and 2 of them fit"):
+        at_once(Folder(tmp_path), (8, 6), 64)
+    assert len(at_once(Folder(tmp_path), (8, 6), 2)) == 2
+
+
 def test_images_that_would_fill_the_memory_are_refused_before_any_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erf_inputs, "MOST_BYTES", 3 * 12 * 8 * 6)
     assert len(at_once(Noise(), (8, 6), 3)) == 3

@@ -173,6 +173,16 @@ def test_runs_in_two_precisions_are_of_one_budget_and_never_compared(tmp_path: P
     assert any("In bf16, a run in " in note for note in tables.table("table-2-synthetic", there).notes)
 
 
+def test_no_time_is_told_where_no_network_of_a_table_has_a_run(tmp_path: Path) -> None:
+    none = trained_runs.Runs(budget="quick", precision="", by_network={}, left_out=0)
+    elsewhere = next(name for name in networks() if name not in none.needed(EMPTY, "table-2"))
+    there = scored(tmp_path, {elsewhere: [0.3]})
+    notes = tables.table("table-2-synthetic", there).notes
+    assert not any("a run in" in note for note in notes)
+    assert any(note.startswith(trained_runs.BUDGETS["quick"]) for note in notes)
+    assert trained_runs.runs(there, "quick").minutes(there) == "5 minutes"
+
+
 # Tables, answers and what is missing
 
 

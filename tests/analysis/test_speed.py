@@ -4,6 +4,7 @@ import csv
 import io
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,7 +193,16 @@ def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> 
     assert "the DPN is faster in 4 and slower in 0" in text
     assert "larger than its share of the multiply-adds in 4, clearly smaller in 0, and neither in 2" in text
     assert "compile 0/0/1; onnxruntime 2/0/0; openvino 0/0/1" in text
-    assert "% of its time by setting (intervals from " in text
+    assert "84 % of its time in every setting (intervals from 82 to 87 %)." in text
+    for backend, threads in made_up.SPEEDS:
+        for name in ("dpn4_64", "hrnet_w32"):
+            store.append(timing_record(
+                name, made_up.processes(1.0), spec_digest=ZOO[name].digest(), backend=backend, threads=threads,
+                flags=("disturbed",),
+            ))  # fmt: skip
+    text = answers.ALL["speed"](Evidence(records_root=tmp_path))
+    assert "6 are set aside" in text
+    assert "% of its time" not in text
 
 
 def test_tables_say_what_confidence_their_intervals_have(timed: Evidence, tmp_path: Path) -> None:
@@ -224,6 +234,7 @@ def test_what_multiply_adds_bought_is_told_from_both_sides_by_back_end(tmp_path:
     assert "In 7 comparisons of a DPN with a network that takes more multiply-adds (one pair, counted once for" in text
     assert "multiply-adds in 5, clearly smaller in 1, and neither in 1" in text
     assert "eager 2/0/0; channels_last 0/1/0; compile 0/0/1; onnxruntime 2/0/0; openvino 1/0/0" in text
+    assert "25 to 100 % of its time by setting (intervals from " in text
 
 
 def test_files_of_speed_have_the_intervals_and_flags_that_the_page_shows(timed: Evidence, tmp_path: Path) -> None:
@@ -297,21 +308,68 @@ def test_the_noise_floor_is_decided_from_the_raw_rounds(timed: Evidence) -> None
     assert "dpn1_32 at 64x48 in 8 rounds" in table.notes[0]
 
 
+def add_copies(store: Store, *seconds: float, subject: str = "dpn1_32", digest: str = "", **protocol: Any) -> None:
+    """A made-up copy of a small network for each time, of today's definition where none is named."""
+    for number, one in enumerate(seconds):
+        times = [[one * (1 + 0.001 * process)] for process in range(6)]
+        store.append(timing_record(
+            subject, times, metric="copy", input_hw=[64, 48], copy_number=number, copies=len(seconds),
+            spec_digest=digest or ZOO[subject].digest(), **protocol,
+        ))  # fmt: skip
+
+
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
     """Of three copies one is slower by a fifth, which makes two false alarms of three pairs."""
     assert not any("records" in row.id for row in tables.table("table-noise", timed).rows)
     store = Store(tmp_path)
     store.append(made_up.trial(0, 1.0, machine="another"))
-    for number, seconds in enumerate((0.1, 0.1, 0.12)):
-        times = [[seconds * (1 + 0.001 * process)] for process in range(6)]
-        store.append(timing_record("dpn1_32", times, metric="copy", input_hw=[64, 48], copy_number=number, copies=3))
+    add_copies(store, 0.1, 0.1, 0.12)
     table = tables.table("table-noise", Evidence(records_root=tmp_path))
     assert [row.id for row in table.rows] == [
         "another/harness", "another/pytest_benchmark", "another/asv", "made-up-2-cores/records",
     ]  # fmt: skip
     assert [row.rule_above for row in table.rows] == [False, False, False, True]
     assert table.cell("made-up-2-cores/records", "ratio_1").text == "2 of 3"
-    assert any("3 copies of dpn1_32 at 64x48" in note for note in table.notes)
+    assert table.cell("made-up-2-cores/records", "ratio_1.25").text == "3 of 3"
+    assert table.cell("another/harness", "ratio_1.25").state == "missing"
+    assert len(table.notes) == 3
+    assert any("3 copies of dpn1_32 at 64x48 (eager, 1 thread)" in note for note in table.notes)
+
+
+def test_copies_alone_are_a_noise_floor(tmp_path: Path) -> None:
+    add_copies(Store(tmp_path), 0.1, 0.1, 0.12)
+    there = Evidence(records_root=tmp_path)
+    table = tables.table("table-noise", there)
+    assert [column.id for column in table.columns[2:]] == ["ratio_1", "ratio_1.1", "ratio_1.25"]
+    (note,) = table.notes
+    assert note.startswith("Pairs of records are all pairs of 3 copies")
+    words = "pairs of records of one network called faster or slower on made-up-2-cores"
+    assert speed_answer.cards(there) == [("2 of 3", words)]
+    assert not any("noise floor" in sentence for sentence in answers.missing(there))
+
+
+def test_duels_of_a_network_with_itself_alone_have_no_other_columns(tmp_path: Path) -> None:
+    Store(tmp_path).append(made_up.trial(0, 1.0))
+    table = tables.table("table-noise", Evidence(records_root=tmp_path))
+    assert [column.id for column in table.columns[2:]] == ["ratio_1"]
+    assert len(table.notes) == 2
+
+
+def test_sets_of_copies_are_told_apart_and_older_definitions_are_left_out(tmp_path: Path) -> None:
+    """Of a network that the zoo lacks the newest definition is today's."""
+    store = Store(tmp_path)
+    add_copies(store, 0.1, 0.1)
+    add_copies(store, 0.1, 0.1, 0.1, backend="onnxruntime")
+    add_copies(store, 0.1, 0.2, digest="of an older definition")
+    for digest in ("first", "second"):
+        add_copies(store, 0.1, 0.1, subject="mine:network", digest=digest)
+    there = Evidence(records_root=tmp_path)
+    assert [one.records[0].spec_digest for one in there.copies][2:] == ["second"]
+    words = [row.cells["rule"].text for row in tables.table("table-noise", there).rows]
+    assert [one.partition("records of ")[2].partition(": ")[0] for one in words] == [
+        "2 copies of dpn1_32 at 64x48 (eager, 1 thread)", "3 copies of dpn1_32 at 64x48 (onnxruntime, 1 thread)",
+        "2 copies of mine:network at 64x48 (eager, 1 thread)",
+    ]  # fmt: skip
 
 
 def test_a_trial_fought_again_counts_once(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 """Copies of a network in one sweep: measured as networks are, resumable, and compared as records are."""
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from bench import sweep as sweeping
 from bench.cell import Cell
+from bench.pool import Worker, WorkerError, Zygote
 from bench.record import Record
 from bench.rows import row_of
 from bench.store import Store
 from bench.sweep import Sweep
 from bench.verdicts import copies
 from bench.verdicts.noise_floor import noise_sentence
+from bench.verdicts.turns import in_turns
 from tests.bench.onnx_models import convolution
-from tests.bench.sweeping import TINY, records_of
+from tests.bench.sweeping import TINY, journals, records_of
 from tests.bench.timing_records import timing_record
 
 
@@ -42,16 +46,43 @@ def test_copies_are_measured_together_and_once(tmp_path: Path, monkeypatch: pyte
         copies.measure(Store(root), cell, 3, TINY)
     monkeypatch.setattr(Sweep, "_measured", measured)
     assert not list(root.glob("*/copy.jsonl"))
-    told = list[str]()
+    opened_before, told = Store(root), list[str]()
     assert copies.measure(Store(root), cell, 3, TINY, lambda text, _cells: told.append(text)) == 3
     assert sum(text.startswith("latency of") for text in told) == 3 * TINY.processes - 4  # four had been kept
-    assert copies.measure(Store(root), cell, 3, TINY) == 0
+    assert copies.measure(opened_before, cell, 3, TINY) == 0
     (one,) = copies.found(records_of(root, "copy"))
     assert [record.protocol["copy_number"] for record in one.records] == [0, 1, 2]
     assert {len(row_of(record).times_by_process) for record in one.records} == {TINY.processes}
     assert len(one.comparisons()) == 3
     with pytest.raises(ValueError, match="--copies 1: two copies are the fewest"):
         copies.measure(Store(root), cell, 1, TINY)
+
+
+@pytest.mark.usefixtures("own_lock")
+@pytest.mark.parametrize("failing", [2, 5])  # in the first round, and in the second
+def test_after_a_process_that_failed_all_copies_are_measured_anew_and_in_turns(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = convolution(tmp_path / "convolution.onnx", (1, 3, 16, 12))
+    cell = Cell(subject=str(file), input_hw=(16, 12), backend="onnxruntime")
+    root, forks = tmp_path / "records", list[Zygote]()
+
+    class Failing(Zygote):
+        def fork(self) -> Worker:
+            forks.append(self)
+            if len(forks) == failing:
+                raise WorkerError("no more processes")
+            return super().fork()
+
+    monkeypatch.setattr(sweeping, "Zygote", Failing)
+    with pytest.raises(ValueError, match=r"latency of .*: no more processes"):
+        copies.measure(Store(root), cell, 3, TINY)
+    assert list(root.glob("*/*.jsonl")) == journals(root) == []
+    assert copies.measure(Store(root), cell, 3, TINY) == 3
+    (one,) = copies.found(records_of(root, "copy"))
+    rows = [row_of(record) for record in one.records]
+    assert [len(row.rounds) for row in rows] == [TINY.processes] * 3
+    assert all(in_turns(first, second) for first, second in combinations(rows, 2))
 
 
 def test_every_pair_is_compared_as_records_are() -> None:

@@ -128,11 +128,6 @@ def test_a_wrong_entry_is_named_and_the_schema_agrees(metric: str, place: str, v
         assert not SCHEMA.is_valid(json.loads(line))
 
 
-def test_an_older_version_is_in_the_same_unit() -> None:
-    line = json.loads(changed("latency", "unit", "millisecond")) | {"metric_version": METRICS["latency"].version - 1}
-    assert fault_of(json.dumps(line)).message.endswith("unit: it is 'second', not 'millisecond'")
-
-
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize(
     ("metric", "place"),

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import jsonschema
 import pytest
@@ -227,6 +228,40 @@ def test_ceilings_that_a_killed_sweep_measured_are_not_measured_again(
     assert journals(tmp_path) == []
 
 
+def test_a_candidate_of_a_ceiling_that_got_no_process_is_not_taken_for_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, forks = ceilings.candidates("arithmetic", device="cpu"), list[int]()
+
+    class Fake:
+        def __init__(self, _modules: object) -> None: ...
+        def __enter__(self) -> "Fake":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def fork(self) -> "Fake":
+            forks.append(len(forks))
+            if len(forks) == 3:
+                raise WorkerError("no more processes")
+            return self
+
+        def ask(self, _command: str, *, candidate: str, **_more: object) -> dict[str, object]:
+            if candidate == names[0]:
+                raise WorkerError("no kernel")
+            return {"rate": 1e9, "samples": [], "calls": 1}
+
+    monkeypatch.setattr(processes, "Zygote", Fake)
+    with pytest.raises(WorkerError, match="no more processes"), Journal(tmp_path) as journal:
+        Sweep(Store(tmp_path), TINY)._ceilings(EAGER, journal)
+    assert len(journals(tmp_path)) == 1
+    with Journal(tmp_path) as journal:
+        Sweep(Store(tmp_path), TINY)._ceilings(EAGER, journal)
+    (arithmetic,) = records_of(tmp_path, "arithmetic_ceiling")
+    assert {name for name, rate in arithmetic.detail["candidates"].items() if rate["rate"] == 0} == {names[0]}
+    (copy,) = records_of(tmp_path, "copy_ceiling")
+    assert len(forks) == len(arithmetic.detail["candidates"]) + len(copy.detail["candidates"]) + 1
+
+
 def test_results_of_other_code_are_forgotten_and_so_are_those_of_a_cell_that_has_its_record(
     tmp_path: Path, file: str
 ) -> None:
@@ -286,6 +321,30 @@ def test_an_interpreter_that_cannot_fork_is_replaced_for_the_next_rival(
     assert (progress.measured, len(progress.refused)) == (1, 1)
     assert progress.refused[0].endswith(": no more processes")
     assert len(records_of(tmp_path, "throughput")) == 1
+
+
+def test_a_network_that_fails_costs_no_other_interpreter(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings_known(tmp_path, 1)
+    started, real = list[Zygote](), sweeping.run_cell
+
+    class Noted(Zygote):
+        def __init__(self, *modules: Any, **options: Any) -> None:
+            started.append(self)
+            super().__init__(*modules, **options)
+
+    def fails(worker: object, cell: Cell, *rest: object) -> dict[str, object]:
+        if cell.metric == "latency":
+            raise WorkerError("out of memory")
+        return real(worker, cell, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweeping, "Zygote", Noted)
+    monkeypatch.setattr(sweeping, "run_cell", fails)
+    (cell, _) = of_file(file)
+    progress = sweep(tmp_path, cell, replace(cell, metric="throughput"), plan=ONE)
+    assert (progress.measured, len(progress.refused)) == (1, 1)
+    assert len(started) == 1
 
 
 METRICS = ("latency", "throughput")

@@ -1,16 +1,24 @@
 """Trials whose true answer is known: resumable, and decided again from their samples."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.cell import Cell
+from bench.machine import environment
+from bench.plan import Plan
+from bench.record import Record
 from bench.statistics import compare_rounds
 from bench.store import Store
-from bench.verdicts import trials
+from bench.verbs import duel_verbs
+from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules
+from dpn.zoo import ZOO
 from tests.bench.onnx_models import convolution
 from tests.bench.sweeping import records_of
+from tests.bench.timing_records import timing_record
 
 RULES = Rules(rounds=2, most_rounds=2, pairs=3)
 
@@ -58,3 +66,78 @@ def test_kinds_take_turns_and_a_stop_keeps_whole_batches(tmp_path: Path, monkeyp
         (record.protocol["true_ratio"], found.verdict) for record, found in trials.decided(Store(tmp_path).records)
     }
     assert decided == {(1.0, "same"), (1.1, "slower"), (1.25, "slower")}
+
+
+def made_up(metric: str, times: list[list[float]], network: str = "dpn1_32", **fields: Any) -> Record:
+    """A record of this machine at the size of the verb's own choices."""
+    fields = {"machine": environment.machine("cpu"), "spec_digest": ZOO["dpn1_32"].digest(), **fields}
+    return timing_record(network, times, metric=metric, input_hw=[64, 48], **fields)
+
+
+def a_trial(index: int, seen: float = 1.0, **fields: Any) -> Record:
+    detail = {"effect": 0.05, "rounds": [{"a": [1.0, 1.0], "b": [seen, seen]}] * 8}
+    return made_up("trial", [[1.0]], true_ratio=1.0, trial=index, value=seen, detail=detail, **fields)
+
+
+def a_copy(number: int, seconds: float = 1.0, **fields: Any) -> Record:
+    times = [[seconds * (1 + 0.002 * process)] for process in range(6)]
+    return made_up("copy", times, copy_number=number, copies=2, **fields)
+
+
+@pytest.fixture(name="asked")
+def _asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the verb had fought and measured, which adds three duels and two copies to what it says."""
+    asked = list[object]()
+
+    def fought(_store: Store, _cell: Cell, wanted: Mapping[float, int], *_: object) -> int:
+        asked.append(dict(wanted))
+        return 3
+
+    def measured(_store: Store, _cell: Cell, number: int, _plan: Plan, _tell: Callable[[str, float], None]) -> int:
+        asked.append(number)
+        return 2
+
+    monkeypatch.setattr(duel_verbs, "run_trials", fought)
+    monkeypatch.setattr(copies, "measure", measured)
+    return asked
+
+
+def test_the_verb_tells_what_this_cell_as_it_is_now_came_to(
+    asked: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    for record in (
+        a_trial(0), a_trial(1), a_trial(2, seen=1.5, spec_digest="old"), a_trial(0, seen=1.5, spec_digest="old"),
+        a_trial(3, seen=1.5, machine="another"), a_trial(4, seen=1.5, threads=2),
+        a_copy(0), a_copy(1), a_copy(0, spec_digest="old"), a_copy(1, seconds=1.5, spec_digest="old"),
+    ):  # fmt: skip
+        store.append(record)
+    assert duel_verbs.trials(records=tmp_path) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "5 trials added",
+        "duels, true ratio 1: 2 same",
+        "pairs of 2 copies in one sweep: 1 same",
+        "pairs of 2 copies in one sweep, one multiplied by 1.1: 1 slower",
+        "pairs of 2 copies in one sweep, one multiplied by 1.25: 1 slower",
+    ]
+    assert duel_verbs.trials(same=7, slower=2, copies=0, records=tmp_path) == 0
+    assert capsys.readouterr().out.startswith("3 trials added\nduels, true ratio 1: 2 same\n")
+    assert asked == [{1.0: 200, 1.1: 50, 1.25: 50}, 21, {1.0: 7, 1.1: 2, 1.25: 2}]
+
+
+def test_of_a_factory_the_newest_definition_counts(
+    asked: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, network = Store(tmp_path), "tests.bench.networks:pointwise"
+    for digest, seen in (("module-1", 1.5), ("module-2", 1.0)):
+        store.append(a_trial(0, seen, network=network, spec_digest=digest))
+    duel_verbs.trials(network=network, records=tmp_path)
+    assert "duels, true ratio 1: 1 same" in capsys.readouterr().out.splitlines()
+    assert len(asked) == 2
+
+
+def test_too_few_copies_are_refused_before_any_duel(asked: list[object], tmp_path: Path) -> None:
+    for number in (1, -1):
+        with pytest.raises(ValueError, match=f"--copies {number}: two copies are the fewest"):
+            duel_verbs.trials(copies=number, records=tmp_path)
+    assert asked == []

@@ -17,6 +17,7 @@ when the median ratio is below 0.95, or when another precision or format is fast
 
 import argparse
 import copy
+import os
 import re
 import statistics
 import sys
@@ -173,7 +174,8 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    recipe = shortened(for_this_machine(find(options.recipe), "cpu"), options.rounds)
+    afresh = RunOptions(folder=Path(os.devnull), accelerator="cpu")
+    recipe = shortened(for_this_machine(find(options.recipe), afresh), options.rounds)
     prepared = prepare(recipe)
     batches = first_batches(prepared, recipe)
     print(f"{recipe.name}: {recipe.precision}, batch {recipe.batch}, {options.rounds} turns of {BLOCK} steps, "

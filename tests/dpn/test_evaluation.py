@@ -198,6 +198,13 @@ def test_another_question_starts_afresh(what: str, tmp_path: Path) -> None:
     assert found.n_predicted == 4
 
 
+def test_how_people_are_suppressed_is_no_other_question(tmp_path: Path) -> None:
+    data, results = coco_set(2), tmp_path / "results.json"
+    stopped(data, results, after=2)
+    found = evaluate(dots(), data, replace(DPN, soft_nms=True), HW, Runtime(batch=2), results=results)
+    assert (found.soft_nms, found.n_people, found.n_predicted) == (True, 4, 2)
+
+
 def test_two_evaluations_do_not_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "kept"
     with kept(path, {"a": 1}, 2) as first:

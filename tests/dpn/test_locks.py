@@ -20,20 +20,21 @@ def test_one_has_the_lock_until_it_is_closed(tmp_path: Path) -> None:
     assert not is_locked(path)
     one, other = opened(path), opened(path)
     assert not is_locked(path)
-    assert taken(one)
+    assert taken(one, path)
     assert is_locked(path)
-    assert not taken(other)
-    assert not taken(other, shared=True)
+    assert not taken(other, path)
+    assert not taken(other, path, shared=True)
     os.close(one)
     assert not is_locked(path)
-    assert taken(other)
+    assert taken(other, path)
     os.close(other)
 
 
 def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
-    looking = opened(tmp_path / "lock")
-    assert taken(looking, shared=True)
-    assert not is_locked(tmp_path / "lock")
+    path = tmp_path / "lock"
+    looking = opened(path)
+    assert taken(looking, path, shared=True)
+    assert not is_locked(path)
     os.close(looking)
 
 
@@ -43,14 +44,15 @@ def test_where_no_file_can_be_nothing_is_locked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
-def test_where_there_are_no_locks_it_is_said_with_the_file(
+def test_where_there_are_no_locks_it_is_said_with_the_file_as_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    path = tmp_path / "lock"
+    monkeypatch.chdir(tmp_path)
+    path = Path("lock")
     descriptor = opened(path)
     monkeypatch.setattr("dpn.locks.fcntl.flock", refusing(code))
     with pytest.raises(LockError) as caught:
-        taken(descriptor)
+        taken(descriptor, path)
     said = message(caught.value)
     assert said.startswith(f"{path} cannot be locked ({os.strerror(code)}), ")
     assert said.endswith("name a folder on another file system, or have this one mounted with flock")

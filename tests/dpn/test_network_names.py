@@ -1,5 +1,6 @@
 """Anybody's network by its name: whatever is wrong with it is one line that says what, and what to write instead."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -118,26 +119,32 @@ def test_errors_in_words() -> None:
 
 
 class Acting(nn.Module):
-    """Shows a function, and with it where that lies in memory."""
+    """Is worded otherwise each time, as a set of words is from process to process; keeps numbers, and what is none."""
 
-    def __init__(self, size: int = 3) -> None:
+    wordings = itertools.count()
+
+    def __init__(self, size: int = 3, dilations: tuple[int | None, ...] = (2, None)) -> None:
         super().__init__()
         self.act = lambda x: x
+        self.dilations = dilations
+        self.mixed = (1, self.act)
+        self._calls = next(self.wordings)
         self.scale = nn.Parameter(torch.zeros(size))
 
     def extra_repr(self) -> str:
         """See above."""
-        return f"act={self.act}"
+        return f"wording {next(self.wordings)}"
 
 
 def test_a_definition_changes_with_the_layers_and_with_nothing_else() -> None:
     nets = [
         nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 1), nn.Conv2d(3, 5, 3), nn.Conv2d(3, 4, 3, stride=2),
-        nn.Conv2d(3, 4, 3, padding=2), nn.Conv2d(3, 4, 3, dilation=2), Acting(), Acting(4),
+        nn.Conv2d(3, 4, 3, padding=2), nn.Conv2d(3, 4, 3, dilation=2), Acting(), Acting(4), Acting(3, (3, None)),
+        nn.Sequential(nn.Tanh()), nn.Sequential(nn.Sigmoid()),
     ]  # fmt: skip
     known = [definition_of(net, None) for net in nets]
     assert len(set(known)) == len(nets)
-    again, acting = nn.Conv2d(3, 4, 3), Acting()
+    again, acting = nn.Conv2d(3, 4, 3), Acting().eval()
     assert repr(acting) != repr(nets[6])
     assert [definition_of(net, None) for net in (again, acting)] == [known[0], known[6]]
     spec = ZOO["dpn1_32_lite"]

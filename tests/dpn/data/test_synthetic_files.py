@@ -1,8 +1,10 @@
 """Synthetic figures on disk: known layouts, the same bytes however they were written, and writes that are killed."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_examples import TRAIN_FIRST
 from dpn.data.synthetic_files import UNFINISHED, encode, write_coco, write_mpii
 from dpn.data.synthetic_set import coco_content, open_synthetic
+from dpn.locks import is_locked
 from dpn.metrics.pckh import Truth, score_files, write_predictions
 from dpn.protocols import protocol
 
@@ -213,6 +216,31 @@ def test_two_writes_do_not_share_a_folder(tmp_path: Path, coco: Path, monkeypatc
     monkeypatch.setattr(SyntheticFigures, "scene", write_again)
     with pytest.raises(KeyboardInterrupt):
         write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+    write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
+    assert digests(tmp_path) == digests(coco)
+
+
+def test_the_lock_has_ended_when_its_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS keeps a file that is open under another name, and a folder that is not empty does not go."""
+    remove, found = shutil.rmtree, list[tuple[bool, bool]]()
+
+    def rmtree(folder: Path) -> None:
+        found.append(((folder / "lock").is_file(), is_locked(folder / "lock")))
+        remove(folder)
+
+    monkeypatch.setattr("dpn.data.synthetic_files.shutil.rmtree", rmtree)
+    write_coco(tmp_path, val=1, workers=0)
+    assert found == [(True, False)]
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_where_there_are_no_locks_it_is_written_all_the_same(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("dpn.locks.fcntl.flock", refuse)
     write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
     assert digests(tmp_path) == digests(coco)
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from dpn.training.board import Board
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
 def test_a_full_disk_does_not_raise_again_when_the_file_is_closed() -> None:
     board = Board.__new__(Board)
     with Path("/dev/full").open("wb") as file:

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def test_a_run_is_not_continued_as_another(undisturbed: Path, tmp_path: Path) ->
     assert "lr 0.001 there and 0.01 here; give another --folder" in done.stderr
     assert done.stderr.count("\n") == 1
     done = run(undisturbed, lr="0.01")
-    assert "result of another recipe" in done.stderr
+    assert "lr 0.001 there and 0.01 here; give another --folder" in done.stderr
 
 
 LIGHT = find("quick/dpn1_32_lite")
@@ -169,6 +170,14 @@ def test_a_result_is_its_recipes_and_no_network_of_the_zoo_is_built_for_it(
     assert found["scores"] == {"score": 0.5}
 
 
+def test_the_result_of_another_recipe_is_refused_with_what_differs(tmp_path: Path) -> None:
+    other = replace(LIGHT, seed=1)
+    with pytest.raises(TrainingError, match="holds a run with seed 0 there and 1 here; give another --folder"):
+        ended(tmp_path, LIGHT, fields=LIGHT.identity()).result_of(other)
+    with pytest.raises(TrainingError, match=r"holds the result of another recipe; give another --folder$"):
+        ended(tmp_path, LIGHT).result_of(other)  # from before they were noted
+
+
 @pytest.mark.parametrize("name", ["spec_digest", "definition"])
 def test_the_result_of_a_network_before_it_was_changed_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(TrainingError, match=f"^{LIGHT.network} {CHANGED}"):
@@ -185,16 +194,38 @@ def test_a_factory_is_known_by_what_it_builds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "asked"),
-    [({"val_people": 50}, "the first 50 people of synthetic:seed=2,"), ({"val_data": "x"}, "everyone of x;")],
+    [
+        ({"val_people": 50}, "the first 50 people of synthetic:seed=2,"),
+        ({"val_data": "my data"}, "everyone of my data;"),
+    ],
 )
 def test_the_score_of_other_people_is_refused(tmp_path: Path, change: dict[str, object], asked: str) -> None:
     other = replace(LIGHT, **change)  # type: ignore[arg-type]
     with pytest.raises(TrainingError, match=f"holds the score of everyone of .*, not of {asked}") as caught:
         ended(tmp_path, LIGHT, **LIGHT.validated_on()).result_of(other)
-    said = str(caught.value)
-    assert f"python -m dpn evaluate {LIGHT.network} --data {other.val_data} --protocol dpn" in said
-    assert said.endswith(f"--weights {tmp_path / 'final.pt'}, or give another --folder to train again")
+    command = f"python -m dpn evaluate {LIGHT.network} --data 'my data' --protocol dpn --weights {tmp_path}/final.pt"
+    advice = "" if other.val_people else f"score its weights with {command}, or "  # which scores everyone
+    assert str(caught.value).endswith(f"; {advice}give another --folder to train again")
     assert ended(tmp_path, LIGHT).result_of(other)  # from before they were noted
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("synthetic:seed=2,images=6", "synthetic:images=6,seed=2", True),
+        ("synthetic", "synthetic:seed=0,images=500", True),
+        ("/data/coco/", "/data/coco", True),
+        ("coco", "./some/../coco", True),
+        ("synthetic", "synthetic-mpii", False),
+        ("synthetic:seed=2", "synthetic:seed=3", False),
+        ("/data/coco", "data/coco", False),
+    ],
+)
+def test_data_is_the_same_however_it_is_spelt(tmp_path: Path, one: str, other: str, same: bool) -> None:
+    for stored, asked in ((one, other), (other, one)):
+        folder = ended(tmp_path, LIGHT, val_data=stored, val_people=0)
+        with nullcontext() if same else pytest.raises(TrainingError, match="holds the score of everyone of"):
+            assert folder.result_of(replace(LIGHT, val_data=asked))
 
 
 OWN = """
@@ -244,7 +275,13 @@ def test_seeds_of_layers_are_torchs_and_small_ones_stay() -> None:
     assert layer_seed(2, 17_000, 3) == (2 * 1_000_003 + 17_000) * 1_009 + 3
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"digest": "0", "scores": 3, "seconds": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[1]", "{}", '{"digest": "0", "scores": 3, "seconds": 1}',
+        '{"digest": "0", "scores": {"score": 1}, "seconds": 1, "fields": 3}',
+    ],
+)  # fmt: skip
 def test_a_damaged_result_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(TrainingError) as caught:

@@ -22,7 +22,7 @@ def a_state(step: int = 3) -> tuple[nn.Module, State]:
         step=step, weights=net.state_dict(), optimizer=adam.state_dict(), best={"step": 2.0, "score": 0.5},
         recipe={"drops": [1, 2], "lr": 1e-3}, digest="abc", data={"train": "x"}, versions={"torch": "1"}, seconds=1.5,
         legs=[{"first_step": 0, "versions": {"torch": "1"}, "processes": 1}],
-        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2}, definition="module-0",
+        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2}, definition="layers-0",
     )  # fmt: skip
 
 
