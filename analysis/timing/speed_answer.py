@@ -13,6 +13,7 @@ from analysis.timing.speed_saved import Saving, savings
 from analysis.timing.timings import Setting
 from bench.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
+from bench.verdicts.turns import APART
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
 NAMED = 6
@@ -58,9 +59,18 @@ def _verdicts(found: list[Saving]) -> str:
         f"In {len(found)} comparisons of a DPN with a network that takes more multiply-adds ({of} counted once for "
         f"each setting{doubt}), the DPN is faster in {faster} and slower in {slower}. Its share of the time is clearly "
         f"larger than its share of the multiply-adds in {larger}, clearly smaller in {smaller}, and neither in {open_} "
-        f"(by back end, larger/smaller/neither: {each}). No correction is made for the number of comparisons, which "
-        "share times."
+        f"(by back end, larger/smaller/neither: {each}). {_turns(found)} No correction is made for the number of "
+        "comparisons, which share times."
     )
+
+
+def _turns(found: list[Saving]) -> str:
+    """How many comparisons are of times that one sweep measured in turns, and what that means for the others."""
+    together = sum(s.together for s in found)
+    if together == len(found):
+        return "Both networks of each were measured in turns."
+    of, rest = (f"{together} of them", "those of the others") if together else ("None of them", "all")
+    return f"{of} had both networks measured in turns; of the intervals {rest} are {PERCENT * APART:.0f} % wider."
 
 
 def _against_macs(found: list[Saving]) -> tuple[int, int, int]:
@@ -94,9 +104,8 @@ def _pair(found: list[Saving], ours: str, other: str) -> str:
 
 def findings(evidence: Evidence) -> list[str]:
     """What was found about time, for the summary's list; nothing where nothing is timed."""
-    machines = timings.machines(evidence, "latency")
-    found = savings(evidence, machines[0]) if machines else []
-    return [f"Time, on {machines[0]}: {_verdicts(found)}"] if found else []
+    by_machine = {machine: savings(evidence, machine) for machine in timings.machines(evidence, "latency")}
+    return [f"Time, on {machine}: {_verdicts(found)}" for machine, found in by_machine.items() if found]
 
 
 def cards(evidence: Evidence) -> list[tuple[str, str]]:

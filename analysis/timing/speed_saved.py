@@ -17,8 +17,9 @@ from analysis.timing.speed_cells import (
     trusted,
 )
 from analysis.timing.timings import Setting
+from bench.rows import row_of
 from bench.statistics import CONFIDENCE, Comparison
-from bench.verdicts.turns import APART
+from bench.verdicts.turns import APART, in_turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Saving:
         macs_share: multiply-adds of ours over the other's.
         times: time of ours over the other's.
         decides: whether neither time has a flag with which it decides nothing, and the interval is of 95 % or more.
+        together: whether one sweep measured both in turns.
     """
 
     ours: str
@@ -40,6 +42,7 @@ class Saving:
     macs_share: float
     times: Comparison
     decides: bool
+    together: bool
 
 
 def pairs(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -103,11 +106,12 @@ def savings(evidence: Evidence, machine: str) -> list[Saving]:
             continue
         for setting in timings.settings(evidence, machine, "latency"):
             both = [timings.found(evidence, name, "latency", machine, setting) for name in (ours, other)]
-            times = compared_times(*both)
+            times, records = compared_times(*both), [one.record for one in both if one.record is not None]
             if times is not None and setting.batch == 1:
                 found.append(
                     Saving(ours=ours, other=other, setting=setting, macs_share=share, times=times,
-                           decides=trusted(*both) and times.interval.confidence >= CONFIDENCE)
+                           decides=trusted(*both) and times.interval.confidence >= CONFIDENCE,
+                           together=in_turns(*map(row_of, records)))
                 )  # fmt: skip
     return found
 

@@ -318,6 +318,17 @@ def add_copies(store: Store, *seconds: float, subject: str = "dpn1_32", digest: 
         ))  # fmt: skip
 
 
+def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: Path) -> None:
+    assert "Both networks of each were measured in turns." in speed_answer.answer(timed)
+    store = made_up.fill(tmp_path, ("sbl_r50", "dpn4_64"))
+    for record in store.current():
+        if record.subject == "sbl_r50" and record.metric == "latency" and record.protocol["backend"] == "eager":
+            processes = [{**process, "round": "another"} for process in record.detail["processes"]]
+            store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
+    said = speed_answer.answer(Evidence(records_root=tmp_path))
+    assert "2 of them had both networks measured in turns; of the intervals those of the others are 25 % wider." in said
+
+
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
     """Of three copies one is slower by a fifth, which makes two false alarms of three pairs."""
     assert not any("records" in row.id for row in tables.table("table-noise", timed).rows)
