@@ -51,8 +51,8 @@ def stylesheet() -> str:
 def to_html(table: Table) -> str:
     """The table as one <figure> whose id is the table's; the page must have the `stylesheet`.
 
-    Each body cell carries its column in `data-column`, what it rests on in `title` and `data-source`, and its state as
-    a class `state-...` and as a named mark. Columns hidden on a phone have the class `phone-hidden`.
+    Each body cell carries its column in `data-column`, what it rests on in `title`, and its state as a class
+    `state-...` and as a named mark. Columns hidden on a phone have the class `phone-hidden`.
     """
     rows = [
         {
@@ -134,7 +134,6 @@ def _body_cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
         "class": _classes(table, column) + (f" state-{cell.state}" if look else ""),
         "data-column": column.id,
         "title": "\n".join(told) or None,
-        "data-source": "\n".join(sources) or None,
     }
     # Right-aligned digits stay aligned when every cell leaves the same room for its mark and its note.
     aligned = column.align == "right" and bool(cell.text or look)
