@@ -45,9 +45,8 @@ def answer(evidence: Evidence) -> str:
 
 
 def _verdicts(found: list[Saving]) -> str:
-    decided = [s for s in found if s.decides]
-    faster, slower = (sum(s.times.verdict == verdict for s in decided) for verdict in ("faster", "slower"))
-    pairs, aside = len({(s.ours, s.other) for s in found}), len(found) - len(decided)
+    faster, slower, aside = _counts(found)
+    pairs = len({(s.ours, s.other) for s in found})
     doubt = f"; {aside} are set aside, for a time that is flagged or too few processes" if aside else ""
     larger, smaller, open_ = _against_macs(found)
     backends: dict[str, list[Saving]] = defaultdict(list)
@@ -69,8 +68,10 @@ def _turns(found: list[Saving]) -> str:
     together = sum(s.together for s in found)
     if together == len(found):
         return "Both networks of each were measured in turns."
-    of, rest = (f"{together} of them", "those of the others") if together else ("None of them", "all")
-    return f"{of} had both networks measured in turns; of the intervals {rest} are {PERCENT * APART:.0f} % wider."
+    of, whose = (
+        (f"{together} of them", "the intervals of the others") if together else ("None of them", "all intervals")
+    )
+    return f"{of} had both networks measured in turns; {whose} are {PERCENT * APART:.0f} % wider."
 
 
 def _against_macs(found: list[Saving]) -> tuple[int, int, int]:
@@ -105,7 +106,25 @@ def _pair(found: list[Saving], ours: str, other: str) -> str:
 def findings(evidence: Evidence) -> list[str]:
     """What was found about time, for the summary's list; nothing where nothing is timed."""
     by_machine = {machine: savings(evidence, machine) for machine in timings.machines(evidence, "latency")}
-    return [f"Time, on {machine}: {_verdicts(found)}" for machine, found in by_machine.items() if found]
+    return [f"Time, on {machine}: {_in_short(found)}" for machine, found in by_machine.items() if found]
+
+
+def _in_short(found: list[Saving]) -> str:
+    """What `_verdicts` says, without back ends and caveats."""
+    faster, slower, aside = _counts(found)
+    larger, smaller, _ = _against_macs(found)
+    doubt = f", {aside} set aside" if aside else ""
+    return (
+        f"of {len(found)} comparisons with a network that takes more multiply-adds a DPN is faster in {faster} and "
+        f"slower in {slower}{doubt}. Its share of the time is clearly larger than that of the multiply-adds in "
+        f"{larger}, clearly smaller in {smaller}. {_turns(found)}"
+    )
+
+
+def _counts(found: list[Saving]) -> tuple[int, int, int]:
+    """In how many the DPN is faster, in how many slower, and how many decide nothing."""
+    verdicts = [s.times.verdict for s in found if s.decides]
+    return verdicts.count("faster"), verdicts.count("slower"), len(found) - len(verdicts)
 
 
 def cards(evidence: Evidence) -> list[tuple[str, str]]:

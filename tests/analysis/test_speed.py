@@ -326,7 +326,7 @@ def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: 
             processes = [{**process, "round": "another"} for process in record.detail["processes"]]
             store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
     said = speed_answer.answer(Evidence(records_root=tmp_path))
-    assert "2 of them had both networks measured in turns; of the intervals those of the others are 25 % wider." in said
+    assert "2 of them had both networks measured in turns; intervals of the others are 25 % wider." in said
 
 
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_the_first_screen_shows_machines_and_noise_floor(timed: Evidence) -> Non
     assert any("noise floor is not measured" in label for _, label in answers.cards(NOTHING))
     assert "made-up-2-cores: 9 networks" not in of_page(timed)["timed on"]
     assert "made-up-2-cores: 8 networks" in of_page(timed)["timed on"]
-    assert any(line.startswith("Time, on made-up-2-cores: In 48") for line in answers.findings(timed))
+    assert any(line.startswith("Time, on made-up-2-cores: of 48") for line in answers.findings(timed))
 
 
 def test_what_is_missing_is_said(timed: Evidence) -> None:
