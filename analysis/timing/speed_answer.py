@@ -68,10 +68,8 @@ def _turns(found: list[Saving]) -> str:
     together = sum(s.together for s in found)
     if together == len(found):
         return "Both networks of each were measured in turns."
-    of, whose = (
-        (f"{together} of them", "the intervals of the others") if together else ("None of them", "all intervals")
-    )
-    return f"{of} had both networks measured in turns; {whose} are {PERCENT * APART:.0f} % wider."
+    of, whose = (f"{together} of them", "the others") if together else ("None of them", "all")
+    return f"{of} had both networks measured in turns; the intervals of {whose} are {PERCENT * APART:.0f} % wider."
 
 
 def _against_macs(found: list[Saving]) -> tuple[int, int, int]:

@@ -12,7 +12,20 @@ import numpy as np
 
 from dpn.data.people import Floats
 from dpn.metrics.coco_scores import Scores, as_scores, refuse_other_images
-from dpn.metrics.matching import THRESHOLDS, TINY, Bits, Found, Labelled, Mask, Rows, alike, matches, outside, people_of
+from dpn.metrics.matching import (
+    THRESHOLDS,
+    TINY,
+    Bits,
+    Found,
+    Labelled,
+    Mask,
+    Pairs,
+    Rows,
+    alike,
+    matches,
+    outside,
+    people_of,
+)
 
 RECALLS = np.linspace(0, 1, 101)
 """At which recalls precision is read."""
@@ -86,7 +99,7 @@ def curves(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Curves:
     return curves_of(ranked(*people_of(truth, rows)))
 
 
-def ranked(people: Labelled, found: Found, images: int) -> Ranked:
+def ranked(people: Labelled, found: Found, images: int, pairs: Pairs | None = None) -> Ranked:
     """Matches them at each threshold, in each range of area.
 
     Crowds, people without labelled joints and people of another size are ignored; whoever is matched to one of them
@@ -96,9 +109,11 @@ def ranked(people: Labelled, found: Found, images: int) -> Ranked:
         people: those to find.
         found: those who were found.
         images: how many there are.
+        pairs: those who are alike, if that is known; they do not depend on who is ignored.
     """
     ignored = np.array([people.ignored | outside(people.areas, area) for area in AREAS])
-    matched, dropped = _matched(people, found, images, ignored)
+    pairs = pairs or alike(found, people, images)
+    matched, dropped = _matched(people, found, pairs, ignored)
     order = np.argsort(-found.scores, kind="stable")
     other = np.array([outside(found.areas, area) for area in AREAS])[:, None, order]
     is_matched = _unpacked(matched[:, order])
@@ -111,10 +126,9 @@ def ranked(people: Labelled, found: Found, images: int) -> Ranked:
     )  # fmt: skip
 
 
-def _matched(people: Labelled, found: Found, images: int, ignored: Mask) -> tuple[Bits, Bits]:
+def _matched(people: Labelled, found: Found, pairs: Pairs, ignored: Mask) -> tuple[Bits, Bits]:
     """(3, D) each: at which thresholds a found person is matched, and at which to somebody who does not count."""
     matched, dropped = (np.zeros((len(ignored), len(found.image)), np.uint16) for _ in range(2))
-    pairs = alike(found, people, images)
     for area, pair, now in matches(pairs, people, ignored, THRESHOLDS):
         one = area, pairs.found[pair]
         matched[one] |= now

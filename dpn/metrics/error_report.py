@@ -4,14 +4,14 @@ After Ronchi and Perona (ICCV 2017): groups of people by their labelled joints a
 order of correction too. Imports no torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from dpn.metrics.average_precision import AREAS, curves_of, ranked
+from dpn.metrics.average_precision import AREAS, Ranked, curves_of, ranked
 from dpn.metrics.coco_scores import NAMES, refuse_other_images
 from dpn.metrics.keypoint_errors import (
     INVERSION,
@@ -26,7 +26,10 @@ from dpn.metrics.keypoint_errors import (
     overlaps,
     visible,
 )
-from dpn.metrics.matching import Found, Labelled, Mask, outside, people_of
+from dpn.metrics.matching import Found, Labelled, Mask, Pairs, Rows, alike, outside, people_of
+from dpn.metrics.resampling import Draws, Interval
+from dpn.metrics.uncertainty import Name, Uncertainty, Units, nested, uncertainty
+from dpn.metrics.weighted_errors import Share, WeightedErrors
 from dpn.progress import Told
 from dpn.skeletons import COCO_17
 
@@ -110,12 +113,17 @@ class Report:
         nobody: how many are nobody, not even a crowd.
         scores: COCO's ten numbers as they are.
         corrected: by the kind of error.
+        gains: by the kind of error and the name in `Correction`: its AP less that of the scores as they are.
         total: all joints of everybody located.
         joints: by joint.
         visibility: joints labelled as visible, and as occluded.
         labelled: people by their number of labelled joints.
         size: people by their area.
         overlaps: people by how many others' boxes overlap theirs.
+        drawn: the resamples; None without any.
+        intervals: of shares of the joints and of those located where counts are above, of AR, AP and gains; None where
+            there is no number. Named by the places above: ("joints", "nose", "good") or ("corrected", "miss", "alone",
+            "AP").
     """
 
     images: int
@@ -125,25 +133,34 @@ class Report:
     nobody: int
     scores: Numbers
     corrected: dict[str, Correction]
+    gains: dict[str, dict[str, float | None]]
     total: Kinds
     joints: dict[str, Kinds]
     visibility: dict[str, Kinds]
     labelled: dict[str, Group]
     size: dict[str, Group]
     overlaps: dict[str, Group]
+    drawn: Uncertainty | None
+    intervals: dict[Name, Interval | None]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, with the names above."""
-        return asdict(self)
+        """For JSON, with the names above, and intervals as `dpn.metrics.uncertainty.Uncertainty.as_dict`, if any."""
+        found = asdict(replace(self, drawn=None, intervals={}))
+        del found["drawn"], found["intervals"]
+        return found | ({"intervals": self.drawn.as_dict([*self.intervals])} if self.drawn else {})
 
 
-def report(truth: dict[str, Any], rows: list[dict[str, Any]], told: Told) -> Report:
+def report(
+    truth: dict[str, Any], rows: list[dict[str, Any]], told: Told,
+    draws: Draws = Draws(resamples=0),  # noqa: B008 - frozen
+) -> Report:  # fmt: skip
     """Looks at every joint of a results file.
 
     Args:
         truth: the content of an annotation file.
         rows: of a results file for its images.
-        told: is told how many scores are found.
+        told: is told how many scores are found, those of the resamples among them.
+        draws: from which resamples of the images intervals come.
 
     Raises:
         ValueError: as `dpn.metrics.average_precision.score`.
@@ -151,86 +168,155 @@ def report(truth: dict[str, Any], rows: list[dict[str, Any]], told: Told) -> Rep
     refuse_other_images(truth, rows)
     people, found, images = people_of(truth, rows)
     diagnosis = diagnose(people, found, images)
-    seen, hidden = (mask[diagnosis.true] for mask in visible(people))
     groups = _groups(people, images)
-    scores = 1 + 4 * len(ORDER) - 2 + sum(map(len, groups.values()))  # the first of the order is the first alone, too
+    scores = 1 + 4 * len(ORDER) - 2 + len(groups)  # the first of the order is the first alone, too
     done = count(1)
-    scorer = _Scorer(people, found, images, diagnosis, lambda: told(next(done), scores))
-    joints = np.eye(len(COCO_17.joints), dtype=bool)
+    scorer = _Scorer(people, found, images, diagnosis, lambda: told(next(done), scores + draws.resamples))
+    before, after = scorer.ranked(people, found), scorer.corrections()
+    members = {name: scorer.members(mask) for name, mask in groups.items()}
+    masks = _joints(people, diagnosis) | {(*name, "kinds"): mask[diagnosis.true, None] for name, mask in groups.items()}
+    kinds = {name: _kinds(diagnosis, mask) for name, mask in masks.items()}
+    named = {name: one for name, one in kinds.items() if name[-1] != "kinds"} | {
+        name: one.group(kinds[*name, "kinds"]) for name, one in members.items()
+    }
+    weighted = WeightedErrors(
+        _shares(people.image[diagnosis.true], images, diagnosis, masks)
+        | {(*name, "located"): (one.located, one.people) for name, one in members.items()},
+        {(*name, "AR"): [(hits, one.people) for hits in one.hits] for name, one in members.items()}, before, after,
+    )  # fmt: skip
+    drawn = uncertainty(
+        [weighted], Units(of="images", count=images), draws,
+        lambda number, total, text="", /: told(scores + number, scores + total, text),
+    )  # fmt: skip
     return Report(
         images=images, people=int((~people.ignored).sum()), found=len(found.image), located=len(diagnosis.found),
-        nobody=diagnosis.unmatched, scores=scorer.numbers(people, found), corrected=scorer.corrections(),
-        total=_kinds(diagnosis), visibility={"visible": _kinds(diagnosis, seen), "occluded": _kinds(diagnosis, hidden)},
-        joints={name: _kinds(diagnosis, one) for name, one in zip(COCO_17.joints, joints, strict=True)},
-        labelled=scorer.groups(groups["labelled"]), overlaps=scorer.groups(groups["overlaps"]),
-        size=scorer.groups(groups["size"]),
+        nobody=diagnosis.unmatched, drawn=drawn,
+        intervals=dict(zip(weighted.names, drawn.each[0], strict=True)) if drawn else {},
+        **_corrected(before, after), **nested([*named], [*named.values()]),
     )  # fmt: skip
 
 
-def _kinds(diagnosis: Diagnosis, chosen: Mask | None = None) -> Kinds:
+def _joints(people: Labelled, diagnosis: Diagnosis) -> dict[Name, Mask]:
+    """Of all joints of those located, by joint and by visibility: masks that broadcast to (N, K)."""
+    seen, hidden = (mask[diagnosis.true] for mask in visible(people))
+    return {
+        ("total",): np.ones((1, 1), bool),
+        **{
+            ("joints", name): one
+            for name, one in zip(COCO_17.joints, np.eye(len(COCO_17.joints), dtype=bool), strict=True)
+        },
+        ("visibility", "visible"): seen,
+        ("visibility", "occluded"): hidden,
+    }
+
+
+def _kinds(diagnosis: Diagnosis, chosen: Mask) -> Kinds:
     """Of those joints that a mask chooses, which broadcasts to (N, K)."""
-    known = diagnosis.kind != UNLABELLED
-    known = known if chosen is None else known & chosen
+    known = chosen & (diagnosis.kind != UNLABELLED)
     counts = np.bincount(diagnosis.kind[known], minlength=len(KINDS)).tolist()
     mean = float(diagnosis.similarity[known].mean()) if known.any() else None
     return Kinds(joints=sum(counts), similarity=mean, **dict(zip(KINDS, counts, strict=True)))
 
 
-def _groups(people: Labelled, images: int) -> dict[str, dict[str, Mask]]:
+def _shares(image: Rows, images: int, diagnosis: Diagnosis, masks: Mapping[Name, Mask]) -> dict[Name, Share]:
+    """Of each kind among the joints that each mask chooses, for people of such images (N,)."""
+    found: dict[Name, Share] = {}
+    known = diagnosis.kind != UNLABELLED
+    place = image[:, None] * len(KINDS) + diagnosis.kind
+    for name, mask in masks.items():
+        counts = np.bincount(place[known & mask], minlength=images * len(KINDS)).reshape(images, len(KINDS))
+        found |= {(*name, kind): (one, counts.sum(axis=1)) for kind, one in zip(KINDS, counts.T, strict=True)}
+    return found
+
+
+def _groups(people: Labelled, images: int) -> dict[Name, Mask]:
     """(P,) masks of the groups by labelled joints, by size and by overlaps."""
     labelled, crowding = (people.points[:, :, 2] > 0).sum(axis=1), overlaps(people, images)
     sized = {name: ~outside(people.areas, bounds) for name, bounds in SIZES.items()}
     sized["small"] &= ~sized["medium"]  # what lies on the border is medium, as in COCO
     return {
-        "labelled": {name: (labelled >= least) & (labelled <= most) for name, (least, most) in JOINTS.items()},
-        "size": sized,
-        "overlaps": {name: (crowding >= least) & (crowding <= most) for name, (least, most) in OVERLAPS.items()},
+        **{("labelled", name): (labelled >= least) & (labelled <= most) for name, (least, most) in JOINTS.items()},
+        **{("size", name): mask for name, mask in sized.items()},
+        **{("overlaps", name): (crowding >= least) & (crowding <= most) for name, (least, most) in OVERLAPS.items()},
     }
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Members:
+    """People of a group in each image: how many, how many located, how many found at each threshold; and their AR."""
+
+    people: Rows
+    located: Rows
+    hits: list[Rows]
+    AR: float | None
+
+    def group(self, kinds: Kinds) -> Group:
+        return Group(people=int(self.people.sum()), located=int(self.located.sum()), AR=self.AR, kinds=kinds)
+
+
 class _Scorer:
-    """Finds COCO's numbers again and again, and says each time that it has."""
+    """Ranks found people again and again, and says each time that it has."""
 
     def __init__(
         self, people: Labelled, found: Found, images: int, diagnosis: Diagnosis, done: Callable[[], None]
     ) -> None:  # fmt: skip
         self._people, self._found, self._images, self._diagnosis = people, found, images, diagnosis
-        self._done = done
+        self._pairs, self._done = alike(found, people, images), done
 
-    def numbers(self, people: Labelled, found: Found) -> Numbers:
-        means = curves_of(ranked(people, found, self._images)).means()
+    def ranked(self, people: Labelled, found: Found) -> Ranked:
+        made = ranked(people, found, self._images, self._alike(found))
         self._done()
-        return {name: None if mean < 0 else mean for name, mean in zip(NAMES, means, strict=True)}
+        return made
 
-    def corrections(self) -> dict[str, Correction]:
-        made: dict[tuple[frozenset[int], bool], Numbers] = {}
+    def _alike(self, found: Found) -> Pairs:
+        """Only those whose joints have changed are compared anew."""
+        changed = (found.points != self._found.points).any(axis=(1, 2))
+        if not changed.any():
+            return self._pairs
+        rows = np.flatnonzero(changed)
+        some = Found(found.image[rows], found.points[rows], found.scores[rows], found.areas[rows])
+        anew, kept = alike(some, self._people, self._images), ~changed[self._pairs.found]
+        one = np.append(self._pairs.found[kept], rows[anew.found])
+        order = np.argsort(one, kind="stable")
+        true = np.append(self._pairs.true[kept], anew.true)
+        return Pairs(one[order], true[order], np.append(self._pairs.similarity[kept], anew.similarity)[order])
 
-        def after(*kinds: int, exactly: bool) -> Numbers:
-            key = frozenset(kinds), exactly
-            if key not in made:
+    def corrections(self) -> dict[Name, Ranked]:
+        """By the kind of error and the name in `Correction`."""
+        made: dict[tuple[tuple[int, ...], bool], Ranked] = {}
+
+        def after(kinds: tuple[int, ...], exactly: bool) -> Ranked:
+            if (kinds, exactly) not in made:
                 changed = corrected(self._people, self._found, self._diagnosis, kinds, exactly=exactly)
-                made[key] = self.numbers(self._people, changed)
-            return made[key]
+                made[kinds, exactly] = self.ranked(self._people, changed)
+            return made[kinds, exactly]
 
         return {
-            KINDS[kind]: Correction(
-                alone=after(kind, exactly=False),
-                in_order=after(*ORDER[: number + 1], exactly=False),
-                alone_exactly=after(kind, exactly=True),
-                in_order_exactly=after(*ORDER[: number + 1], exactly=True),
-            )
+            (KINDS[kind], name + ending): after(kinds, exactly)
             for number, kind in enumerate(ORDER)
+            for exactly, ending in ((False, ""), (True, "_exactly"))
+            for name, kinds in (("alone", (kind,)), ("in_order", ORDER[: number + 1]))
         }
 
-    def groups(self, masks: dict[str, Mask]) -> dict[str, Group]:
-        found: dict[str, Group] = {}
-        for name, mask in masks.items():
-            some = replace(self._people, ignored=self._people.ignored | ~mask)
-            located = mask[self._diagnosis.true]
-            found[name] = Group(
-                people=int((~some.ignored).sum()),
-                located=int(located.sum()),
-                AR=self.numbers(some, self._found)["AR"],
-                kinds=_kinds(self._diagnosis, located[:, None]),
-            )
-        return found
+    def members(self, mask: Mask) -> _Members:
+        made = self.ranked(replace(self._people, ignored=self._people.ignored | ~mask), self._found)
+        true = self._diagnosis.true
+        located = np.bincount(self._people.image[true[mask[true]]], minlength=self._images)
+        hits = [np.bincount(made.image[right], minlength=self._images) for right in made.true_positives[0]]
+        return _Members(people=made.positives[0], located=located, hits=hits, AR=_numbers(made)["AR"])
+
+
+def _numbers(people: Ranked) -> Numbers:
+    means = curves_of(people).means()
+    return {name: None if mean < 0 else mean for name, mean in zip(NAMES, means, strict=True)}
+
+
+def _corrected(before: Ranked, after: Mapping[Name, Ranked]) -> dict[str, Any]:
+    """The report's scores, corrected and gains."""
+    made = {one: _numbers(one) for one in (before, *after.values())}
+    scores, numbers = made[before], [made[one] for one in after.values()]
+    gains = [None if one["AP"] is None or scores["AP"] is None else one["AP"] - scores["AP"] for one in numbers]
+    return {
+        "scores": scores, "gains": nested([*after], gains),
+        "corrected": {kind: Correction(**ways) for kind, ways in nested([*after], numbers).items()},
+    }  # fmt: skip

@@ -64,7 +64,7 @@ def coco(
     show(columns)
     if against:
         show_verdict(columns, results, against)
-    _say_drawn(drawn)
+    say_drawn(drawn)
 
 
 def mpii(
@@ -107,7 +107,7 @@ def mpii(
         show(columns)
         if against:
             show_verdict(columns, predictions, against)
-    _say_drawn(drawn)
+    say_drawn(drawn)
 
 
 def _drawn(weighted: Sequence["Weighted"], units: Units, draws: Draws) -> Uncertainty | None:
@@ -139,7 +139,7 @@ def _columns(
     ]
 
 
-def _say_drawn(drawn: Uncertainty | None) -> None:
+def say_drawn(drawn: Uncertainty | None) -> None:
     if drawn:
         units = f"{drawn.units.count:,} {drawn.units.of}"
         few = f"; of fewer than {FEW} they are too narrow" if drawn.units.count < FEW else ""

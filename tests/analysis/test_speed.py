@@ -326,7 +326,7 @@ def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: 
             processes = [{**process, "round": "another"} for process in record.detail["processes"]]
             store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
     said = speed_answer.answer(Evidence(records_root=tmp_path))
-    assert "2 of them had both networks measured in turns; intervals of the others are 25 % wider." in said
+    assert "2 of them had both networks measured in turns; the intervals of the others are 25 % wider." in said
 
 
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ from dpn.metrics.keypoint_errors import (
     overlaps,
 )  # fmt: skip
 from dpn.metrics.matching import people_of
+from dpn.metrics.resampling import Draws, Interval, intervals
 from dpn.skeletons import COCO_17
 from tests.dpn.metrics.made_coco import K, annotation, content
+from tests.dpn.metrics.test_weighted_precision import written_out
 from tests.dpn.samples import COCO, needs_samples
 
 AREA = 10_000.0
@@ -402,3 +404,92 @@ def test_progress_ends_at_its_total() -> None:
     said: list[tuple[int, int]] = []
     report(*crowded(1, images=2), lambda done, total, _="": said.append((done, total)))
     assert said[-1][0] == said[-1][1] == len(said)
+
+
+# Intervals
+
+
+def numbers_of(made: Report) -> dict[tuple[str, ...], float | None]:
+    """What has an interval, from a report's counts and scores."""
+
+    def share(part: int, whole: int) -> float | None:
+        return part / whole if whole else None
+
+    found: dict[tuple[str, ...], float | None] = {("scores", "AP"): made.scores["AP"]}
+    kinds = {("total",): made.total}
+    kinds |= {("joints", name): one for name, one in made.joints.items()}
+    kinds |= {("visibility", name): one for name, one in made.visibility.items()}
+    for title in ("labelled", "size", "overlaps"):
+        for name, group in getattr(made, title).items():
+            kinds[title, name, "kinds"] = group.kinds
+            found[title, name, "located"] = share(group.located, group.people)
+            found[title, name, "AR"] = group.AR
+    found |= {(*name, kind): share(getattr(one, kind), one.joints) for name, one in kinds.items() for kind in KINDS}
+    before = made.scores["AP"]
+    for error, correction in made.corrected.items():
+        for way, after in vars(correction).items():
+            found["corrected", error, way, "AP"] = after["AP"]
+            found["gains", error, way] = None if after["AP"] is None or before is None else after["AP"] - before
+    return found
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_intervals_are_those_of_the_data_sets_with_images_written_out(tied: bool) -> None:
+    """Each number of each resample, to the last bit, and so the ends; a gain's are of the same draws' gains."""
+    truth, rows = crowded(4, images=9)
+    if tied:
+        rows = [{**one, "score": round(one["score"], 1)} for one in rows]
+    draws = Draws(resamples=6, seed=1)
+    made = report(truth, rows, silent, draws)
+    drawn = [draws.weights(number, 9) for number in range(draws.resamples)]
+    assert max(int(weights.max()) for weights in drawn) > 2
+    samples = [numbers_of(report(*written_out(truth, rows, weights), silent)) for weights in drawn]
+    assert set(made.intervals) == set(samples[0])
+    for name, interval in made.intervals.items():
+        column = np.array([[sample[name]] for sample in samples], np.float64)
+        assert intervals(column) == [interval], name
+    assert sum(interval is not None for interval in made.intervals.values()) > 140
+    assert made.drawn
+    assert made.as_dict()["intervals"] == made.drawn.as_dict([*made.intervals])
+
+
+def test_a_gain_is_surer_than_what_it_is_the_difference_of() -> None:
+    """Hard images lower AP before and after: with draws of their own the gain's interval would be wider than both."""
+    truth, rows = crowded(6, images=60)
+    made = report(truth, rows, silent, Draws(resamples=100))
+
+    def width(*name: str) -> float:
+        interval = made.intervals[name]
+        assert interval
+        return interval.high - interval.low
+
+    for kind in ("jitter", "inversion"):
+        ends = width("scores", "AP"), width("corrected", kind, "alone", "AP")
+        assert width("gains", kind, "alone") < min(ends) / 1.5
+
+
+def test_nothing_to_correct_gains_exactly_nothing() -> None:
+    truth = of(*(labelled(number, standing(number), image_id=number) for number in (1, 2)))
+    truth["images"] = content(2, 0)["images"]
+    made = report(truth, [row(standing(1))], silent, Draws(resamples=20))
+    for name, interval in made.intervals.items():
+        if name[0] == "gains":
+            assert interval == Interval(low=0, high=0)
+    assert made.intervals["size", "small", "AR"] is None
+    assert made.intervals["total", "good"] == Interval(low=1, high=1)
+
+
+def test_resamples_are_among_the_scores_that_are_told_of() -> None:
+    said: list[tuple[int, int]] = []
+    report(*crowded(1, images=2), lambda done, total, _="": said.append((done, total)), Draws(resamples=4))
+    assert [done for done, _ in said] == [*range(1, len(said) + 1)]
+    assert {total for _, total in said} == {len(said)}
+
+
+def test_without_images_or_resamples_there_are_no_intervals() -> None:
+    empty = {**content(1, 0), "images": []}
+    for truth, draws in ((empty, Draws()), (of(), Draws(resamples=0))):
+        made = report(truth, [], silent, draws)
+        assert (made.drawn, made.intervals) == (None, {})
+        assert made.gains["miss"]["alone"] is None
+        assert "intervals" not in made.as_dict()
