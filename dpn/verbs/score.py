@@ -140,6 +140,7 @@ def _columns(
 
 
 def say_drawn(drawn: Uncertainty | None) -> None:
+    """Prints what intervals are of; nothing where there are none."""
     if drawn:
         units = f"{drawn.units.count:,} {drawn.units.of}"
         few = f"; of fewer than {FEW} they are too narrow" if drawn.units.count < FEW else ""
