@@ -87,7 +87,8 @@ def accuracy_record(name: str, metric: str, value: float, **protocol: Any) -> Re
     spec = ZOO[name]
     where = {"data_digest": "0123456789ab", "people": 11_731, "protocol": f"dpn {metric}"}
     weights = "sha256:0123456789ab"
-    told = {"input_hw": list(spec.input_hw), **where, **AS_PUBLISHED[metric], "weights": weights, **protocol}
+    published = {name: value for name, value in AS_PUBLISHED[metric].items() if value is not None}
+    told = {"input_hw": list(spec.input_hw), **where, **published, "weights": weights, **protocol}
     return count_record(
         name, metric, 0, {"people": 104_125, "scores": {}}, spec_digest=spec.digest(), protocol=told, machine="made-up",
     ).model_copy(update={"value": value, "unit": METRICS[metric].unit})  # fmt: skip

@@ -57,6 +57,7 @@ def test_pckh_stands_in_table_7(tmp_path: Path) -> None:
     [
         {"boxes": "truth", "people": 6352}, {"people": 88_153}, {"flip": False}, {"shift": False}, {"codec": "dark"},
         {"input_hw": [384, 288]}, {"data": "coco val2017, first 100 images"}, {"data": "synthetic val"},
+        {"images_digest": "0123456789ab"},
     ],
 )  # fmt: skip
 def test_what_was_measured_otherwise_is_not_compared(change: dict[str, Any], tmp_path: Path) -> None:
