@@ -1,8 +1,10 @@
 """Batches of samples for one process, from any step of a run to its end."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from torch import Tensor
@@ -115,3 +117,10 @@ class Batches:
 def _begin(worker: int) -> None:
     worker_init(worker)
     obey_parent()
+    sys.excepthook = _said
+
+
+def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Shows an error of a worker's threads, unless it is that whoever takes its batches was killed meanwhile."""
+    if not issubclass(kind, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)

@@ -13,6 +13,7 @@ from dpn.data.people import Example, Examples
 from dpn.data.problems import DataError, Problem
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import Skeleton
+from dpn.training import stream
 from dpn.training.order import Steps
 from dpn.training.stream import Batches, Stream
 
@@ -109,3 +110,10 @@ def test_kept_samples_are_put_together_without_workers(monkeypatch: pytest.Monke
     assert len(rooms[0]) == len(rooms[1]) == len(begun)
     for here, there in zip(*rooms, strict=True):
         assert all(torch.equal(here[name], there[name]) for name in there)
+
+
+def test_a_worker_does_not_tell_of_a_killed_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    """multiprocessing shows what ends the thread that hands tensors over by this hook."""
+    for error in (EOFError(), ConnectionResetError("gone"), RuntimeError("else")):
+        stream._said(type(error), error, None)
+    assert capsys.readouterr().err == "RuntimeError: else\n"
