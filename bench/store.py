@@ -5,7 +5,6 @@ flushed; a line that cannot be read, or lacks what its metric's readers rely on,
 line, and the rest is used.
 """
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -15,13 +14,11 @@ from typing import IO, Any
 
 from bench.record import METRICS, Identity, Record, identity
 from bench.record_lines import Fault, Problem, grouped, read_line
+from dpn.locks import WITHOUT
 from dpn.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 RECORDS = RESULTS / "records"
-
-WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
-"""How a file system says that it has no locks."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +175,7 @@ def lock(file: IO[bytes], path: Path, how: int) -> None:
     try:
         fcntl.flock(file, how)
     except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
+        if error.errno not in WITHOUT:
             raise
         if not how & fcntl.LOCK_SH:
             raise OSError(f"{path} is on a file system without locks, where programs that write at once would spoil "

@@ -5,7 +5,6 @@ is what its machine is fast in; a run whose other options were changed by hand i
 no other.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from bench.machine import environment
 from bench.provenance import measured
 from bench.record import MACHINE_KEY, Record
 from bench.store import Store
+from dpn.digests import digest_of
 from dpn.error_words import in_words
 from dpn.training.folder import RunFolder, rows
 from dpn.training.legs import changes
@@ -204,7 +204,7 @@ def recipe_digest(recipe: Recipe | Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of everything that is trained and how, but for the seed."""
     fields = dict(recipe.identity() if isinstance(recipe, Recipe) else recipe)
     del fields["seed"]
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+    return digest_of(fields)
 
 
 def curve(log: Path) -> Curve:

@@ -5,7 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
-WITHOUT = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+WITHOUT = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 """What file systems say that have no locks, such as Lustre where it is not mounted with flock."""
 
 

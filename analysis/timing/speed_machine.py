@@ -9,6 +9,7 @@ from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
 from analysis.timing.timings import setting_of
 from bench.record import Record
 from bench.statistics import ALPHA, Comparison, Interval, share_interval
+from bench.verdicts import noise_floor
 from bench.verdicts.copies import Copies
 from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
@@ -165,7 +166,7 @@ def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None
 def pair_alarms(evidence: Evidence, machine: str) -> tuple[int, int]:
     """Pairs of records of copies of one network that were called faster or slower, and of how many pairs."""
     pairs = [found.verdict for one in evidence.copies if one.machine == machine for found in one.comparisons()]
-    return sum(verdict in FALSE_ALARMS for verdict in pairs), len(pairs)
+    return noise_floor.alarms(pairs), len(pairs)
 
 
 def _ours(trial: Decided) -> str:

@@ -21,7 +21,7 @@ from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
 from bench.subject import parse_hw, resolve
-from dpn.cli import Flag, Input, Json, message
+from dpn.cli import Flag, Input, Json, Name, message
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -41,7 +41,6 @@ LEFT_OUT = ("backward_coverage_2d", "forward_read", "forward_span", "forward_cov
 BRIEF = Protocol(images=16, seeds=1)
 """What --measured takes by default: a first look, in seconds."""
 
-Name = Annotated[str, tyro.conf.Positional]
 Dilations = Annotated[str | None, tyro.conf.arg(metavar="D,D,...")]
 Map = Annotated[str | None, tyro.conf.arg(name="map", metavar="HxW")]
 AMap = Annotated[str | None, tyro.conf.arg(metavar="MAP")]

@@ -12,6 +12,7 @@ from itertools import combinations
 from bench import assemble
 from bench.cell import Cell
 from bench.journal import Journal
+from bench.machine import environment
 from bench.plan import Plan
 from bench.pool import machine_to_itself
 from bench.processes import prepare
@@ -130,8 +131,8 @@ def _protocol(cell: Cell, copy: int, number: int) -> dict[str, int | float | str
 
 
 def _key(cell: Cell, digest: str, copy: int, number: int) -> str:
-    blank = assemble.make_for(cell, digest, METRIC, 0, protocol=_protocol(cell, copy, number))
-    return blank.key()
+    where = environment.machine(cell.device)
+    return key_of(where, METRIC, METRICS[METRIC].version, digest, _protocol(cell, copy, number))
 
 
 def _set_of(record: Record) -> str:

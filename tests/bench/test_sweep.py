@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import jsonschema
 import pytest
@@ -194,20 +194,26 @@ def test_when_a_cell_gets_another_process(tmp_path: Path, results: list[dict[str
     assert Sweep(Store(tmp_path), Plan())._wants_more(results) is wants
 
 
+class FakeZygote:
+    """Stands for an interpreter and for each of its processes; a test says what these answer."""
+
+    def __init__(self, _modules: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def fork(self) -> Self:
+        return self
+
+
 def test_ceilings_that_a_killed_sweep_measured_are_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names, measured = ceilings.candidates("arithmetic", device="cpu"), []
 
-    class Fake:
-        def __init__(self, _modules: object) -> None: ...
-        def __enter__(self) -> "Fake":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-        def fork(self) -> "Fake":
-            return self
-
+    class Fake(FakeZygote):
         def ask(self, _command: str, *, candidate: str, **_more: object) -> dict[str, object]:
             if candidate == names[3] and names[3] not in measured:
                 measured.append(candidate)
@@ -233,17 +239,12 @@ def test_a_candidate_of_a_ceiling_that_got_no_process_is_not_taken_for_one_that_
 ) -> None:
     names, forks = ceilings.candidates("arithmetic", device="cpu"), list[int]()
 
-    class Fake:
-        def __init__(self, _modules: object) -> None: ...
-        def __enter__(self) -> "Fake":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-        def fork(self) -> "Fake":
+    class Fake(FakeZygote):
+        def fork(self) -> Self:
             forks.append(len(forks))
             if len(forks) == 3:
                 raise WorkerError("no more processes")
-            return self
+            return super().fork()
 
         def ask(self, _command: str, *, candidate: str, **_more: object) -> dict[str, object]:
             if candidate == names[0]:
