@@ -15,6 +15,7 @@ from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
 from dpn.error_words import first_said, in_words
+from dpn.half_precision import arithmetic
 from dpn.heatmaps import Codec, decode, flip_average, to_image
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
@@ -123,7 +124,8 @@ class Forward:
                 ) from error
 
     def _forward(self, images: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, self._type, enabled=self._type is not None):
+        device, half = self.device.type, self._type
+        with arithmetic(device, half), torch.autocast(device, half, enabled=half is not None):
             output = self._net(images.contiguous(memory_format=self._format))
         heatmaps = final_heatmaps(output, len(self._skeleton.joints), (images.shape[2], images.shape[3]))
         if len(heatmaps) != len(images):

@@ -1,4 +1,4 @@
-"""What Linux says of the processor, and whether it has arithmetic for bf16. Imports no torch."""
+"""What Linux says of the processor, and which half precision it multiplies in. Imports no torch."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,9 +6,12 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 
-BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""Instruction sets that multiply in bf16, of x86 and of ARM: without one, torch's bf16 convolutions were seen to take
-many times as long as those in fp32."""
+ARITHMETIC = {
+    "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+    "fp16": frozenset({"avx512_fp16", "amx_fp16", "asimdhp"}),
+}
+"""Instruction sets that multiply in a type, of x86 and of ARM: without one, torch's convolutions in it were seen to
+take many times as long as those in fp32."""
 
 
 @cache
@@ -27,6 +30,6 @@ def instruction_sets() -> frozenset[str]:
     return frozenset((fields().get("flags") or fields().get("Features") or "").split())
 
 
-def has_bf16() -> bool:
-    """Whether the processor multiplies in bf16; False where that is not known."""
-    return not BF16.isdisjoint(instruction_sets())
+def multiplies_in(precision: str) -> bool:
+    """Whether the processor has arithmetic for "bf16" or "fp16"; False where that is not known."""
+    return not ARITHMETIC[precision].isdisjoint(instruction_sets())

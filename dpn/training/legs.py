@@ -8,19 +8,23 @@ from itertools import pairwise
 from typing import Any
 
 from dpn import checkout
+from dpn.processor import multiplies_in
 from dpn.training.options import RunOptions
+from dpn.training.recipe import Precision
 
 Leg = dict[str, Any]
-"""first_step, versions, processes, device, commit, and threads on a CPU, where their number decides rounding; plain
-data. The leg of a run that was begun before legs were kept has what is known of it."""
+"""first_step, versions, processes, device, commit, and on a CPU, where they decide rounding, threads and what bf16 is
+multiplied in, "bf16" or "fp32"; plain data. The leg of a run that was begun before legs were kept has what is known of
+it."""
 
 
-def this_leg(step: int, where: RunOptions, versions: Mapping[str, str]) -> Leg:
+def this_leg(step: int, where: RunOptions, precision: Precision, versions: Mapping[str, str]) -> Leg:
     """What this process trains with; asked for when training begins, for what starts several processes sets threads.
 
     Args:
         step: the first one, counted from 0 over the whole run.
         where: on what.
+        precision: of the recipe.
         versions: of what decides the weights that come out.
     """
     import torch
@@ -30,7 +34,8 @@ def this_leg(step: int, where: RunOptions, versions: Mapping[str, str]) -> Leg:
            "commit": commit + ("+changes" if dirty else "")}  # fmt: skip
     if where.device() == "cuda":
         return leg | {"device": torch.cuda.get_device_name()}
-    return leg | {"device": f"cpu {torch.backends.cpu.get_cpu_capability()}", "threads": torch.get_num_threads()}
+    leg |= {"device": f"cpu {torch.backends.cpu.get_cpu_capability()}", "threads": torch.get_num_threads()}
+    return leg if precision == "fp32" else leg | {"bf16 products": "bf16" if multiplies_in("bf16") else "fp32"}
 
 
 def differing(before: Leg, now: Leg) -> str:
@@ -53,7 +58,7 @@ def changes(legs: Sequence[Leg]) -> list[str]:
 
 def _conditions(leg: Leg) -> Iterator[tuple[str, Any]]:
     yield from leg.get("versions", {}).items()
-    for name in ("threads", "processes", "device"):
+    for name in ("threads", "processes", "device", "bf16 products"):
         if name in leg:
             yield name, leg[name]
     if "commit" in leg:

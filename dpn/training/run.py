@@ -17,7 +17,7 @@ from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
 from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.inference import Runtime
-from dpn.processor import has_bf16
+from dpn.processor import multiplies_in
 from dpn.progress import Told
 from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise
@@ -28,7 +28,6 @@ from dpn.training.legs import Leg, this_leg
 from dpn.training.memory import keep_freed
 from dpn.training.options import RunOptions
 from dpn.training.order import Steps
-from dpn.training.precision import EMULATED
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.processes import check_count, fit, rank
 from dpn.training.recipe import Recipe
@@ -75,13 +74,19 @@ def train(recipe: Recipe, where: RunOptions, told: Told | None = None) -> dict[s
         torch.set_num_threads(where.threads)
     if where.device() == "cpu":
         keep_freed()
-        if recipe.precision == "bf16" and not has_bf16() and not rank():
-            note(EMULATED)
+        _check_compiles(recipe)
     prepared = prepare(recipe)
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         start = state.read(folder.last) if folder.last.is_file() else None
         origin = start.backbone if start else _origin(prepared, recipe, backbone)
         return _trained(recipe, where, prepared, start, origin, told)
+
+
+def _check_compiles(recipe: Recipe) -> None:
+    """Raises ValueError where compiled code would have to multiply in what this processor cannot."""
+    if recipe.compile and recipe.precision == "bf16" and not multiplies_in("bf16"):
+        raise ValueError("this processor has no arithmetic for bf16, and compiled code takes none in its place; add "
+                         "--precision fp32 or --no-compile")  # fmt: skip
 
 
 def _origin(prepared: Prepared, recipe: Recipe, path: Path | None) -> pretrained.Origin | None:
@@ -117,7 +122,7 @@ def _trained(
         picture=lambda epoch: _picture(task, prepared, recipe, where, epoch),
         told=lambda done, text: told(done, steps.total, text) if told else None,
         stopping=stopping, save_every_s=where.save_every_s, data=digests, versions=versions(),
-        leg=lambda step: this_leg(step, where, versions()), legs=_legs(start), backbone=origin,
+        leg=lambda step: this_leg(step, where, recipe.precision, versions()), legs=_legs(start), backbone=origin,
         definition=prepared.definition,
         best=start.best if start else None, seconds=start.seconds if start else 0.0,
     )  # fmt: skip

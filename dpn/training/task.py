@@ -14,6 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn as ema
 
 from dpn.checkpoints import compare
 from dpn.data.samples import to_input
+from dpn.half_precision import arithmetic
 from dpn.heatmaps import Codec, encode, joints_mse
 from dpn.network_output import OutputError, final_heatmaps
 from dpn.training.errors import TrainingError
@@ -50,6 +51,7 @@ class PoseTask(lightning.LightningModule):
         self.waited_s = 0.0
         self._recipe, self._codec, self._per_epoch = recipe, codec, per_epoch
         self._start = start
+        self._half = torch.bfloat16 if recipe.precision == "bf16" else None
         self._compiled = torch.compile(net) if recipe.compile else None
         self._ended = time.perf_counter()
         if start:
@@ -93,8 +95,14 @@ class PoseTask(lightning.LightningModule):
         """The loss of a batch; of every stage's heatmaps, for a network that has several."""
         images = to_input(batch["crop"], channels_last=self._recipe.channels_last)
         targets, weights = encode(batch["joints"], batch["visible"], self._codec)
-        outputs = (self._compiled or self.net)(images)
+        with arithmetic(self.device.type, self._half):
+            outputs = (self._compiled or self.net)(images)
         return stages_loss(outputs, targets, weights, (images.shape[2], images.shape[3]))
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """The gradients of a batch."""
+        with arithmetic(self.device.type, self._half):
+            super().backward(loss, *args, **kwargs)
 
     def ended(self) -> None:
         """Counts a step and averages the weights."""

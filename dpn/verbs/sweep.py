@@ -5,15 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json, fail, note
+from dpn.cli import Json, fail
 from dpn.locks import is_locked
-from dpn.processor import has_bf16
-from dpn.training.precision import FALLEN_BACK, for_this_machine
 from dpn.training.sweep import Sweep
 from dpn.training.sweep_executors import executor_of, settled
 from dpn.training.sweep_jobs import Run
@@ -52,12 +49,7 @@ def sweep(
         raise ValueError("name at least one table, such as: python -m dpn sweep table-2")
     recipes = recipes_of_all(tables, budget, seeds, data)
     options = options if as_list else settled(options)
-    named = [Run(recipe=recipe, where=options.where(recipe)) for recipe in recipes]
-    runs = named
-    if options.executor == "local":
-        runs = [replace(run, recipe=for_this_machine(run.recipe, run.where)) for run in named]
-    note(FALLEN_BACK if runs != named and not has_bf16() else "")
-    return swept(runs, options, as_list, as_json)
+    return swept([Run(recipe=recipe, where=options.where(recipe)) for recipe in recipes], options, as_list, as_json)
 
 
 def swept(runs: Sequence[Run], options: SweepOptions, as_list: bool = False, as_json: bool = False) -> int:

@@ -9,12 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json, note
-from dpn.processor import has_bf16
+from dpn.cli import Json
 from dpn.progress import progress
 from dpn.training.options import RunOptions
-from dpn.training.precision import FALLEN_BACK, for_this_machine
-from dpn.training.recipe import Precision
 from dpn.training.recipes import RECIPES, Recipe, find
 
 REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
@@ -22,14 +19,7 @@ REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[train
 
 @dataclass(frozen=True, kw_only=True)
 class AskedRecipe(Recipe):
-    """A recipe as it was typed.
-
-    Attributes:
-        precision: fp32, or bf16 in forward and backward passes with fp32 weights; by default the recipe's. Where that
-            is bf16, it is what the run was begun in, or fp32 where nothing here has arithmetic for bf16.
-    """
-
-    precision: Precision | None = None  # type: ignore[assignment]
+    """A recipe as it was typed."""
 
     def __post_init__(self) -> None:
         """Checks nothing: tyro would show what is wrong in a box, and the verb says it in one line."""
@@ -65,7 +55,7 @@ def train_named(name: str) -> Callable[..., int]:
         KeyError: no such recipe.
     """
     named = find(name)
-    base = AskedRecipe(**vars(named) | {"precision": None})
+    base = AskedRecipe(**vars(named))
 
     def train(
         recipe: Annotated[AskedRecipe, tyro.conf.OmitArgPrefixes] = base,
@@ -79,9 +69,7 @@ def train_named(name: str) -> Callable[..., int]:
             where: on what.
             as_json: print the result as one object.
         """
-        on = RunOptions(**vars(where))
-        asked = Recipe(**vars(recipe) | {"precision": recipe.precision or named.precision})
-        what = asked if recipe.precision else for_this_machine(asked, on)
+        what, on = Recipe(**vars(recipe)), RunOptions(**vars(where))
         try:
             from dpn.training.run import train as run
         except ModuleNotFoundError as error:
@@ -92,8 +80,6 @@ def train_named(name: str) -> Callable[..., int]:
         from dpn.training.stopping import Stopped
 
         folder, speaks = on.run_folder(what), not rank()  # the first of several processes
-        if speaks and what != asked and not has_bf16():
-            note(f"{FALLEN_BACK}; the same with --precision bf16 would take many times as long")
         with progress(what.name, shown=speaks) as told:
             try:
                 result = run(what, on, told)

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from dpn.processor import multiplies_in
 from dpn.training.legs import changes, differing, this_leg
 from dpn.training.options import RunOptions
 from tests.dpn.training.runs import STEPS, command, finished, started, wait_for
 
 LEG = {"first_step": 0, "versions": {"torch": "2.13.0", "numpy": "2.4"}, "threads": 1, "processes": 1,
-       "device": "cpu AVX512", "commit": "0123456789abcdef"}  # fmt: skip
+       "device": "cpu AVX512", "bf16 products": "bf16", "commit": "0123456789abcdef"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ LEG = {"first_step": 0, "versions": {"torch": "2.13.0", "numpy": "2.4"}, "thread
         ({"versions": {"torch": "2.12.0", "numpy": "2.4"}}, "torch 2.13.0 before and 2.12.0 now"),
         ({"threads": 2}, "threads 1 before and 2 now"),
         ({"processes": 4}, "processes 1 before and 4 now"),
+        ({"bf16 products": "fp32"}, "bf16 products bf16 before and fp32 now"),
         ({"device": "NVIDIA H100"}, "device cpu AVX512 before and NVIDIA H100 now"),
         ({"commit": "0123456789abcdef+changes"}, "commit 0123456789 before and 0123456789+changes now"),
     ],
@@ -43,10 +45,12 @@ def test_changes_are_those_from_leg_to_leg() -> None:
 
 
 def test_this_leg_is_plain_data() -> None:
-    leg = this_leg(3, RunOptions(accelerator="cpu", devices=2), {"torch": "x"})
+    leg = this_leg(3, RunOptions(accelerator="cpu", devices=2), "bf16", {"torch": "x"})
     assert json.loads(json.dumps(leg)) == leg
     assert (leg["first_step"], leg["processes"], leg["threads"]) == (3, 2, torch.get_num_threads())
     assert leg["device"].startswith("cpu ")
+    assert leg["bf16 products"] == ("bf16" if multiplies_in("bf16") else "fp32")
+    assert "bf16 products" not in this_leg(3, RunOptions(accelerator="cpu"), "fp32", {})
 
 
 def begun(folder: Path) -> dict[str, Any]:
