@@ -16,7 +16,7 @@ from dpn import dilation
 
 UNMEASURED = "Nothing is measured yet; run: python -m bench measure --suite paper"
 UNCOUNTED = "No network is counted in both readings of Table I; run: python -m bench measure --suite paper."
-HOLDS, UNITS_ONLY, FAILS, OPEN = VERDICTS
+HOLDS, AS_PRINTED, FAILS, OPEN = VERDICTS
 
 
 def digits_met(evidence: Evidence) -> Met:
@@ -46,7 +46,7 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
         *(digits if met.counted else [("none", f"of {met.published} published DPN costs counted in both readings")]),
         (f"{measured(evidence)} of {len(evidence.networks)}", "networks counted, to the last multiply-add"),
         (f"{found[HOLDS]} of {found.total()}", "quantitative claims that hold"),
-        (str(found[UNITS_ONLY]), "claims that hold only in the paper's own units"),
+        (str(found[AS_PRINTED]), "claims that hold by the printed numbers alone"),
         (str(found[FAILS]), "claims that do not hold"),
         *speed_answer.cards(evidence),
     ]
@@ -61,8 +61,8 @@ def summary(evidence: Evidence) -> str:
     )
     return (
         f"{digits if met.counted else UNCOUNTED} Of {found.total()} quantitative claims in the paper, {found[HOLDS]} "
-        f"hold, {found[UNITS_ONLY]} only in the paper's own units, {found[FAILS]} do not, and "
-        f"{found[OPEN]} cannot be checked from costs and printed numbers alone."
+        f"hold, {found[AS_PRINTED]} by the printed numbers but not as measured, {found[FAILS]} do not, and "
+        f"{found[OPEN]} stay open, by rounding or for want of numbers."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from analysis.cells import Cell, Row, State, Table
 from analysis.latex_text import escape
-from analysis.layout import LONG, Span, column_cells, is_long, note_width, plain, spans, states, text_width
+from analysis.layout import LONG, Span, column_cells, long_columns, note_width, plain, spans, states, text_width
 
 NARROW, WIDE = 58, 118
 """Characters of 8-point text on the lines of IEEE's one column (3.487 in) and of its two (7.140 in)."""
@@ -82,7 +82,8 @@ class _Layout:
             self.first.append(first)
             first += 2 if hangs else 1
         self.last = first - 1
-        self.long = [is_long(table, column) for column in table.columns]
+        wrapped = long_columns(table)
+        self.long = [column.id in wrapped for column in table.columns]
         self.labels = [
             textwrap.wrap(plain(column.label), LONG if long else max(12, text_width(table, column))) or [""]
             for column, long in zip(table.columns, self.long, strict=True)

@@ -78,6 +78,8 @@ def plain(text: str) -> str:
         'a b[31m'
     """
     line = re.sub(r"[ \t\n\r\f\v\x85\u2028\u2029]+", " ", text).strip(" ")
+    if line.isprintable():  # then there are none, and this is told much faster
+        return line
     return "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
 
 
@@ -101,11 +103,11 @@ def note_width(table: Table, column: Column) -> int:
     return max((len(plain(cell.note)) for cell in column_cells(table, column)), default=0)
 
 
-def is_long(table: Table, column: Column) -> bool:
-    """Whether the column holds text that wraps; see `LONG`."""
-    widths = {other.id: text_width(table, other) for other in table.columns if other.align == "left"}
+def long_columns(table: Table) -> frozenset[str]:
+    """The ids of the columns that hold text that wraps; see `LONG`."""
+    widths = {column.id: text_width(table, column) for column in table.columns if column.align == "left"}
     limit = MIDDLING if any(width > LONG for width in widths.values()) else LONG
-    return widths.get(column.id, 0) > limit
+    return frozenset(name for name, width in widths.items() if width > limit)
 
 
 def states(table: Table) -> tuple[State, ...]:

@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
@@ -19,7 +20,7 @@ from markupsafe import Markup
 
 from analysis.cells import Cell, Column, State, Table
 from analysis.latex import to_latex
-from analysis.layout import LOOKS, column_cells, is_long, mark, note_width, plain, spans, states
+from analysis.layout import LOOKS, column_cells, long_columns, mark, note_width, plain, spans, states
 from analysis.terminal import to_text
 
 __all__ = [
@@ -54,17 +55,18 @@ def to_html(table: Table) -> str:
     Each body cell carries its column in `data-column`, what it rests on in `title`, and its state as a class
     `state-...` and as a named mark. Columns hidden on a phone have the class `phone-hidden`.
     """
+    styles = _styles(table)
     rows = [
         {
             "attributes": {
                 "id": re.sub(r"\s+", "_", f"{table.id}:{plain(row.id)}"),
                 "class": "rule-above" if row.rule_above else None,
             },
-            "cells": [_body_cell(table, column, row.cells[column.id]) for column in table.columns],
+            "cells": [_body_cell(column, styles[column.id], row.cells[column.id]) for column in table.columns],
         }
         for row in table.rows
     ]
-    return _macro("figure", _cleaned(table), _header(table), rows, [plain(note) for note in table.notes])
+    return _macro("figure", _cleaned(table), _header(table, styles), rows, [plain(note) for note in table.notes])
 
 
 def legend_html(shown: Iterable[State]) -> str:
@@ -88,15 +90,48 @@ def _cleaned(table: Table) -> dict[str, str]:
     return {"id": table.id, "title": plain(table.title), "caption": plain(table.caption)}
 
 
-def _header(table: Table) -> list[list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class _Style:
+    """What all cells of a column share.
+
+    Attributes:
+        classes: of header and cells.
+        is_stub: the column names the rows.
+        note_width: characters of its longest note.
+        marked: some cell has a mark.
+    """
+
+    classes: str
+    is_stub: bool
+    note_width: int
+    marked: bool
+
+
+def _styles(table: Table) -> dict[str, _Style]:
+    """By a column's id."""
+    long = long_columns(table)
+    styles = {}
+    for column in table.columns:
+        is_stub = column is table.columns[0]
+        named = {"stub": is_stub, "long": column.id in long, "phone-hidden": column.hide_on_phone}
+        styles[column.id] = _Style(
+            classes=" ".join([column.align, *(name for name, holds in named.items() if holds)]),
+            is_stub=is_stub,
+            note_width=note_width(table, column),
+            marked=any(map(mark, column_cells(table, column))),
+        )
+    return styles
+
+
+def _header(table: Table, styles: Mapping[str, _Style]) -> list[list[dict[str, Any]]]:
     """One line of labels, or two where columns have groups; an ungrouped label then spans both."""
     groups = spans(table.columns)
     if not any(span.group for span in groups):
-        return [[_label(table, column) for column in table.columns]]
+        return [[_label(column, styles[column.id]) for column in table.columns]]
     upper = []
     for span in groups:
         if not span.group:
-            upper.append(_label(table, span.columns[0], rowspan=2))
+            upper.append(_label(span.columns[0], styles[span.columns[0].id], rowspan=2))
             continue
         total, on_phone = len(span.columns), sum(not column.hide_on_phone for column in span.columns)
         group: _Attributes = {"scope": "colgroup", "colspan": total, "class": "group"}
@@ -107,44 +142,35 @@ def _header(table: Table) -> list[list[dict[str, Any]]]:
             # A colspan cannot follow the columns that a phone hides: it gets a header of its own.
             phone = group | {"colspan": on_phone, "class": "group phone-only", "hidden": "hidden"}
             upper.append({"text": plain(span.group), "attributes": phone})
-    return [upper, [_label(table, column) for column in table.columns if column.group]]
+    return [upper, [_label(column, styles[column.id]) for column in table.columns if column.group]]
 
 
-def _label(table: Table, column: Column, rowspan: int | None = None) -> dict[str, Any]:
-    attributes: _Attributes = {"scope": "col", "rowspan": rowspan, "class": _classes(table, column)}
+def _label(column: Column, style: _Style, rowspan: int | None = None) -> dict[str, Any]:
+    attributes: _Attributes = {"scope": "col", "rowspan": rowspan, "class": style.classes}
     return {"text": plain(column.label), "attributes": attributes}
 
 
-def _classes(table: Table, column: Column) -> str:
-    named = {
-        "stub": column is table.columns[0],
-        "long": is_long(table, column),
-        "phone-hidden": column.hide_on_phone,
-    }
-    return " ".join([column.align, *(name for name, holds in named.items() if holds)])
-
-
-def _body_cell(table: Table, column: Column, cell: Cell) -> dict[str, Any]:
+def _body_cell(column: Column, style: _Style, cell: Cell) -> dict[str, Any]:
     sources = [plain(line) for line in cell.sources()]
     look = LOOKS.get(cell.state)
     told = [f"{look.word}: {look.meaning}", *sources] if look else sources
-    stub = column is table.columns[0] and bool(cell.text)
+    stub = style.is_stub and bool(cell.text)
     attributes: _Attributes = {
         "scope": "row" if stub else None,
-        "class": _classes(table, column) + (f" state-{cell.state}" if look else ""),
+        "class": style.classes + (f" state-{cell.state}" if look else ""),
         "data-column": column.id,
         "title": "\n".join(told) or None,
     }
     # Right-aligned digits stay aligned when every cell leaves the same room for its mark and its note.
     aligned = column.align == "right" and bool(cell.text or look)
-    width = note_width(table, column) if aligned else 0
+    width = style.note_width if aligned else 0
     return {
         "tag": "th" if stub else "td",
         "attributes": attributes,
         "text": plain(cell.text),
         "word": look.word if look else "",
         "mark": look.mark if look else "",
-        "slot": aligned and any(map(mark, column_cells(table, column))),
+        "slot": aligned and style.marked,
         "note": plain(cell.note),
         "note_style": f"min-width:{width}ch" if width else None,
     }

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import Column, State, Table
-from analysis.layout import LONG, LOOKS, column_cells, is_long, plain, states
+from analysis.layout import LONG, LOOKS, column_cells, long_columns, plain, states
 
 
 def to_text(table: Table, *, color: bool | None = None, width: int | None = None) -> str:
@@ -52,13 +52,13 @@ _STYLES: dict[State, str] = {
 
 def _rich(table: Table) -> RichTable:
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
-    columns = []
+    columns, long = [], long_columns(table)
     for column in table.columns:
         lines = [line for line in (plain(column.group), plain(column.label)) if line]
         # rich would strip what is behind right-aligned digits: these columns come padded, and stand to the left.
         padded = column.align == "right"
         heading = Text("\n".join(lines), justify=column.align)
-        limit = 2 * LONG if is_long(table, column) else None
+        limit = 2 * LONG if column.id in long else None
         shown.add_column(heading, justify="left" if padded else column.align, max_width=limit, overflow="fold")
         cells = _text_cells(table, column)
         if padded:

@@ -42,6 +42,7 @@ class Store:
         self.records: list[Record] = []
         self.problems: list[Problem] = []
         self._by_key: dict[str, Record] = {}
+        self._of_metric: dict[str, list[Record]] = {}
         self._current: dict[Identity, Record] = {}
         self._sizes: dict[Path, int] = {}
         self.refresh()
@@ -127,6 +128,7 @@ class Store:
     def _add(self, record: Record) -> None:
         self.records.append(record)
         self._by_key[record.key()] = record
+        self._of_metric.setdefault(record.metric, []).append(record)
         self._current[identity(record)] = record
 
     def find(
@@ -146,14 +148,14 @@ class Store:
             machine: only records of that machine.
         """
         wanted = {"input_hw": list(spec.input_hw)} if protocol is None else protocol
+        digest, version = spec.digest(), METRICS[metric].version
         stale: Record | None = None
-        for record in reversed(self.records):
-            if record.metric != metric or (machine is not None and record.machine != machine):
+        for record in reversed(self._of_metric.get(metric, ())):
+            if machine is not None and record.machine != machine:
                 continue
             if any(record.protocol.get(name) != value for name, value in wanted.items()):
                 continue
-            current_version = record.metric_version == METRICS[metric].version
-            if record.spec_digest == spec.digest() and current_version:
+            if record.spec_digest == digest and record.metric_version == version:
                 return Found(record)
             if record.subject == spec.name and stale is None:
                 stale = record

@@ -1,7 +1,8 @@
-"""The claims audit: every quantitative statement of the paper, recomputed from its own numbers and from measurements.
+"""The claims audit: the paper's quantitative statements, recomputed from its own numbers and from measurements.
 
 A stated figure holds when it is the recomputed one rounded to the stated digits. One that is only met when digits are
-cut off does not hold, and the text says "truncated".
+cut off does not, and the text says "truncated", unless the printed numbers are themselves rounded so much that they
+leave it open.
 """
 
 from collections import Counter
@@ -15,13 +16,13 @@ from analysis.evidence import Evidence
 
 __all__ = ["CLAIMS", "VERDICTS", "Check", "Claim", "ClaimVerdict", "Finding", "audit", "claims_table", "verdict"]
 
-ClaimVerdict = Literal["holds", "holds in the paper's units only", "does not hold", "cannot be checked"]
+ClaimVerdict = Literal["holds", "holds as printed only", "does not hold", "open"]
 
 VERDICTS: dict[ClaimVerdict, str] = {
     "holds": "true, and nothing measured contradicts it",
-    "holds in the paper's units only": "true of the printed numbers, false in one unit or as measured",
-    "does not hold": "false by the paper's own numbers, or as measured where it prints none",
-    "cannot be checked": "neither the printed numbers nor the records decide it",
+    "holds as printed only": "true of the printed numbers, false as measured, as drawn, or in one unit",
+    "does not hold": "false by the paper's own numbers, however they were rounded, or as measured where it prints none",
+    "open": "neither the printed numbers nor the records decide it; where rounding does, the row says so",
 }
 """What each verdict means."""
 
@@ -63,14 +64,14 @@ def verdict(paper: bool | None, measured: bool | None) -> ClaimVerdict:
 
     Example:
         >>> verdict(paper=True, measured=False)
-        "holds in the paper's units only"
+        'holds as printed only'
     """
     if paper is False:
         return "does not hold"
     if paper is True:
-        return "holds in the paper's units only" if measured is False else "holds"
+        return "holds as printed only" if measured is False else "holds"
     if measured is None:
-        return "cannot be checked"
+        return "open"
     return "holds" if measured else "does not hold"
 
 
@@ -127,7 +128,8 @@ def claims_table(evidence: Evidence) -> Table:
             *(f"{name}: {meaning}." for name, meaning in VERDICTS.items()),
             "A stated figure holds when it equals the recomputed one rounded to the stated digits, not truncated.",
             f"About a fraction: within {ABOUT} of it. Much, significantly, considerably: at most {MUCH}. "
-            f"A large margin: more than {LARGE_MARGIN} points of AP, as the text says.",
+            f"A large margin: more than {LARGE_MARGIN} points of AP or PCKh, as the text says of AP; competitive, "
+            "comparable, slightly lower: behind by no large margin.",
             "Costs in one unit are multiply-adds / 2^30: a record's, or else the printed number converted from its "
             "convention.",
         ),

@@ -1,7 +1,12 @@
-"""The nouns of the claims audit, and the arithmetic that its claims share."""
+"""The nouns of the claims audit, and the arithmetic that its claims share.
+
+A printed number stands for every number that rounds to it. A comparison of printed numbers is true where they satisfy
+it as they are printed, false where no unrounded numbers could, and open where rounding decides it.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 from analysis.evidence import Evidence
@@ -19,6 +24,9 @@ LARGE_MARGIN = 4
 """Points of AP: the text itself says "by a large margin, which is greater than 4 percentage"."""
 
 MILLION = 10**6
+
+ROUNDING = "unrounded numbers may have it"
+"""Said where printed numbers contradict a statement and the numbers that they were rounded from may not."""
 
 
 class UnavailableError(Exception):
@@ -60,10 +68,63 @@ class Claim:
 
 @dataclass(frozen=True)
 class Amount:
-    """An exact number and how it is written in a check's arithmetic."""
+    """A number and how it is written in a check's arithmetic.
+
+    Attributes:
+        value: as printed, or exact where it was measured.
+        text: with the arithmetic that it came from.
+        below: how far below the value the unrounded number may lie; it does not get there.
+        above: likewise above.
+    """
 
     value: Fraction
     text: str
+    below: Fraction = Fraction(0)
+    above: Fraction = Fraction(0)
+
+    @property
+    def low(self) -> Fraction:
+        """The unrounded number is not smaller."""
+        return self.value - self.below
+
+    @property
+    def high(self) -> Fraction:
+        """The unrounded number is not larger."""
+        return self.value + self.above
+
+
+def is_above(amount: Amount, bound: Fraction | int) -> bool | None:
+    """Whether a number is above an exact bound; None where its rounding decides.
+
+    Example:
+        >>> lead = Amount(Fraction(4), "68.0 - 64.0 = 4.0", Fraction(1, 10), Fraction(1, 10))
+        >>> is_above(lead, 3), is_above(lead, 4), is_above(lead, 5)
+        (True, None, False)
+    """
+    return True if amount.value > bound else None if amount.high > bound else False
+
+
+def is_at_most(amount: Amount, bound: Fraction | int) -> bool | None:
+    """Whether a number is no more than an exact bound; None where its rounding decides."""
+    return True if amount.value <= bound else None if amount.low < bound else False
+
+
+def is_within(amount: Amount, low: Fraction, high: Fraction) -> bool | None:
+    """Whether a number lies between two exact bounds or on one of them; None where its rounding decides."""
+    if low <= amount.value <= high:
+        return True
+    return None if amount.low < high and low < amount.high else False
+
+
+def all_of(outcomes: Iterable[bool | None]) -> bool | None:
+    """Whether all hold: one failure decides, one that is open leaves it open.
+
+    Example:
+        >>> all_of([True, True]), all_of([True, None]), all_of([None, False])
+        (True, None, False)
+    """
+    found = set(outcomes)
+    return False if False in found else None if None in found else True
 
 
 def unchecked(reason: str) -> Recompute:
@@ -76,19 +137,25 @@ def printed(evidence: Evidence, table: str, row: str, column: str) -> Amount:
     number = evidence.printed(table, row, column).number
     if number is None:
         raise UnavailableError(f"{table} prints no number in row {row}, column {column}")
-    return Amount(Fraction(number), str(number))
+    return _as_printed(number)
+
+
+def _as_printed(number: Decimal) -> Amount:
+    half = Fraction(Decimal(1).scaleb(int(number.as_tuple().exponent))) / 2
+    return Amount(Fraction(number), str(number), half, half)
 
 
 def column(evidence: Evidence, table: str, name: str, rows: Iterable[str]) -> dict[str, Amount]:
     """The numbers of a column by row, without the rows that print a dash."""
     found = {row: evidence.printed(table, row, name).number for row in rows}
-    return {row: Amount(Fraction(number), str(number)) for row, number in found.items() if number is not None}
+    return {row: _as_printed(number) for row, number in found.items() if number is not None}
 
 
 def gap(higher: Amount, lower: Amount) -> Amount:
     """A difference, written out: the value, and "64.5 - 59.7 = 4.8"."""
     difference = higher.value - lower.value
-    return Amount(difference, f"{higher.text} - {lower.text} = {round_printed(difference, 1)}")
+    text = f"{higher.text} - {lower.text} = {round_printed(difference, 1)}"
+    return Amount(difference, text, higher.below + lower.above, higher.above + lower.below)
 
 
 def gaps(evidence: Evidence, table: str, rows: tuple[str, str], columns: Sequence[str]) -> list[Amount]:
@@ -100,7 +167,7 @@ def _arrow(table: str, lower: str, name: str) -> Recompute:
     def check(evidence: Evidence) -> Check:
         (lead,) = gaps(evidence, table, ("dpm", lower), [name])
         arrow = printed(evidence, table, "dpm_gain", name)
-        return Check(f"{lead.text}; printed ↑{arrow.text}", lead.value == arrow.value)
+        return equal(gap(lead, arrow), f"{lead.text}; printed ↑{arrow.text}")
 
     return check
 
@@ -123,6 +190,12 @@ def arrow_claims(table: str, label: str, lower: str, quotations: Mapping[str, st
         )
         for name, quotation in quotations.items()
     )
+
+
+def equal(difference: Amount, text: str) -> Check:
+    """Whether two numbers of that difference are equal, with a word where rounding alone may separate them."""
+    holds = is_within(difference, Fraction(0), Fraction(0))
+    return Check(text if holds is not None else f"{text}; {ROUNDING}", holds)
 
 
 def listed(amounts: Iterable[Amount]) -> str:
@@ -159,8 +232,10 @@ def one_unit(evidence: Evidence, table: str, row: str, name: str = "gflops", sub
         raise UnavailableError(f"no cost of {row!r} is printed or recorded; run: python -m bench measure {row}")
     value, convention = macs / gi.divisor, PUBLISHED_AS[table, row].resolve()
     surplus = ", deconvolutions counted at output size" if convention.transposed_at == "output" else ""
-    shown = evidence.printed(table, row, name).number
-    return Amount(value, f"{round_printed(value, 2)} (from the printed {shown} {convention.unit}{surplus})")
+    shown = printed(evidence, table, row, name)
+    slack = value / shown.value * shown.above
+    text = f"{round_printed(value, 2)} (from the printed {shown.text} {convention.unit}{surplus})"
+    return Amount(value, text, slack, slack)
 
 
 def quotient(numerator: Amount, denominator: Amount, decimals: int = 1) -> Amount:
@@ -172,11 +247,13 @@ def quotient(numerator: Amount, denominator: Amount, decimals: int = 1) -> Amoun
     if not denominator.value:
         raise UnavailableError(f"nothing is a share of {denominator.text}; look at the records, or measure again")
     value = 100 * numerator.value / denominator.value
-    return Amount(value, f"{numerator.text} / {denominator.text} = {round_printed(value, decimals)} %")
+    low, high = 100 * numerator.low / denominator.high, 100 * numerator.high / denominator.low
+    text = f"{numerator.text} / {denominator.text} = {round_printed(value, decimals)} %"
+    return Amount(value, text, value - low, high - value)
 
 
 def figure(exact: Amount, stated: str) -> Check:
-    """Whether a stated figure is the exact value rounded to the stated digits; truncation is not rounding.
+    """Whether a stated figure is a value rounded to the stated digits; truncation is not rounding.
 
     Example:
         >>> figure(Amount(Fraction(886, 924) * 100, "88.6 / 92.4 = 95.887 %"), "95.8")
@@ -187,12 +264,15 @@ def figure(exact: Amount, stated: str) -> Check:
     if rounded == stated:
         return Check(f"{exact.text}, rounds to {rounded}", True)
     cut = round_printed(exact.value, decimals, "truncated") == stated
-    return Check(f"{exact.text}, rounds to {rounded}{f'; {stated} is truncated' if cut else f', not {stated}'}", False)
+    text = f"{exact.text}, rounds to {rounded}{f'; {stated} is truncated' if cut else f', not {stated}'}"
+    half = Fraction(1, 2 * 10**decimals)
+    possible = is_within(exact, Fraction(stated) - half, Fraction(stated) + half) is not False
+    return Check(f"{text}; {ROUNDING}" if possible else text, None if possible else False)
 
 
-def near(exact: Amount, fraction: Fraction) -> bool:
-    """Whether a percentage is `ABOUT` a simple fraction."""
-    return abs(exact.value / 100 - fraction) <= ABOUT * fraction
+def near(share: Amount, fraction: Fraction) -> bool | None:
+    """Whether a percentage is `ABOUT` a simple fraction; None where its rounding decides."""
+    return is_within(share, 100 * fraction * (1 - ABOUT), 100 * fraction * (1 + ABOUT))
 
 
 def network(evidence: Evidence, name: str) -> DPNSpec:

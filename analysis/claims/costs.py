@@ -4,7 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from analysis.claims.checks import Amount, Check, Recompute, UnavailableError, one_unit, params, printed, quotient
+from analysis.claims.checks import (
+    Amount,
+    Check,
+    Recompute,
+    UnavailableError,
+    all_of,
+    is_above,
+    is_at_most,
+    one_unit,
+    params,
+    printed,
+    quotient,
+)
 from analysis.evidence import Evidence
 from bench.conventions import round_printed
 
@@ -43,13 +55,13 @@ AS_MEASURED = (RECORDED_PARAMS, ONE_UNIT)
 
 
 def each_share(
-    test: Callable[[Amount], bool], table: str, ours: str, rivals: Sequence[str], costs: Sequence[Cost]
+    test: Callable[[Amount], bool | None], table: str, ours: str, rivals: Sequence[str], costs: Sequence[Cost]
 ) -> Recompute:
     """Whether our share of every rival's cost passes: one failure decides, one missing share leaves it open."""
 
     def check(evidence: Evidence) -> Check:
         parts: list[str] = []
-        holds: bool | None = True
+        outcomes: list[bool | None] = []
         for cost in costs:
             known, missing = _read(evidence, table, (ours, *rivals), cost)
             shares = {row: quotient(known[ours], known[row]) for row in rivals if ours in known and row in known}
@@ -59,11 +71,8 @@ def each_share(
             if missing:
                 remedy = f"; run: {cost.remedy} {' '.join(missing)}" if cost.remedy else ""
                 parts.append(f"no {cost.label} of {', '.join(missing)}{remedy}")
-            if not all(map(test, shares.values())):
-                holds = False
-            elif missing and holds:
-                holds = None
-        return Check("; ".join(parts), holds)
+            outcomes += [*map(test, shares.values()), *(None for _ in missing)]
+        return Check("; ".join(parts), all_of(outcomes))
 
     return check
 
@@ -73,9 +82,7 @@ def both(*checks: Recompute) -> Recompute:
 
     def check(evidence: Evidence) -> Check:
         found = [one(evidence) for one in checks]
-        outcomes = {one.holds for one in found}
-        holds = False if False in outcomes else None if None in outcomes else True
-        return Check("; ".join(one.text for one in found), holds)
+        return Check("; ".join(one.text for one in found), all_of(one.holds for one in found))
 
     return check
 
@@ -92,9 +99,9 @@ def _read(evidence: Evidence, table: str, rows: Sequence[str], cost: Cost) -> tu
     return known, missing
 
 
-def at_most(limit: Fraction) -> Callable[[Amount], bool]:
+def at_most(limit: Fraction) -> Callable[[Amount], bool | None]:
     """The test that a share in percent is no more than that fraction."""
-    return lambda share: share.value <= 100 * limit
+    return lambda share: is_at_most(share, 100 * limit)
 
 
 def more_efficient(table: str, score: str, ours: str, rivals: Sequence[str], cost: Cost, factor: Fraction) -> Recompute:
@@ -103,11 +110,13 @@ def more_efficient(table: str, score: str, ours: str, rivals: Sequence[str], cos
     def check(evidence: Evidence) -> Check:
         scores = {row: printed(evidence, table, row, score) for row in (ours, *rivals)}
         costs = {row: cost.read(evidence, table, row) for row in scores}
-        rates = {row: scores[row].value / costs[row].value for row in scores}
-        best = max(rivals, key=lambda row: rates[row])
+        rates = {row: quotient(scores[row], costs[row]) for row in scores}  # in percent, all of them
+        best = max(rivals, key=lambda row: rates[row].value)
         parts = (
-            f"{row} {scores[row].text} / {costs[row].text} = {round_printed(rates[row], 1)}" for row in (ours, best)
+            f"{row} {scores[row].text} / {costs[row].text} = {round_printed(rates[row].value / 100, 1)}"
+            for row in (ours, best)
         )
-        return Check("; ".join(parts), rates[ours] > factor * rates[best])
+        leads = (quotient(rates[ours], rates[row]) for row in rivals)
+        return Check("; ".join(parts), all_of(is_above(lead, 100 * factor) for lead in leads))
 
     return check

@@ -50,14 +50,19 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]], **text:
     orders = [sorted(range(len(labels)), key=key) for key in (
         lambda i: -points[i][1], lambda i: points[i][1], lambda i: -points[i][0], lambda i: points[i][0],
     )]  # fmt: skip
-    chosen = min(
-        (_arrange(places, order, obstacles, inside, points) for order in orders), key=lambda result: result[0]
-    )[1]
+    for place in itertools.chain.from_iterable(places):
+        place.judge(inside, points)
+    chosen = min((_arrange(places, order, obstacles) for order in orders), key=lambda result: result[0])[1]
     return [_annotate(axes, (x, y), words, place, text) for (x, y, words), place in zip(labels, chosen, strict=True)]
 
 
 class _Place:
-    """One place where a label could go: its box, and the leader when it is far from its point."""
+    """One place where a label could go: its box, and the leader when it is far from its point.
+
+    Attributes:
+        cost: how bad it is whatever else there is, see `judge`.
+        boxes: the text's and the leader's, a row each: x0, y0, x1, y1.
+    """
 
     def __init__(self, point: tuple[float, ...], offset: tuple[float, float], size: Any, rank: int) -> None:
         self.dx, self.dy = offset
@@ -69,29 +74,33 @@ class _Place:
         self.leader = math.hypot(self.dx, self.dy) > _LEADER_FROM_PT
         steps = [step / 10 for step in range(4, 10)] if self.leader else []
         along = [(point[0] + t * self.dx * _PX, point[1] + t * self.dy * _PX) for t in steps]
-        self.boxes = [self.box, *(Bbox.from_bounds(x, y, 0, 0).padded(_PX) for x, y in along)]
+        pieces = [self.box, *(Bbox.from_bounds(x, y, 0, 0).padded(_PX) for x, y in along)]
+        self.boxes = np.array([piece.extents for piece in pieces])
+        self.cost = 0.0
+
+    def judge(self, inside: Bbox, points: list[tuple[float, ...]]) -> None:
+        """Sets what the place costs by itself: where it leaves the axes, and where it seems to name another point."""
+        spilled = self.box.width * self.box.height - float(_shared_areas(self.boxes[:1], np.array([inside.extents]))[0])
+        nearest = min(_distance(self.box, point) for point in points)
+        mistakable = not self.leader and nearest < _distance(self.box, self.point)
+        self.cost = 1000 * (spilled + mistakable) + self.rank
 
 
-def _arrange(
-    places: list[list[_Place]], order: list[int], obstacles: list[Bbox], inside: Bbox, points: list[tuple[float, ...]]
-) -> tuple[float, list[_Place]]:
+def _arrange(places: list[list[_Place]], order: list[int], obstacles: list[Bbox]) -> tuple[float, list[_Place]]:
     """Places labels in that order; returns how bad the result is, and the places in the labels' own order."""
     taken = [box.extents for box in obstacles]
     chosen: dict[int, _Place] = {}
     total = 0.0
     for index in order:
-        scores = []
-        around = np.array(taken, dtype=float)
-        for place in places[index]:
-            overlap = math.fsum(_shared_area(piece, around) for piece in place.boxes)
-            spilled = place.box.width * place.box.height - _shared_area(place.box, [inside.extents])
-            nearest = min(_distance(place.box, point) for point in points)
-            mistakable = not place.leader and nearest < _distance(place.box, place.point)
-            scores.append(1000 * (overlap + spilled + mistakable) + place.rank)
-        total += min(scores)
-        best = chosen[index] = places[index][scores.index(min(scores))]
+        around = np.array(taken, dtype=float).reshape(-1, 4)
+        covered = _shared_areas(np.concatenate([place.boxes for place in places[index]]), around)
+        starts = itertools.accumulate((len(place.boxes) for place in places[index][:-1]), initial=0)
+        overlaps = np.add.reduceat(covered, list(starts))
+        scores = 1000 * overlaps + [place.cost for place in places[index]]
+        total += float(scores.min())
+        best = chosen[index] = places[index][int(scores.argmin())]
         apart = best.box.padded(0.5 * style.TEXT_PT * _PX, _PX)  # so that two in a line are not read as one
-        taken += [box.extents for box in (apart, *best.boxes[1:])]
+        taken += [apart.extents, *best.boxes[1:]]
     return total, [chosen[index] for index in range(len(places))]
 
 
@@ -137,8 +146,9 @@ def _annotate(axes: Axes, at: tuple[float, float], words: str, place: _Place, te
     )
 
 
-def _shared_area(box: Bbox, others: NDArray[np.float64] | Sequence[Extents]) -> float:
-    """What a box shares with others, in square pixels."""
-    x0, y0, x1, y1 = np.asarray(others, dtype=float).reshape(-1, 4).T
-    width, height = np.minimum(x1, box.x1) - np.maximum(x0, box.x0), np.minimum(y1, box.y1) - np.maximum(y0, box.y0)
-    return float((width.clip(min=0) * height.clip(min=0)).sum())
+def _shared_areas(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each box shares with all others together, in square pixels: (B, 4), (N, 4) -> (B,)."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    areas: NDArray[np.float64] = (high - low).clip(min=0).prod(axis=2).sum(axis=1)
+    return areas

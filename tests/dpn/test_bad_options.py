@@ -130,7 +130,7 @@ def test_what_is_wrong_with_the_whole(words: str, line: str, capsys: Capture) ->
     [
         ("--lr x", "--lr x: must be a number"),
         ("--epochs 1.5", "--epochs 1.5: must be a whole number"),
-        ("--precision fp8", "--precision fp8: must be fp32, bf16 or None"),
+        ("--precision fp8", "--precision fp8: must be fp32 or bf16"),
         ("--epoch 3", "--epoch: no such option, the nearest is --epochs"),
         ("--compile true", "--compile true: must stand alone, it takes no value"),
         ("again", "again: too many arguments"),
