@@ -1,5 +1,6 @@
 """The chapter on receptive fields and gridding: its tables and its answer, from the exact engine and from records."""
 
+import math
 from functools import cache
 from typing import cast
 
@@ -166,6 +167,7 @@ def answer(_: Evidence) -> str:
     complete = "reads every" if dpm.maps[0].backward_coverage == 1 else "does not read every"
     same = "the same" if reverse.maps[0].backward_read == dpm.maps[0].backward_read else "another"
     groups = max(row.phases_2d or 1 for row in reverse.maps[1:-1])
+    on_map = math.prod(min(side, math.isqrt(groups)) for side in MAP_HW)
     shared = [row.overlap for row in dpm.maps[1:-1] if row.overlap is not None]
     first, least = dpm.layers[0], min(dpm.maps[0].most_paths, dpm.maps[0].centre_paths)
     widest = "a 1x1 convolution in effect" if first.is_1x1 else "no 1x1 convolution"
@@ -175,9 +177,9 @@ def answer(_: Evidence) -> str:
         f"{_percent(eight.maps[0].backward_coverage_2d)} % of its own. The reversed module covers {same} field with "
         f"different wiring: its neighbouring outputs share {_percent(reverse.mean_interior_overlap or 0)} % of what "
         f"they read inside, those of DPM {_percent(dpm.mean_interior_overlap or 0)} % on average and nowhere less than "
-        f"{_percent(min(shared))} %; and its outputs fall into up to {groups:,} groups that share nothing of some map "
-        f"inside. On the paper's 32x24 maps the widest layer is {widest}, and {_percent(dpm.live_share or 0)} % of a "
-        f"module's 3x3 multiply-adds meet data."
+        f"{_percent(min(shared))} %; and its outputs fall into up to {groups:,} groups, {on_map} on the paper's 32x24 "
+        f"map, that share nothing of some map inside. On the paper's map the widest layer is {widest}, and "
+        f"{_percent(dpm.live_share or 0)} % of a module's 3x3 multiply-adds meet data."
     )
 
 

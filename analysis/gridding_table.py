@@ -216,8 +216,19 @@ def sentence(evidence: Evidence) -> str:
     said = [f"exactly 0 inside {_listed(zero)}, as the wiring demands"] if zero else []
     said += [f"above 0 inside {_listed(joined)}, against the wiring"] if joined else []
     said += [_compared(one) for one in found if one.overlap and one.schedule == "DPM"][:1]  # the table has the others
-    opening = "After training on synthetic figures, the cosine of neighbouring outputs' squared gradients is "
-    return f"{opening}{'; '.join(said)}." if said else ""
+    each = ", one run each" if all(len(one.records[TRAINED]) == 1 for one in found) else ""
+    opening = f"After training on synthetic figures{each}, the cosine of neighbouring outputs' squared gradients is "
+    return f"{opening}{'; '.join(said)}.{_entering(found)}" if said else ""
+
+
+def _entering(found: Sequence[Network]) -> str:
+    """What the same says of the map that a module reads, where DPM and its reverse can be compared."""
+    by_schedule = {one.schedule: one.entering(TRAINED) for one in reversed(found)}  # the light ones come first
+    ours, reverse = (by_schedule.get(name) for name in ("DPM", "reversed"))
+    if ours is None or reverse is None:
+        return ""
+    other_way = "it is the other way round, " if reverse.low > ours.high else "it is "
+    return f" At a module's input {other_way}{reverse.text()} for the reversed one and {ours.text()} for DPM."
 
 
 def _compared(one: Network) -> str:

@@ -11,17 +11,21 @@ RESAMPLES = 2000
 """Of the bootstrap of Kendall's tau: the ends of a 95 % interval then have 50 resamples outside each."""
 
 
-def kendall(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, Interval]:
-    """Kendall's tau-b of paired values, with the percentile interval of a bootstrap over the pairs.
+def kendall(
+    x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE, groups: Sequence[object] = ()
+) -> tuple[float, Interval]:
+    """Kendall's tau-b of paired values, with the percentile interval of a bootstrap over groups of pairs.
 
     The bootstrap's seed is fixed. A resample in which one side is constant has no tau and is left out. Resamples of a
     perfect order are all perfect, so there the interval's other end is the exact bound from the n // 2 disjoint, hence
-    independent, pairs of points that were all in order: a tau of t puts a pair in order with probability (1 + t) / 2.
+    independent, pairs of groups that were all in order: a tau of t puts a pair in order with probability (1 + t) / 2.
 
     Args:
         x: one value for each point.
         y: as many.
         confidence: of the interval.
+        groups: of which group each point is: variants of one thing say little more than one of them, and are drawn
+            together; by default each point is a group of its own.
 
     Raises:
         ValueError: different lengths, values that are not finite, or a side that is constant: it has no order.
@@ -36,18 +40,22 @@ def kendall(x: Sequence[float], y: Sequence[float], confidence: float = CONFIDEN
         raise ValueError(f"kendall needs as many x as y, not {len(x)} and {len(y)}")
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError("kendall needs finite values; leave out points without one")
-    n = len(one)
+    n, group = len(one), np.arange(len(one))
+    if groups:
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        if len(group) != n:
+            raise ValueError(f"kendall needs the group of each of {n} points, not {len(group)} groups")
     signs = [np.sign(values[:, None] - values[None, :]) for values in (one, other)]
     generator = np.random.default_rng(0)
-    weights = (
-        generator.multinomial(n, np.full(n, 1 / max(n, 1)), size=RESAMPLES).astype(float) if n else np.ones((1, 0))
-    )
+    count = len(set(group.tolist()))
+    draws = generator.multinomial(count, np.full(count, 1 / max(count, 1)), size=RESAMPLES) if n else np.ones((1, 0))
+    weights = draws[:, group].astype(float)
     tau = float(_weighted_tau(np.ones((1, n)), *signs)[0])
     if math.isnan(tau):
         raise ValueError("kendall needs two different values on each side; a constant has no order")
     miss = 1 - confidence
     if abs(tau) > 1 - 1e-12:
-        bound = 2 * (miss / 2) ** (1 / (n // 2)) - 1
+        bound = 2 * (miss / 2) ** (1 / max(count // 2, 1)) - 1
         low, high = (bound, 1.0) if tau > 0 else (-1.0, -bound)
     else:
         taus = _weighted_tau(weights, *signs)

@@ -47,6 +47,8 @@ def draw(data: pd.DataFrame) -> Figure:
 def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | None:
     """Kendall's tau between a count and the time of a call, over the networks drawn; None for too few to order.
 
+    Its interval takes networks of one nominal cost, such as the ablations of one network, as one.
+
     Args:
         data: of the figure.
         column: "macs" or "live_macs".
@@ -54,7 +56,7 @@ def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | Non
     rows = data[data.drawn].dropna(subset=[column])
     if len(rows) < LEAST_FOR_ORDER or rows[column].nunique() < 2 or rows.seconds.nunique() < 2:
         return None
-    return kendall(rows[column].astype(float).tolist(), rows.seconds.tolist())
+    return kendall(rows[column].astype(float).tolist(), rows.seconds.tolist(), groups=rows.macs.astype(float).tolist())
 
 
 def in_words(found: tuple[float, Interval] | None) -> str:

@@ -163,11 +163,20 @@ def test_a_cell_is_its_record_with_its_interval(tmp_path: Path) -> None:
     assert [float(first[f"random_{name}"]) for name in ("low", "high", "n")] == pytest.approx([0.24, 0.26, 8])
     assert float(first["trained_n"]) == 32  # images of one network, which its interval is over
     assert gridding_table.sentence(there) == (
-        "After training on synthetic figures, the cosine of neighbouring outputs' squared gradients is exactly 0 "
-        "inside reversed, as the wiring demands; 6.6 % (5.6–7.6) inside DPM, down from 25.0 % (24.0–26.0) with random "
-        "weights."
+        "After training on synthetic figures, one run each, the cosine of neighbouring outputs' squared gradients is "
+        "exactly 0 inside reversed, as the wiring demands; 6.6 % (5.6–7.6) inside DPM, down from 25.0 % (24.0–26.0) "
+        "with random weights. At a module's input it is 0 for the reversed one and 6.6 % (5.6–7.6) for DPM."
     )
     assert answers.ALL["fields"](there).endswith(gridding_table.sentence(there))
+
+
+def test_what_holds_inside_may_be_the_other_way_round_at_the_input(tmp_path: Path) -> None:
+    ours, reverse = made_up("dpn1_32_lite", 0.2, "sha256:1"), made_up("dpn1_32_reversed_lite", 0.6, "sha256:2")
+    said = gridding_table.sentence(evidence(tmp_path, ours, reverse))
+    assert said.endswith("At a module's input it is the other way round, 60.0 % (59.0–61.0) for the reversed one and "
+                         "20.0 % (19.0–21.0) for DPM.")  # fmt: skip
+    several = [made_up("dpn1_32_lite", 0.2, f"sha256:{seed}") for seed in (1, 3)]
+    assert "one run each" not in gridding_table.sentence(evidence(tmp_path / "more", *several))
 
 
 def test_overlapping_intervals_decide_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -20,6 +21,7 @@ from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
 from analysis.trained.trained_runs import runs
 from bench.macs import count
+from bench.seeds import ordering
 from bench.verbs.compare_verbs import records_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +40,11 @@ def evidence() -> Iterator[Evidence]:
 
 
 def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
-    found = [
-        saving
+    by_machine = [
+        [one for one in savings(evidence, machine) if (one.ours, one.other) == ("dpn4_64", "hrnet_w32")]
         for machine in timings.machines(evidence, "latency")
-        for saving in savings(evidence, machine)
-        if (saving.ours, saving.other) == ("dpn4_64", "hrnet_w32")
     ]
+    found = list(chain.from_iterable(by_machine))
 
     def ends(backends: tuple[str, ...]) -> str:
         ratios = [PERCENT * one.times.ratio for one in found if one.setting.backend in backends]
@@ -51,7 +52,12 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
 
     assert f"with {PERCENT * found[0].macs_share:.0f} % of HRNet-W32's multiply-adds" in README
     named = ("eager", "onnxruntime", "openvino")
-    assert f"takes {ends(named[:1])} of its time in eager PyTorch and {ends(named[1:])} in ONNX Runtime" in README
+    counts = [sum(any(one.setting.backend == name for one in of) for of in by_machine) for name in named]
+    assert counts == [3, 2, 2]
+    assert (
+        f"takes {ends(named[:1])} of its time in eager PyTorch on three EPYC processors of two cores, and "
+        f"{ends(named[1:])} in ONNX Runtime and OpenVINO on two of them"
+    ) in README
     intervals = [one.times.interval for one in found if one.setting.backend in named]
     low, high = min(one.low for one in intervals), max(one.high for one in intervals)
     assert f"it may be {PERCENT * low:.0f} to {PERCENT * high:.0f} % elsewhere" in README
@@ -120,6 +126,19 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
     assert f"reaches AP {dpm} with DPM's dilations, {normal} with ordinary convolutions" in README
     assert f"{', '.join(constant)} and {widest} with D = 2, 4, 6 and 8, three seeds each" in README
     assert f"reaches {reverse} here" in README
+    for better, worse, words in (
+        ("dpn1_32_lite", "dpn1_32_d2_lite", "of D = 2 by {}"),
+        ("dpn1_32_reversed_lite", "dpn1_32_lite", "the interval of the difference, {}, still includes zero"),
+        ("dpn2_32_lite", "dpn2_32_normal_lite", "(a lead of {}, which decides nothing)"),
+    ):
+        compared = ordering(*(
+            {seed: PERCENT * float(record.value) for seed, record in found[name].items()} for name in (better, worse)
+        ))  # fmt: skip
+        assert compared is not None
+        assert compared.interval is not None
+        lead = f"{compared.mean:.1f} ± {compared.interval.high - compared.mean:.1f}"
+        assert words.format(lead) in README
+        assert (compared.interval.low > 0) == words.startswith("of D")
     four_reverse = [f"{PERCENT * float(record.value):.1f}" for record in found["dpn4_32_reversed_lite"].values()]
     assert f"seeds of the four-module reversed order are on record ({', '.join(four_reverse)})" in README
 

@@ -48,6 +48,18 @@ def test_a_perfect_order_is_not_certain() -> None:
         assert ((1 + sign * near) / 2) ** 5 == pytest.approx(0.025)
 
 
+def test_variants_of_one_thing_are_drawn_together() -> None:
+    x, y = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 3.0, 2.0, 4.0, 6.0, 5.0]
+    tau, interval = kendall(x, y)
+    twice, of_groups = kendall(x * 2, y * 2, groups=[*range(6)] * 2)
+    assert twice == pytest.approx(tau)
+    assert (of_groups.low, of_groups.high) == pytest.approx((interval.low, interval.high))
+    _, of_points = kendall(x * 2, y * 2)
+    assert of_points.high - of_points.low < 0.9 * (interval.high - interval.low)
+    with pytest.raises(ValueError, match="the group of each of 6 points, not 2 groups"):
+        kendall(x, y, groups=["a", "b"])
+
+
 def test_a_constant_has_no_order() -> None:
     with pytest.raises(ValueError, match="as many x as y"):
         kendall([1.0, 2.0], [1.0])
