@@ -135,6 +135,8 @@ class _View:
                 place = size // 2 if centre else slider.value * size // before
                 slider.max = size - 1
                 slider.value = place
+            if map_hw[1] == 1 and (self.down.value, self.right.value) == (0, 1):  # there is no column to the right
+                self.down.value, self.right.value = 1, 0
 
     def chosen(self) -> dict[str, Any]:
         """The arguments of `Choices`."""

@@ -63,7 +63,8 @@ def count(
         as_json: print one object.
         layers: one row for each counted operator too.
         strict: exit with 1 when an operator is unknown.
-        device: meta, or cpu (or cuda) for a network whose forward pass needs the values of tensors.
+        device: meta, where nothing is computed, and the CPU takes over a network that needs the values of tensors; or
+            cpu or cuda.
     """
     unit = conventions.lookup(convention)
     subject = resolve(name, parse_hw(input_) if input_ else None)
@@ -199,21 +200,17 @@ def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
         as_json: print one object.
     """
     subject = resolve(name, parse_hw(input_) if input_ else None)
-    import torch
-
-    from bench.macs import count as count_net
+    from bench import macs
+    from bench.counting import run_subject
     from bench.opinions.second_opinions import second_opinions, to_record_detail
 
-    with torch.device("meta"):
-        net = subject.factory()
-    shape = (1, 3, *subject.input_hw)
-    own = count_net(net, shape).macs
-    detail = to_record_detail(second_opinions(net, shape))
+    net, counted, device = run_subject(subject, macs.count)
+    detail = to_record_detail(second_opinions(net, (1, 3, *subject.input_hw), device=device))
     if as_json:
-        print(json.dumps({"name": name, "macs": own, **detail}))
+        print(json.dumps({"name": name, "macs": counted.macs, **detail}))
         return
     table = Table("counter", "version", "MACs", "of which not ours", "unexplained", box=None)
-    table.add_row("bench.macs", "", f"{own:,}", "", "")
+    table.add_row("bench.macs", "", f"{counted.macs:,}", "", "")
     for opinion in detail["opinions"]:
         if opinion["failure"]:
             table.add_row(opinion["counter"], opinion["version"], Text(opinion["failure"]), "", "")

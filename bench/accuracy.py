@@ -63,8 +63,10 @@ class Question:
 
     @property
     def device(self) -> str:
-        """The kind of device, as the keys of machines know it."""
-        return self.runtime.device.partition(":")[0]
+        """The kind of device, as the keys of machines know it, when `auto` has been decided."""
+        from dpn.inference import device_of
+
+        return device_of(self.runtime.device).type
 
     def of_record(self) -> dict[str, Any]:
         """The protocol of the record that answers it."""

@@ -1,15 +1,18 @@
 """From a network to its count records, and the check of stored counts against a fresh count."""
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from bench.count_changes import count_changes
-from bench.macs import Count, Operator, count
+from bench.macs import Count, CountError, Operator, count
 from bench.opinions.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.provenance import measured
 from bench.record import Record
@@ -23,6 +26,8 @@ MAPS = frozenset({"convolution", "transposed_convolution"})
 """Kinds of operators whose outputs have their channels in front of their positions."""
 
 TOTALS = ("live_macs", "activations", "weight_bytes", "activation_bytes")
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -43,15 +48,54 @@ class Outcome:
 
 
 def build_subject(subject: Subject, device: str = "meta") -> nn.Module:
-    """The network; on the meta device without memory for weights."""
+    """The network; on the meta device without memory for weights, unless it cannot be built so: then on the CPU.
+
+    Constructors may read values, such as the rates of stochastic depth.
+    """
+    if device == "meta":
+        with suppress(Exception), torch.device(device):
+            return subject.factory()
+        device = "cpu"
     with torch.device(device):
         return subject.factory()
 
 
-def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
-    """Builds a network and counts one image; returns the count and the network's digest.
+def run_subject(subject: Subject, run: Callable[..., Found], device: str = "meta") -> tuple[nn.Module, Found, str]:
+    """Builds a network and runs it for one image: without data, or where that fails on the CPU with seeded values.
+
+    Args:
+        subject: the network.
+        run: `bench.macs.count`, or what else takes a network, the shape of its input and a device.
+        device: another than "meta" to run it there only.
+
+    Returns:
+        The network, what `run` found and the device that it ran on.
 
     Raises:
+        CountError: the forward pass failed both ways.
+    """
+    shape, ran = (1, 3, *subject.input_hw), device
+    if device == "meta":
+        net = build_subject(subject)
+        try:
+            return net, run(net, shape, device=device), device
+        except CountError:
+            ran = "cpu"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = build_subject(subject, ran)
+        found = run(net, shape, device=ran)
+    if ran != device:
+        print(f"warning: {subject.name} does not run without data, so it ran on the CPU with random values; "
+              "what it does may depend on them", file=sys.stderr)  # fmt: skip
+    return net, found, ran
+
+
+def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
+    """Builds a network and counts one image as `run_subject` does; returns the count and the network's digest.
+
+    Raises:
+        CountError: the forward pass failed.
         ValueError: there is no such device.
     """
     if device != "meta":
@@ -60,16 +104,22 @@ def count_subject(subject: Subject, device: str = "meta") -> tuple[Count, str]:
         from dpn.inference import device_of
 
         device_of(device)
-    net = build_subject(subject, device)
-    counted = count(net, (1, 3, *subject.input_hw), device=device)
-    return counted, subject.digest(net, counted if device == "meta" else None)
+    _, counted, _, digest = _counted(subject, device)
+    return counted, digest
 
 
-def count_records(subject: Subject, net: nn.Module | None = None) -> Iterator[Record]:
-    """All count records of a network, built already or not: one for each metric that its count answers."""
-    net = build_subject(subject) if net is None else net
-    counted = count(net, (1, 3, *subject.input_hw))
-    digest = subject.digest(net, counted)
+def _counted(subject: Subject, device: str = "meta") -> tuple[nn.Module, Count, str, str]:
+    """The network, its count, the device that it ran on, and its digest."""
+    net, counted, ran = run_subject(subject, count, device)
+    return net, counted, ran, subject.digest(net, counted if ran == "meta" else None)
+
+
+def count_records(subject: Subject) -> Iterator[Record]:
+    """All count records of a network: one for each metric that its count answers."""
+    return _records(subject, *count_subject(subject))
+
+
+def _records(subject: Subject, counted: Count, digest: str) -> Iterator[Record]:
     values: dict[str, tuple[int, dict[str, Any]]] = {
         "params": (counted.params, {}),
         "macs": (counted.macs, {"by_kind": counted.macs_by_kind, "free": dict(sorted(counted.free.items()))}),
@@ -137,14 +187,16 @@ def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = T
 
     Other counters are asked only when the store lacks their opinions, and never without `write`.
     """
-    net = build_subject(subject)
-    fresh = list(count_records(subject, net))
-    _keep_counts(fresh, store, outcome, write=write)
-    if write:
-        _measure_opinions(subject, net, fresh[0].spec_digest, store, outcome)
+    net, counted, device, digest = _counted(subject)
+    _keep_counts(_records(subject, counted, digest), store, outcome, write=write)
+    opinion = partial(make_record, subject, digest, "second_opinions")
+    if write and not store.bring_forward(opinion(0, {}).key(), subject.name):
+        opinions = second_opinions(net, (1, 3, *subject.input_hw), device=device)
+        store.append(opinion(agreeing(opinions), to_record_detail(opinions)))
+        outcome.added += 1
 
 
-def _keep_counts(found: Sequence[Record], store: Store, outcome: Outcome, *, write: bool) -> None:
+def _keep_counts(found: Iterable[Record], store: Store, outcome: Outcome, *, write: bool) -> None:
     for fresh in found:
         add_or_verify(fresh, store, outcome, write=write)
         if fresh.metric == "macs" and not fresh.complete:
@@ -165,14 +217,6 @@ def add_or_verify(fresh: Record, store: Store, outcome: Outcome, *, write: bool 
         outcome.added += 1
         if write:
             store.append(fresh)
-
-
-def _measure_opinions(subject: Subject, net: nn.Module, digest: str, store: Store, outcome: Outcome) -> None:
-    if store.bring_forward(make_record(subject, digest, "second_opinions", 0, {}).key(), subject.name):
-        return
-    opinions = second_opinions(net, (1, 3, *subject.input_hw))
-    store.append(make_record(subject, digest, "second_opinions", agreeing(opinions), to_record_detail(opinions)))
-    outcome.added += 1
 
 
 def _difference(stored: Record, fresh: Record, changes: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -55,10 +56,12 @@ class Journal:
         if key in self._found:
             self._write({"key": key})
 
-    def keep_only(self, wanted: Callable[[str], bool]) -> None:
-        """Forgets the results whose key nobody can ask for any more."""
-        for key in [key for key in self._found if not wanted(key)]:
+    def keep_only(self, wanted: Callable[[str], bool]) -> Counter[str]:
+        """Forgets the results whose key nobody can ask for any more, and returns how many each such key had."""
+        dropped = Counter({key: len(results) for key, results in self._found.items() if not wanted(key)})
+        for key in dropped:
             self.done(key)
+        return dropped
 
     def _take_over(self, path: Path) -> None:
         file = path.open("ab+")

@@ -7,10 +7,10 @@ sees is counted, declared free (`bench.operators`), or unknown; a count with an 
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,23 @@ from dpn.error_words import in_words
 
 
 class CountError(RuntimeError):
-    """A network could not be run for counting; the message says why and what to do."""
+    """A network could not be run while it was watched; the message says why and what to do."""
+
+
+class Watcher(TorchDispatchMode):
+    """Sees every operator of a forward pass; `where` knows which module runs it."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
+        return False
+
+    def __init__(self, where: Where, _inputs: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
+        self.where = where
+
+
+AWatcher = TypeVar("AWatcher", bound=Watcher)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,30 +151,50 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
     Raises:
         CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
+    counter, _ = run_watched(net, inputs, device, _Counter)
+    return Count(
+        params=sum(parameter.numel() for parameter in net.parameters()),
+        operators=tuple(counter.operators),
+        free=dict(counter.free),
+        unknown=dict(counter.unknown + counter.where.elsewhere),
+        maps=counter.where.maps,
+    )
+
+
+def run_watched(
+    net: nn.Module, inputs: Sequence[Tensor | Sequence[int]], device: str,
+    watch: Callable[[Where, Sequence[Tensor]], AWatcher],
+) -> tuple[AWatcher, Any]:  # fmt: skip
+    """Runs one forward pass in evaluation mode, watched; the network is left as it was, its prints go to stderr.
+
+    Args:
+        net: as in `count`, like `inputs` and `device`.
+        inputs: tensors, or shapes.
+        device: "meta", or where to compute.
+        watch: makes the watcher from what knows the running module, and the inputs as tensors.
+
+    Returns:
+        The watcher, and what the network returned.
+
+    Raises:
+        CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
+    """
     if any(isinstance(parameter, UninitializedParameter) for parameter in net.parameters()):
         raise CountError(
-            f"{type(net).__name__} has lazy parameters without a shape; call it once on a real input, then count it"
+            f"{type(net).__name__} has lazy parameters without a shape; call it once on a real input first"
         )
-    params = sum(parameter.numel() for parameter in net.parameters())
     tensors = [_tensor(value, device) for value in inputs]
     run = on_meta(net) if device == "meta" else net
     quiet = redirect_stdout(sys.stderr)
     with attributes_kept(net), evaluation_mode(net), inside_modules(net) as where, torch.inference_mode(), quiet:
-        counter = _Counter(where)
+        watcher = watch(where, tensors)
         try:
-            with torch.device(device), counter:
-                run(*tensors)
+            with torch.device(device), watcher:
+                return watcher, run(*tensors)
         except (Exception, SystemExit) as error:  # the network is anybody's: it may fail in any way, or leave
             place = f" in {where.path}" if where.path else ""
             remedy = _remedy(error, net, tensors, device)
             raise CountError(f"{type(net).__name__} failed{place}: {in_words(error)}; {remedy}") from error
-    return Count(
-        params=params,
-        operators=tuple(counter.operators),
-        free=dict(counter.free),
-        unknown=dict(counter.unknown + where.elsewhere),
-        maps=where.maps,
-    )
 
 
 def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], device: str) -> str:
@@ -174,19 +210,13 @@ def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], dev
         )
     remedy = "check the input's size"
     if device == "meta":
-        remedy += ", or count on real tensors (device cpu) if the forward pass reads values or makes its own"
+        remedy += ", or take real tensors (device cpu) if the forward pass reads values, makes its own or is scripted"
     return remedy
 
 
-class _Counter(TorchDispatchMode):
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
-        return False
-
-    def __init__(self, where: Where) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
-        self.where = where
+class _Counter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
+    def __init__(self, where: Where, inputs: Sequence[Tensor]) -> None:
+        super().__init__(where, inputs)
         self.operators: list[Operator] = []
         self.free: Counter[str] = Counter()
         self.unknown: Counter[tuple[str, str]] = Counter()
@@ -212,13 +242,20 @@ class _Counter(TorchDispatchMode):
             self.free[name] += 1
             if name == "aten::constant_pad_nd" and (args[2] if len(args) > 2 else 0) == 0:
                 self.margins[out] = _margins(args[1], out.dim() - 2, self.margins.get(args[0]))
-            elif func._schema.is_mutable and isinstance(
-                args[0], Tensor
-            ):  # whatever was written there need not be zero any more
-                self.margins.pop(args[0], None)
+            elif func._schema.is_mutable and isinstance(args[0], Tensor):
+                self._written(args[0])
         else:
             self.unknown[name, self.where.path] += 1
         return out
+
+    def _written(self, tensor: Tensor) -> None:
+        """Whatever was written need not be zero any more, nor in the maps of which the tensor is a part.
+
+        Views are known by their memory, as they have no `_base` in inference mode.
+        """
+        for padded in list(self.margins):
+            if torch._C._is_alias_of(padded, tensor):  # type: ignore[attr-defined]  # torch does not declare it
+                del self.margins[padded]
 
     def _add(self, name: str, cost: Cost, out: Any) -> None:
         result = out[0] if isinstance(out, tuple | list) else out

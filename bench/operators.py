@@ -111,6 +111,11 @@ def _product(left: int) -> Rule:
     return rule
 
 
+def _outer(args: Sequence[Any], _: Mapping[str, Any], out: Tensor, __: Margins | None) -> Cost:
+    """aten::addr(input, vec1, vec2): the product of a column and a row is one multiply-add for each element."""
+    return _dense("matmul", out.numel(), maps=args[1:3])
+
+
 def _attention(args: Sequence[Any], _: Mapping[str, Any], out: Any, __: Margins | None) -> Cost:
     """softmax(q k^T) v: L x S dot products over E, and L x S more over Ev, for each head; no mask makes it cheaper."""
     query, key, value = args[:3]
@@ -140,6 +145,7 @@ RULES: dict[str, Rule] = {
     "aten::addmv": _product(1),
     "aten::baddbmm": _product(1),
     "aten::addbmm": _product(1),
+    "aten::addr": _outer,
     "aten::_addmm_activation": _product(1),
     "aten::scaled_dot_product_attention": _attention,
     "aten::_scaled_dot_product_attention_math": _attention,
@@ -169,24 +175,28 @@ FREE: frozenset[str] = frozenset(
         "grid_sampler_2d grid_sampler_3d affine_grid_generator im2col col2im pixel_shuffle pixel_unshuffle",
         # activations and random numbers that are not tagged as pointwise
         "softmax _softmax log_softmax _log_softmax _safe_softmax glu prelu _prelu_kernel celu dropout alpha_dropout",
-        "hardswish hardswish_ log_sigmoid_forward feature_dropout native_dropout bernoulli bernoulli_ rand_like",
-        "randn_like uniform_ normal_ gumbel_softmax",
+        "hardswish log_sigmoid_forward feature_dropout native_dropout gumbel_softmax bernoulli multinomial rand_like",
+        "randn_like randint_like uniform normal exponential",
         # reductions, sorting, comparison
-        "sum mean var std var_mean std_mean prod amax amin aminmax max min argmax argmin any all cumsum cumprod",
-        "logsumexp sort topk median nanmedian kthvalue unique_dim _unique2 nonzero equal _local_scalar_dense item",
-        "count_nonzero",
+        "sum nansum mean var std var_mean std_mean prod amax amin aminmax max min argmax argmin any all cumsum cumprod",
+        "cummax cummin logcumsumexp logsumexp sort topk median nanmedian mode kthvalue unique_dim _unique2 nonzero",
+        "count_nonzero equal isin bucketize searchsorted _local_scalar_dense item",
         # moving data without computing
         "cat stack constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d",
         "replication_pad2d replication_pad3d _pad_circular roll flip index _unsafe_index index_select index_put",
-        "index_put_ index_fill index_fill_ gather scatter scatter_ unsafe_split unsafe_split_with_sizes unsafe_chunk",
-        "scatter_add take_along_dim embedding one_hot tril triu repeat repeat_interleave clone copy copy_ fill_ zero_",
-        "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach",
-        "detach_ alias set_ resize_ masked_fill masked_fill_ where meshgrid channel_shuffle native_channel_shuffle",
+        "index_fill index_add index_copy gather scatter scatter_add scatter_reduce slice_scatter select_scatter",
+        "masked_fill masked_scatter masked_select take put take_along_dim unsafe_split unsafe_split_with_sizes",
+        "unsafe_chunk embedding one_hot tril triu diag_embed block_diag repeat repeat_interleave clone copy fill zero",
+        "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach alias",
+        "set resize squeeze unsqueeze transpose t as_strided where meshgrid channel_shuffle native_channel_shuffle",
         "rot90 new_empty new_zeros new_ones new_full empty_like zeros_like ones_like full_like arange linspace",
     )
     for name in line.split()
 )
-"""Operators without multiply-adds by every convention of this project. Views and pointwise operators need no entry."""
+"""Operators without multiply-adds by every convention of this project; those that write in place go by the same names.
+
+Views and pointwise operators need no entry, unless, as `squeeze_`, they change the shape in place.
+"""
 
 CHANNEL_NORMS = frozenset({"aten::batch_norm", "aten::instance_norm", "aten::group_norm"})
 SUMS = frozenset({"aten::add", "aten::sub", "aten::mul"})
@@ -242,4 +252,5 @@ def is_free(func: torch._ops.OpOverload) -> bool:
     """Whether the operator is declared free: in `FREE`, a view, pointwise, or a factory that reads no tensor."""
     schema = func._schema
     reads_tensor = any("Tensor" in str(argument.type) for argument in schema.arguments)
-    return schema.name in FREE or func.is_view or torch.Tag.pointwise in func.tags or not reads_tensor
+    named = schema.name.removesuffix("_") in FREE
+    return named or func.is_view or torch.Tag.pointwise in func.tags or not reads_tensor

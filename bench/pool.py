@@ -240,6 +240,15 @@ def say_that_it_waits() -> None:
     print("waiting for another sweep on this machine", file=sys.stderr, flush=True)
 
 
+def machine_lock() -> Path:
+    """The file that a sweep locks, in /tmp: jobs and shells may each have a folder for temporary files of their own.
+
+    It is in DPN_LOCKS where that is set, and among the temporary files where /tmp cannot be written.
+    """
+    shared = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else tempfile.gettempdir()
+    return Path(os.environ.get("DPN_LOCKS") or shared) / f"dpn-bench-{os.getuid()}.lock"
+
+
 @contextmanager
 def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator[None]:
     """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns.
@@ -247,8 +256,7 @@ def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator
     Args:
         waits: called when another sweep has the machine, before this one waits for it.
     """
-    path = Path(tempfile.gettempdir()) / f"dpn-bench-{os.getuid()}.lock"
-    with path.open("ab") as lock:
+    with machine_lock().open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

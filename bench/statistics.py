@@ -7,6 +7,7 @@ process (or the round of two of them), never the sample: samples of one process 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ ALPHA = 0.02
 
 Eight rounds reach it with one dissenting round of the smallest size (p = 0.0156), five against five processes with one
 exchanged pair (p = 0.0159); at 0.01 a single process caught in a burst would hide a true slowdown. The rank test alone
-thus errs in at most 1.6 % of comparisons of a network with itself, and the smallest effect takes most of these away.
+thus errs in at most 2 % of comparisons of a network with itself, and the smallest effect takes most of these away.
 """
 
 Values = NDArray[np.float64]
@@ -150,8 +151,8 @@ def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], ef
     logs = np.array([_round_log(a, b, index) for index, (a, b) in enumerate(rounds)])
     i, j = np.triu_indices(len(logs))
     walsh = np.sort((logs[i] + logs[j]) / 2)
-    interval = _inverted(walsh, _signed_rank_counts(len(logs)))
-    p = _signed_rank_p(logs)
+    counts = _signed_rank_counts(len(logs))
+    interval, p = _inverted(walsh, counts), _two_sided(walsh, counts)
     return _judged(float(np.median(walsh)), interval, p, effect, f"{len(logs)} rounds", 2.0 ** (1 - len(logs)))
 
 
@@ -181,14 +182,22 @@ def compare_processes(
                   for index, process in enumerate(processes)])
         for side, processes in (("base", base), ("head", head))
     )  # fmt: skip
-    from scipy.stats import mannwhitneyu
-
     differences = np.sort((b[:, None] - a[None, :]).ravel())
-    interval = _inverted(differences, _rank_sum_counts(len(a), len(b)))
-    p = float(mannwhitneyu(b, a, method="exact").pvalue)
+    counts = _rank_sum_counts(len(a), len(b))
+    interval, p = _inverted(differences, counts), _two_sided(differences, counts)
     units = f"{len(a)} against {len(b)} processes"
-    least_p = 2 / math.comb(len(a) + len(b), len(a))
-    return _judged(float(np.median(differences)), interval, p, effect, units, least_p, apart)
+    least = least_p(len(a), len(b))
+    return _judged(float(np.median(differences)), interval, p, effect, units, least, apart)
+
+
+def least_p(base: int, head: int) -> float:
+    """The smallest p that so many processes of base and of head can have in the two-sided rank test.
+
+    Example:
+        >>> round(least_p(4, 4), 4), round(least_p(5, 5), 4)
+        (0.0286, 0.0079)
+    """
+    return 2 / math.comb(base + head, base)
 
 
 def _times(samples: Sequence[float], name: str) -> Values:
@@ -208,6 +217,7 @@ def _round_log(a: Sequence[float], b: Sequence[float], index: int) -> float:
     return float(np.median(np.log(_times(b, f"round {index}, B")) - np.log(_times(a, f"round {index}, A"))))
 
 
+@cache
 def _signed_rank_counts(n: int) -> Values:
     """How many of the 2^n choices of signs give each sum of the positive ranks."""
     counts = np.ones(1)
@@ -216,6 +226,7 @@ def _signed_rank_counts(n: int) -> Values:
     return counts
 
 
+@cache
 def _rank_sum_counts(m: int, n: int) -> Values:
     """How many of the choices of m ranks among m + n give each value of Mann and Whitney's U."""
     counts = np.zeros((m + 1, m * n + m * (m + 1) // 2 + 1))
@@ -231,6 +242,16 @@ def _inverted(ordered: Values, counts: Values) -> Interval:
     return Interval(math.exp(ordered[left_out]), math.exp(ordered[-1 - left_out]), reached)
 
 
+def _two_sided(ordered: Values, counts: Values) -> float:
+    """The p of the test that the interval inverts: so many of the `ordered` estimates lie on one side of 0, or more.
+
+    Those at 0 count half to either side, and half of one to neither.
+    """
+    ahead = abs(int((ordered > 0).sum()) - int((ordered < 0).sum()))
+    on_one_side = (len(ordered) + ahead) // 2
+    return min(1.0, 2 * float(counts[on_one_side:].sum() / counts.sum()))
+
+
 def _left_out(tail: Values, values: int, confidence: float) -> tuple[int, float]:
     """How many order statistics an interval leaves out at each end, and the confidence that it reaches.
 
@@ -244,17 +265,10 @@ def _left_out(tail: Values, values: int, confidence: float) -> tuple[int, float]
     return left_out, max(1 - 2 * float(tail[left_out]), 0.0)
 
 
-def _signed_rank_p(logs: Values) -> float:
-    from scipy.stats import wilcoxon
-
-    moved = logs[logs != 0]
-    return float(wilcoxon(moved, method="exact").pvalue) if len(moved) else 1.0
-
-
 def _judged(
-    shift: float, inner: Interval, p: float, effect: float, units: str, least_p: float, apart: float = 0.0
+    shift: float, inner: Interval, p: float, effect: float, units: str, least: float, apart: float = 0.0
 ) -> Comparison:  # fmt: skip
-    """The verdict from the log of the ratio, its interval and p; `least_p` is the smallest p of so many units."""
+    """The verdict from the log of the ratio, its interval and p; `least` is the smallest p of so many units."""
     interval = Interval(inner.low / (1 + apart), inner.high * (1 + apart), inner.confidence)
 
     def answer(verdict: Verdict, why: str) -> Comparison:
@@ -267,10 +281,12 @@ def _judged(
     if interval.confidence < CONFIDENCE:
         return answer("ambiguous", f"{units} are too few for a {100 * CONFIDENCE:.0f} % interval; measure more")
     if p <= ALPHA and not interval.low <= 1 <= interval.high and abs(shift) >= math.log1p(effect):
-        return answer("slower" if shift > 0 else "faster", f"differs by {matters} or more; {grounds}")
+        return answer(
+            "slower" if shift > 0 else "faster", f"surely not equal, and {matters} or more by estimate; {grounds}"
+        )
     if interval.low > 1 / (1 + effect) and interval.high < 1 + effect:
         return answer("same", f"within {matters}; {grounds}")
-    if least_p > ALPHA:
+    if least > ALPHA:
         return answer("ambiguous", f"{units} are too few for p <= {ALPHA:g}; measure more; {seen}")
     if apart:
         return answer("ambiguous", f"{hour}; {seen}, {units}")

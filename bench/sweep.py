@@ -1,6 +1,8 @@
 """Measures a grid of cells: rounds of fresh processes, all networks in turns, every finished process kept. No torch."""
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 from bench import assemble, ceilings
 from bench.cell import Cell
 from bench.journal import Journal
-from bench.machine import disturbance
+from bench.machine import disturbance, environment
 from bench.plan import Plan
 from bench.pool import Worker, WorkerError, Zygote, machine_to_itself
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
@@ -21,6 +23,7 @@ from bench.scratch import Scratch
 from bench.store import Store
 from bench.subject import Subject
 from dpn import checkout
+from dpn.digests import digest_of
 
 
 @dataclass
@@ -96,7 +99,7 @@ class Sweep:
             Journal(self.store.root) as journal,
             Scratch() as home,
         ):
-            journal.keep_only(lambda key: key.endswith(journal_key("")))
+            _say_dropped(journal.keep_only(_usable))
             self.store.refresh()
             rivals: list[Rival] = []
             asked = []
@@ -311,5 +314,23 @@ def _without_numbers(reason: str) -> str:
 
 
 def journal_key(key: str) -> str:
-    """Under which results wait for the record of that key: those of other code are not pooled with them."""
-    return f"{key}@{checkout.code()}"
+    """Under which results wait for the record of that key, which names one code, one set of versions and one setting.
+
+    Results of others are not pooled with them.
+    """
+    setting = digest_of(environment.versions() | environment.describe("cuda"))
+    return f"{key}@{checkout.code()}@{environment.machine()}@{setting}"
+
+
+def _usable(key: str) -> bool:
+    """Whether a sweep may still ask for that key of a journal: one here, or one of this code on another machine."""
+    other_machine = f"@{environment.machine()}@" not in key
+    return key.endswith(journal_key("")) or (f"@{checkout.code()}@" in key and other_machine)
+
+
+def _say_dropped(dropped: Counter[str]) -> None:
+    """One line on standard error if anything was dropped."""
+    of = Counter("/".join(key.split("/")[:2]) for key in dropped.elements())  # machine and metric
+    if of:
+        parts = ", ".join(f"{number} of {name}" for name, number in of.items())
+        print(f"{of.total()} results of other code or versions are dropped: {parts}", file=sys.stderr, flush=True)

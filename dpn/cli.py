@@ -85,7 +85,8 @@ def run(
 ) -> NoReturn:  # fmt: skip
     """Parses the command line, runs a verb and exits.
 
-    The code is 0 or the verb's own, 1 for an error, 2 for words that are no command, and 130 for Ctrl-C.
+    The code is 0 or the verb's own, 1 for an error, 2 for words that are no command, 130 for Ctrl-C, and 141 where the
+    reader of the output left before its end, as of a program that SIGPIPE ends: whatever the verdict was, it is no 0.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     group = verbs.get(words[0]) if words else None
@@ -111,16 +112,16 @@ def run(
         except SystemExit as leaving:  # help has been printed, or the verb has failed
             if isinstance(leaving.__context__, BrokenPipeError):  # rich leaves with 1 when its reader has seen enough
                 raise BrokenPipeError from leaving
-            _flush()
+            flush()
             raise
-        _flush()
+        flush()
     except bad_options.CommandError as error:
         fail(message(error), 2)
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, start again to continue", 130)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _discard()
-        sys.exit(0)
+        sys.exit(141)
     except EXPECTED as error:
         if os.environ.get("DPN_TRACEBACK"):
             raise
@@ -156,11 +157,17 @@ def note(text: str) -> None:
 def fail(text: str, code: int = 1) -> NoReturn:
     """Ends the program with one line on standard error."""
     try:
-        _flush()
+        flush()
     except OSError:
         _discard()
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def flush() -> None:
+    """Sends off what was printed: an error of that would otherwise come when the interpreter ends, in its words."""
+    if sys.stdout is not None:  # closed by `>&-`
+        sys.stdout.flush()
 
 
 def _fit_terminal() -> None:
@@ -171,12 +178,7 @@ def _fit_terminal() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _flush() -> None:
-    """Sends off what was printed: an error of that would otherwise come when the interpreter ends, in its words."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
 def _discard() -> None:
     """What could not be printed goes nowhere, or the interpreter would try again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

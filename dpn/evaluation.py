@@ -51,6 +51,7 @@ class Evaluation:
         soft_nms: whether suppression was soft (`Protocol.soft_nms`).
         input_hw: height and width of the input in pixels.
         precision: of the network.
+        device: the kind that it ran on, such as cpu or cuda.
         n_people: boxes that were predicted.
         scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco.Scores`), or PCKh in percent
             (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
@@ -75,6 +76,7 @@ class Evaluation:
     soft_nms: bool
     input_hw: tuple[int, int]
     precision: Precision
+    device: str
     n_people: int
     scores: dict[str, Any] | None
     n_predicted: int
@@ -137,6 +139,13 @@ class _Run:
     input_hw: tuple[int, int]
     runtime: Runtime
 
+    @property
+    def device(self) -> str:
+        """The kind of device, when `auto` has been decided."""
+        from dpn.inference import device_of
+
+        return device_of(self.runtime.device).type
+
     def try_out(self) -> None:
         """Refuses a network that has other heatmaps than the data joints, before anything is read or kept."""
         from dpn.inference import Forward
@@ -156,6 +165,7 @@ class _Run:
             "protocol": repr(self.protocol),
             "input_hw": list(self.input_hw),
             "precision": self.runtime.precision,
+            "device": self.device,
         }
 
     def predict(self, before: Kept | None, done: Done | None) -> Floats:
@@ -197,6 +207,7 @@ class _Run:
             soft_nms=protocol.soft_nms,
             input_hw=self.input_hw,
             precision=self.runtime.precision,
+            device=self.device,
             n_people=len(data),
             scores=scores,
             n_predicted=n_predicted,

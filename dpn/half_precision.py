@@ -53,6 +53,11 @@ def arithmetic(device: str, dtype: torch.dtype | None) -> AbstractContextManager
 class Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Convolutions and matrix products of bf16 or fp16 tensors, gradients too, computed in float32 and rounded."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         """What torch calls in the place of each operator."""
         kwargs = kwargs or {}

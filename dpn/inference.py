@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import multiprocessing
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
+from dpn.data.workers import cores
 from dpn.error_words import first_said, in_words
 from dpn.half_precision import arithmetic
 from dpn.heatmaps import Codec, decode, flip_average, to_image
@@ -31,6 +33,9 @@ _TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.fl
 
 NEEDED = ("crop", "center", "scale")
 """Of a sample to predict."""
+
+WORKERS_OF_GPU = 4
+"""Processes that make its batches at most, where nobody says how many."""
 
 
 def predict(
@@ -64,7 +69,7 @@ def predict(
     found = [np.empty((0, len(data.skeleton.joints), 3))]
     first = 0
     with inference_mode(net), torch.inference_mode():
-        for batch in _batches(data, protocol, input_hw, runtime):
+        for batch in _batches(data, protocol, input_hw, runtime, heatmaps_of.device):
             heatmaps = heatmaps_of(batch["crop"].to(heatmaps_of.device, non_blocking=True))
             codec = codec_of(heatmaps, protocol, input_hw)
             coordinates, scores = decode(heatmaps, codec)
@@ -157,11 +162,13 @@ def check_aspect(data: DataSet, input_hw: tuple[int, int]) -> None:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of that name.
+    """The device of that name; of `auto` a GPU if torch finds one, else the CPU.
 
     Raises:
         ValueError: there is none, or this machine has no such.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         if device.type == "meta":
@@ -201,15 +208,32 @@ class _Samples(Dataset[Any]):
             return error
 
 
+def workers_of(runtime: Runtime, device: torch.device, batches: int) -> int:
+    """How many processes make these batches; each makes whole ones.
+
+    Where nobody says how many, a GPU has some if there is enough to do for each, unless they would run the user's
+    script again, or this process is somebody's worker and may not start any.
+    """
+    wanted = runtime.workers
+    if wanted is None:
+        busy = device.type == "cuda" and batches > WORKERS_OF_GPU
+        wanted = min(WORKERS_OF_GPU, cores()) if busy and _may_fork() else 0
+    return min(wanted, batches)
+
+
+def _may_fork() -> bool:
+    return multiprocessing.parent_process() is None and multiprocessing.get_start_method() == "fork"
+
+
 def _batches(
-    data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime
+    data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
     samples = InferenceSamples(data, protocol, input_hw)
-    workers = min(runtime.workers, math.ceil(len(samples) / runtime.batch))  # each makes whole batches
+    workers = workers_of(runtime, device, math.ceil(len(samples) / runtime.batch))
     loader: DataLoader[Any] = DataLoader(
         _Samples(samples), batch_size=runtime.batch, num_workers=workers,
         collate_fn=partial(collate, names=NEEDED), worker_init_fn=worker_init,
-        pin_memory=runtime.device.startswith("cuda"),
+        pin_memory=device.type == "cuda",
     )  # fmt: skip
     for batch in loader:
         if isinstance(batch, DataError):

@@ -9,11 +9,13 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, MutableMapping
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from dpn import zoo
 from dpn.digests import digest_of, file_digest
@@ -23,6 +25,9 @@ from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+_SOURCES: MutableMapping[ModuleType, bytes | None] = WeakKeyDictionary()
+"""What the file of a module said when a network was first named of it."""
 
 
 class NetworkError(ValueError):
@@ -166,7 +171,9 @@ def parse_hw(text: str) -> tuple[int, int]:
 def imported(name: str) -> "Callable[[], nn.Module]":
     """What builds the network `package.module:factory`, on torch's current default device.
 
-    What module and factory print goes to standard error: standard output is for answers.
+    A module whose file has changed since a network was last named of it is imported anew, which a notebook relies on;
+    other modules that it imports are not. What module and factory print goes to standard error: standard output is for
+    answers.
 
     Raises:
         NetworkError: the module cannot be imported or has no such function; what is returned raises it too, where the
@@ -178,7 +185,7 @@ def imported(name: str) -> "Callable[[], nn.Module]":
                            "mine.py, and run from the folder that has it")  # fmt: skip
     try:
         with redirect_stdout(sys.stderr):
-            module = importlib.import_module(module_name)
+            module = _module(module_name)
     except ImportError as error:
         raise NetworkError(
             f"cannot import {module_name!r} for {name!r}: {error}; run from the folder that has it, or install it"
@@ -195,6 +202,8 @@ def imported(name: str) -> "Callable[[], nn.Module]":
     def build() -> "nn.Module":
         from torch import nn
 
+        if isinstance(factory, nn.Module):
+            raise NetworkError(f"{name} is a network already; name a function that builds it")
         try:
             inspect.signature(factory).bind()
         except TypeError as error:
@@ -211,3 +220,32 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         return net
 
     return build
+
+
+def _module(name: str) -> ModuleType:
+    """The module as its file is now; one that fails in this leaves what was imported before where it was."""
+    old = sys.modules.get(name)
+    if old is not None and _SOURCES.setdefault(old, _source(old)) != _source(old):
+        if old.__spec__ is not None and old.__spec__.cached:
+            with suppress(OSError):  # Python would take what it compiled from another text of this size and second
+                Path(old.__spec__.cached).unlink()
+        del sys.modules[name]
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            sys.modules[name] = old
+            raise
+    module = importlib.import_module(name)
+    _SOURCES.setdefault(module, _source(module))
+    return module
+
+
+def _source(module: ModuleType) -> bytes | None:
+    """What the file of a module says; None where it has none in Python, as the notebook itself."""
+    spec = module.__spec__
+    if spec is None or spec.name != module.__name__ or not (spec.origin or "").endswith(".py"):
+        return None
+    try:
+        return Path(str(spec.origin)).read_bytes()
+    except OSError:
+        return None

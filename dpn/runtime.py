@@ -19,16 +19,16 @@ class Runtime:
     """How a network runs; but for rounding, none of it changes what is found.
 
     Attributes:
-        device: torch's name of it; the network is moved there.
+        device: torch's name of it, and the network is moved there; auto is a GPU if torch finds one, else the CPU.
         batch: people at a time.
-        workers: processes that read and crop images; 0 reads in this one.
+        workers: processes that read and crop images; 0 reads in this one. By default a GPU has a few, a CPU none.
         precision: of the network; with bf16 and fp16 torch's autocast decides layer by layer. Decoding is in float32.
         channels_last: memory format of the network and its inputs.
     """
 
-    device: str = "cpu"
+    device: str = "auto"
     batch: int = 32
-    workers: int = 0
+    workers: int | None = None
     precision: Precision = "fp32"
     channels_last: bool = False
 

@@ -64,10 +64,11 @@ class WholeImages:
             OutputError: what the network gives is not finite.
         """
         self.runtime.check()
-        device, net = device_of(self.runtime.device), self.network.net
+        device = device_of(self.runtime.device)
+        net = self.network.net.to(device)  # not in inference mode, whose tensors can never be trained
         find = _by_parts if isinstance(self.network.spec, OpenPoseSpec) else _by_regions
         with inference_mode(net), torch.inference_mode():
-            found = find(net.to(device), image, device, self.height_px)
+            found = find(net, image, device, self.height_px)
         return [
             {
                 "image_id": image_id,

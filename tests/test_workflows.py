@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -162,30 +163,38 @@ def measuring_steps() -> dict[str, dict[str, Any]]:
     return {step["name"]: step for step in job["steps"] if "name" in step}
 
 
-def run_step(name: str, folder: Path, **environ: str) -> None:
-    """Runs a step's script as the workflow does; its `python` writes its arguments into a file, one a line."""
+PYTHON = '#!/bin/sh\nprintf "%s\\n" "$@" > asked.txt\n'
+"""Writes its arguments into a file, one a line."""
+
+
+def run_step(name: str, folder: Path, python_script: str = PYTHON, **environ: str) -> int:
+    """Runs a step's script as the workflow does, with a `python` of the test's; returns its exit status."""
     workflow = loaded(ROOT / ".github" / "workflows" / "report.yml")
     assert workflow["defaults"]["run"]["shell"] == "bash"  # which GitHub starts with -e and pipefail
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked.txt\n')
+    python.write_text(python_script)
     python.chmod(0o755)
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", measuring_steps()[name]["run"]]
-    subprocess.run(command, cwd=folder, env=os.environ | environ, check=True)
+    return subprocess.run(command, cwd=folder, env=os.environ | {"GITHUB_EVENT_NAME": "push"} | environ).returncode
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A git repository with one commit, tagged `base`."""
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    git(tmp_path, "init", "--quiet")
     commit(tmp_path, "The first")
-    subprocess.run(["git", "tag", "base"], cwd=tmp_path, check=True)
+    git(tmp_path, "tag", "base")
     return tmp_path
 
 
-def commit(folder: Path, message: str) -> None:
+def git(folder: Path, *arguments: str) -> None:
     who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *who, "commit", "--quiet", "--allow-empty", "-m", message], cwd=folder, check=True)
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit(folder: Path, message: str) -> None:
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", message)
 
 
 @pytest.mark.parametrize(
@@ -196,16 +205,18 @@ def commit(folder: Path, message: str) -> None:
         (["One\n\nAllow-changed: dpn4_64", "Two\n\nAllow-removed: yes\nAllow-changed: macs"], "macs,dpn4_64", True),
         (["A change\n\nAllow-changed: all of what\nis below is quoted, this is no trailer.\n\nThe end."], "", False),
         (["A change\n\nAllow-changed: $(touch broken); --out=x"], "$(touch broken); --out=x", False),
+        (["One\n\nAllow-removed: no"], "", False),
+        (["One\n\nAllow-removed: no", "Two\n\nAllow-removed: yes"], "", True),
     ],
 )
 def test_what_a_commit_says_was_meant_is_let_pass(
     repository: Path, messages: list[str], changed: str, removed: bool
 ) -> None:
     commit(repository, "Older\n\nAllow-changed: all\nAllow-removed: yes")  # of the base, and so of no concern
-    subprocess.run(["git", "tag", "--force", "base"], cwd=repository, check=True, capture_output=True)
+    git(repository, "tag", "--force", "base")
     for message in messages:
         commit(repository, message)
-    run_step("Gate", repository, BASE="base", HEAD="HEAD")
+    assert run_step("Gate", repository, BASE="base", HEAD="HEAD") == 0
     asked = (repository / "asked.txt").read_text().splitlines()
     assert f"--allow-changed={changed}" in asked
     assert ("--allow-removed" in asked) is removed
@@ -232,9 +243,58 @@ def test_what_was_wrong_with_the_report_is_a_reason_to_fail(repository: Path) ->
         "differs: macs of a: stored 5\nerror: a stored count is contradicted\nmake: *** [Makefile:18: report] Error 1\n"
     )
     (repository / "report.log").write_text("counted a\nmake: Nothing to be done\n" + wrong + "no error: none\n")
-    run_step("Find the base, and what was wrong with the report", repository, BASE="base", GITHUB_ENV="environ")
+    assert base_of(repository, BASE="base") == revision(repository, "base")
     assert (repository / "reasons.txt").read_text() == wrong
-    assert (repository / "environ").read_text() == "BASE=base\n"
+
+
+def base_of(repository: Path, **environ: str) -> str:
+    """The commit that a checkout is compared with."""
+    name = "Find the base, and what was wrong with the report"
+    assert run_step(name, repository, GITHUB_ENV="environ", **environ) == 0
+    (line,) = (repository / "environ").read_text().splitlines()
+    return line.removeprefix("BASE=")
+
+
+def revision(repository: Path, name: str) -> str:
+    return subprocess.check_output(["git", "rev-parse", name], cwd=repository, text=True).strip()
+
+
+def test_a_pull_request_is_compared_with_the_base_branch_of_now(repository: Path) -> None:
+    git(repository, "checkout", "--quiet", "-b", "request")
+    commit(repository, "The request")
+    git(repository, "checkout", "--quiet", "-b", "now", "base")
+    commit(repository, "Merged since")
+    git(repository, "checkout", "--quiet", "-b", "merge")
+    git(repository, "merge", "--quiet", "--no-ff", "-m", "Merge", "request")
+    stale = revision(repository, "base")
+    assert base_of(repository, GITHUB_EVENT_NAME="pull_request", BASE=stale) == revision(repository, "now")
+
+
+@pytest.mark.parametrize(("commits", "base"), [(0, "HEAD"), (1, "base")])
+def test_a_push_to_a_new_branch_is_compared_with_the_commit_before(repository: Path, commits: int, base: str) -> None:
+    for _ in range(commits):
+        commit(repository, "Another")
+    assert base_of(repository, BASE="0" * 40) == revision(repository, base)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reasons"),
+    [
+        ("dpn1_32: round 1 of 5 to 20", 0, ""),
+        ("error: dpn9 is no network", 2, "error: dpn9 is no network\n"),
+        ("Killed", 137, "error: the duel gave no verdict\n"),
+    ],
+)
+def test_a_duel_that_was_not_fought_is_a_reason_to_fail(repository: Path, said: str, code: int, reasons: str) -> None:
+    (repository / "bench").mkdir()
+    (repository / "bench/worker.py").write_text("")
+    git(repository, "add", "bench")
+    commit(repository, "Networks can be timed")
+    (repository / "reasons.txt").write_text("differs: a\n")
+    python = f"#!/bin/sh\necho '{{}}'\necho '{said}' >&2\nexit {code}\n"
+    assert run_step("Time base and head in turns", repository, python, BASE="HEAD") == (2 if code else 0)
+    assert (repository / "reasons.txt").read_text() == "differs: a\n" + reasons
+    assert (repository / "duels.jsonl").read_text() == "{}\n"
 
 
 def test_summary_and_comment_are_written_whatever_became_of_the_report() -> None:
@@ -264,6 +324,25 @@ def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
     (duel,) = [words for words in commands(by_name["Time base and head in turns"]["run"]) if "duel" in words]
     assert duel[duel.index("--effect") + 1] == "0.25"
     assert not any(step.get("continue-on-error") for step in job["steps"])
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_make_begins_a_venv_anew_that_was_never_finished(finished: bool, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    own = tmp_path / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.symlink_to("/bin/false")  # which pip refuses
+    if finished:
+        (tmp_path / ".venv/.installed").touch()
+        os.utime(tmp_path / ".venv/.installed", (0, 0))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n')
+    python.chmod(0o755)
+    command = ["make", f"PYTHON={python}", ".venv/.installed"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 2  # there is no pip
+    assert (own.resolve() == Path("/bin/false").resolve()) is finished
 
 
 MEASURED = re.findall(r"-m bench measure (.+)", (ROOT / "Makefile").read_text())

@@ -92,6 +92,7 @@ def squared_gradients(
         (units, n, H, W) for each map by name, summed over its channels.
 
     Raises:
+        CountError: the forward pass failed.
         KeyError: no map has that name; names the nearest.
         ValueError: a unit is not on the map, or there are no images.
     """
@@ -122,6 +123,7 @@ def estimate(
         done: told how many images are done.
 
     Raises:
+        CountError: the forward pass failed.
         KeyError: no map has that name; names the nearest.
         ValueError: the unit is not on the map, or there are no images.
     """
@@ -136,6 +138,7 @@ def estimates(net: nn.Module, images: Images, question: Question, *, done: Done 
     """The effective receptive fields of one unit in several maps, by name, from one backward pass for each batch.
 
     Raises:
+        CountError: the forward pass failed.
         KeyError: no map has that name; names the nearest.
         ValueError: there is more than one unit, it is not on the map, or there are no images.
     """

@@ -1,8 +1,9 @@
 """One forward pass that is watched from outside, and backward passes that tell what each map gives to a unit."""
 
 import difflib
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import Values
 from analysis.receptive_fields.field_output import by_preference
+from bench.macs import CountError
 from bench.running.torch_networks import flatten
 from bench.watching import evaluation_mode, inside_modules
+from dpn.error_words import in_words
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class FieldPass:
         """Runs the network; the maps that are wanted are watched from here on.
 
         Raises:
+            CountError: the forward pass failed.
             KeyError: no map has a name that is asked for; names the nearest.
             ValueError: the units' map does not depend on the image, or a map that is asked for was overwritten.
         """
@@ -75,17 +79,26 @@ class FieldPass:
             where.returned = self._returned
             try:
                 if self.target is None:
-                    net(self.image.clone())  # a network may write into its input
+                    forward(net, self.image.clone())  # a network may write into its input
             except _ReachedError:
                 pass
         for name in (self.of, *(self.to or ())):
             if name not in self.names:
-                near = difflib.get_close_matches(name, self.names, n=4, cutoff=0.3) or list(self.names)[:4]
-                before = "" if name == self.of else f" before {self.of!r}"
-                raise KeyError(f"no map named {name!r}{before}; the nearest are {', '.join(near)}")
+                raise KeyError(self._lacks(name, net))
         if self.target is None or not self.target.requires_grad:
             raise ValueError(f"map {self.of!r} does not depend on the image in a way that has a gradient")
         self._drop_overwritten()
+
+    def _lacks(self, name: str, net: nn.Module) -> str:
+        """What to say of a name that no map has."""
+        known = list(self.names)
+        if name == self.of and name in ("output", *(path for path, _ in net.named_modules())):
+            who, others = "the network" if name == "output" else repr(name), ", ".join(known[1:][-4:])
+            remedy = f"take the unit of a module that does, such as {others}" if others else "nor does any module"
+            return f"{who} returns no map (B, C, H, W); {remedy}"
+        near = difflib.get_close_matches(name, known, n=4, cutoff=0.3) or known[:4]
+        before = "" if name == self.of else f" before {self.of!r}"
+        return f"no map named {name!r}{before}; the nearest are {', '.join(near)}"
 
     @property
     def of_hw(self) -> tuple[int, int]:
@@ -166,6 +179,24 @@ class FieldPass:
                 if asked := [name for name in names if name in (self.to or ())]:
                     raise ValueError(f"map {asked[0]!r} is a view that is overwritten later; name the map before it")
                 del self.watched[key]
+
+
+def forward(net: nn.Module, images: Tensor) -> Any:
+    """What the network returns; it is anybody's: it may fail in any way, or leave, and what it prints is no answer.
+
+    Raises:
+        CountError: it failed, whatever the way.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            return net(images)
+    except _ReachedError:
+        raise
+    except (Exception, SystemExit) as error:
+        shape = "x".join(map(str, images.shape))
+        raise CountError(
+            f"{type(net).__name__} failed: {in_words(error)}; it must run on images {shape} as its one input"
+        ) from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from analysis.effective_fields.field_pass import forward
 from analysis.effective_fields.responses import IMAGES_AT_ONCE
 from bench.watching import evaluation_mode
 
@@ -42,6 +43,7 @@ def measured_taps(net: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Mea
         seed: of the cotangents.
 
     Raises:
+        CountError: the forward pass failed.
         ValueError: the network returns no single tensor.
     """
     layers = {name: module for name, module in net.named_modules() if isinstance(module, nn.Conv2d)}
@@ -54,7 +56,7 @@ def measured_taps(net: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Mea
             weight.requires_grad_()
         with evaluation_mode(net), torch.enable_grad():
             for first in range(0, len(images), IMAGES_AT_ONCE):
-                out = net(images[first : first + IMAGES_AT_ONCE])
+                out = forward(net, images[first : first + IMAGES_AT_ONCE])
                 if not isinstance(out, Tensor):
                     raise ValueError(f"{type(net).__name__} returns several values; wrap it so that it returns one map")
                 signs = 2 * torch.randint(0, 2, out.shape, generator=draw) - 1

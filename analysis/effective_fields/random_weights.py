@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from analysis.effective_fields.field_pass import as_it_was
+from analysis.effective_fields.field_pass import as_it_was, forward
 from analysis.effective_fields.image_batches import like
 from bench.running.torch_networks import norms
 
@@ -72,7 +72,7 @@ def calibrate_norms(net: nn.Module, images: Tensor) -> None:
     hooks = [module.register_forward_pre_hook(fit) for _, module in norms(net)]
     try:
         with torch.no_grad():
-            net(images)
+            forward(net, images)
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from analysis.effective_fields.field_pass import forward
 from bench.watching import evaluation_mode
 
 IMAGES_AT_ONCE = 8
@@ -38,6 +39,7 @@ def squared_responses(
         (positions, B, H, W) for each map, summed over channels.
 
     Raises:
+        CountError: the forward pass failed.
         KeyError: no such map.
     """
     _load_forward_formulas()
@@ -89,7 +91,7 @@ def _responses(net: nn.Module, images: Tensor, tangent: Tensor, to: Sequence[str
             batch, change = (part[first : first + IMAGES_AT_ONCE] for part in (images, tangent))
             with forward_ad.dual_level():
                 dual = forward_ad.make_dual(batch.clone(), change)  # type: ignore[no-untyped-call]  # torch ships it without annotations
-                note("output", net(dual))
+                note("output", forward(net, dual))
     finally:
         for hook in hooks:
             hook.remove()

@@ -172,7 +172,7 @@ def _network_panel(
 def _made_by(graph: FieldGraph, index: int) -> str:
     one = graph.maps[index]
     size = f"{one.shape[1]}x{one.shape[2]}"
-    rules = {edge.y for edge in one.edges if one.op == "convolution"}
+    rules = {edge.y for edge in one.edges if one.convolves}
     dilations = {rule.dilation for rule in rules if isinstance(rule, Window) and rule.kernel > 1}
     return f"{size}, d = {dilations.pop()}" if len(dilations) == 1 else size
 

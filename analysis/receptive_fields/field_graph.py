@@ -15,11 +15,11 @@ from analysis.receptive_fields.axes import Axis
 Kind = Literal["support", "paths", "share"]
 """`support`: which positions. `paths`: how many paths, exact integers. `share`: the same in floating point."""
 
-Channels = tuple[int, int]
-"""First channel, and the one behind the last."""
+Channels = int
+"""A set of channels: bit k stands for channel k."""
 
 Parts = dict[Channels, NDArray[Any]]
-"""What comes or goes by a range of channels, as maps (..., H, W). Ranges may overlap: each path is in one of them."""
+"""What comes or goes by a set of channels, as maps (..., H, W). Sets may overlap: each path is in one of them."""
 
 
 NO_OUTPUT = "no map named 'output': no tensor that the network returns depends on the image; return one that does"
@@ -39,12 +39,23 @@ class Pointwise:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """For each pair (to, start), output channel `to` reads input channel `start`; channels in no pair are not read."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Grouped:
     """A convolution's channels: each group of outputs reads its group of inputs; all read all where groups is 1."""
 
     ins: int
     outs: int
     groups: int = 1
+
+
+Route = Pointwise | Chosen | Grouped
+"""Which channels of one map read which of another."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class Edge:
     source: int
     y: Axis
     x: Axis
-    channels: Pointwise | Grouped
+    channels: Route
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,11 @@ class Map:
     problem: str = ""
 
     @property
+    def convolves(self) -> bool:
+        """Whether it is a convolution; a traced module calls its own by another name."""
+        return self.op in ("convolution", "_convolution")
+
+    @property
     def below(self) -> set[int]:
         """Every map that it depends on."""
         return {*self.sources, *(edge.source for edge in self.edges)}
@@ -97,7 +113,7 @@ class Field:
     Attributes:
         values: (..., H, W), by `Kind`, where the leading axes are those of the units.
         origin: row and column of `values[..., 0, 0]` in the map; (0, 0) on a bounded map.
-        channels: how many different ranges of the map's channels the paths use; `values` is their sum.
+        channels: how many different sets of the map's channels the paths use; `values` is their sum.
     """
 
     values: NDArray[Any]

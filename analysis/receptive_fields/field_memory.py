@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.receptive_fields.axes import SAME, Axis, Listed, Transposed, Window
+from analysis.receptive_fields.field_calls import shape_of
 from analysis.receptive_fields.field_graph import Edge, Pointwise
-from analysis.receptive_fields.field_rules import shape_of
 
 Steps = tuple[int, int, int]
 """First position, distance to the next, how many."""

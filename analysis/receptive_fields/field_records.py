@@ -72,7 +72,7 @@ def depths(graph: FieldGraph) -> list[int]:
     """For each map the convolutions on the longest way from the image."""
     found: list[int] = []
     for one in graph.maps:
-        found.append(max((found[s] for s in _sources(one)), default=0) + (one.op == "convolution"))
+        found.append(max((found[s] for s in _sources(one)), default=0) + one.convolves)
     return found
 
 
@@ -98,7 +98,7 @@ def profile(graph: FieldGraph) -> dict[str, Any]:
     last: list[dict[int, int]] = []  # for each map, by height, the deepest rows that it holds
     for index, one in enumerate(graph.maps):
         below = _deepest([last[s] for s in _sources(one)], depth_of)
-        if one.op != "convolution":
+        if not one.convolves:
             last.append(below)
             continue
         row = (depth[index], one.shape[1], rows_read(graph, index)[0], *_window(one))

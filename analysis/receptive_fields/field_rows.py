@@ -52,7 +52,8 @@ def stack_rows(layers: Sequence[int], map_hw: tuple[int, int] | None, to: str) -
 def extent_row(graph: FieldGraph, of: str, to: str) -> Row:
     """Size, jump and centre of the fields that units of one map have in another, or why that cannot be told.
 
-    Where units differ, the size is that of the map's central unit, and `note` says so.
+    Where units differ, the size is that of the map's central unit, and `note` says so: on maps without ends, or on the
+    given ones where a rule in between, such as that of adaptive pooling, holds on its own map only.
     """
     row: Row = {"map": of, "shape": list(graph.maps[graph.index(of)].shape), "note": None, "unavailable": None}
     absent: Row = {"size_hw": None, "jump_hw": None, "centre_hw": None}
@@ -60,12 +61,20 @@ def extent_row(graph: FieldGraph, of: str, to: str) -> Row:
         extent = graph.extent(of, to)
     except UnavailableError as error:
         try:
-            central = graph.central_hw(of, to)
-        except (UnavailableError, UnboundedError):
+            central, maps = graph.central_hw(of, to), ""
+        except UnboundedError:
+            central, maps = _bounded_hw(graph, of, to), ", on this map"
+        except UnavailableError:
             return row | absent | {"unavailable": str(error)}
-        return row | absent | {"size_hw": list(central), "note": f"of the central unit: {error}"}
+        return row | absent | {"size_hw": list(central), "note": f"of the central unit{maps}: {error}"}
     jump, centre = ([_exact(value) for value in pair] for pair in (extent.jump_hw, extent.centre_hw))
     return row | {"size_hw": list(extent.size_hw), "jump_hw": jump, "centre_hw": centre}
+
+
+def _bounded_hw(graph: FieldGraph, of: str, to: str) -> tuple[int, int]:
+    """Height and width of what the central unit of one map reads of another, on maps that end where they end."""
+    _, height, width = graph.maps[graph.index(of)].shape
+    return graph.backward(of, [(height // 2, width // 2)], to=[to])[graph.index(to)].extent_hw
 
 
 def _exact(value: Fraction) -> int | str:

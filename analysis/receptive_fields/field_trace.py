@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from analysis.receptive_fields.axes import SAME
@@ -33,10 +32,11 @@ from analysis.receptive_fields.field_rules import (
     unknown,
 )
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.counting import build_subject
-from bench.macs import CountError
+from bench.counting import run_subject
+from bench.macs import Watcher, run_watched
 from bench.subject import Subject
-from bench.watching import Where, evaluation_mode, inside_modules, on_meta
+from bench.watching import Where
+from dpn.error_words import in_words
 
 
 def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta") -> FieldGraph:
@@ -56,22 +56,10 @@ def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         ((7, 7), (Fraction(4, 1), Fraction(4, 1)))
 
     Raises:
-        CountError: the forward pass failed.
+        CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
         ValueError: the first input is not a batch of maps.
     """
-    tensors = [value.to(device) if isinstance(value, Tensor) else _made(tuple(value), device) for value in inputs]
-    if not tensors or tensors[0].dim() != 4:
-        raise ValueError("the first input must be a batch of images, (B, C, H, W)")
-    run = on_meta(net) if device == "meta" else net
-    with evaluation_mode(net), inside_modules(net) as where, torch.inference_mode():
-        tracer = _Tracer(where, tensors[0])
-        where.returned = tracer.returned
-        try:
-            with torch.device(device), tracer:
-                out = run(*tensors)
-        except Exception as error:
-            remedy = "check the input's size" + (", or trace on device cpu" if device == "meta" else "")
-            raise CountError(f"{type(net).__name__} failed in {where.path or 'itself'}: {error}; {remedy}") from error
+    tracer, out = run_watched(net, inputs, device, _Tracer)
     final = next((index for one in by_preference(out) if (index := tracer.index(one)) is not None), None)
     names = {"input": 0, **tracer.names} | ({"output": final} if final is not None else {})
     return FieldGraph(tuple(tracer.maps), names, tuple(tracer.valued))
@@ -83,28 +71,16 @@ def trace_subject(subject: Subject) -> tuple[nn.Module, FieldGraph]:
     Raises:
         CountError: the forward pass failed both ways.
     """
-    shape = (1, 3, *subject.input_hw)
-    net = build_subject(subject)
-    try:
-        return net, trace(net, shape)
-    except CountError:
-        net = build_subject(subject, "cpu")
-        return net, trace(net, shape, device="cpu")
+    net, graph, _ = run_subject(subject, trace)
+    return net, graph
 
 
-def _made(shape: tuple[int, ...], device: str) -> Tensor:
-    return torch.empty(shape, device=device) if device == "meta" else torch.rand(shape, device=device)
-
-
-class _Tracer(TorchDispatchMode):
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
-        return False
-
-    def __init__(self, where: Where, image: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
-        self.where = where
+class _Tracer(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
+    def __init__(self, where: Where, inputs: Sequence[Tensor]) -> None:
+        super().__init__(where, inputs)
+        if not inputs or inputs[0].dim() != 4:
+            raise ValueError("the first input must be a batch of images, (B, C, H, W)")
+        where.returned = self.returned
         self.maps: list[Map] = []
         self.names: dict[str, int] = {}
         self.calls: Counter[str] = Counter()
@@ -113,7 +89,7 @@ class _Tracer(TorchDispatchMode):
         self.of: MutableMapping[Tensor, int] = WeakIdKeyDictionary()  # maps that live; others cannot be read again
         # The memory that a tensor had, for `.data = ...` gives it another, and the writes that its map includes.
         self.since: MutableMapping[Tensor, tuple[StorageWeakRef | None, int]] = WeakIdKeyDictionary()
-        self._add(image, Map("input", "", tuple(image.shape[1:])), written=True)  # type: ignore[arg-type]
+        self._add(inputs[0], Map("input", "", shape_of(inputs[0])), written=True)
 
     def returned(self, path: str, output: Any) -> None:
         """Told what a module returns; "a.b #2" is what it returns when it is called again."""
@@ -183,13 +159,16 @@ class _Tracer(TorchDispatchMode):
         arguments |= {a.name: given[a.name] for a in known if a.name in given and not a.is_out}
         outs = tensors_in([out])
         outs += [tensor for tensor in changed if not any(tensor is other for other in outs)]
+        made: list[tuple[Tensor, tuple[Edge, ...]]] = [(tensor, ()) for tensor in outs]
+        problem = ""
         try:
-            made = rule(arguments, outs, self.of)
-            problem = ""
+            made = [(tensor, tuple(edges)) for tensor, edges in zip(outs, rule(arguments, outs, self.of), strict=True)]
         except UntraceableError as error:
-            made, problem = [()] * len(outs), f"{name} in {self._place}: {error}"
-        for tensor, edges in zip(outs, made, strict=True):
-            one = Map(name, self.where.path, shape_of(tensor), tuple(edges), tuple(dict.fromkeys(sources)), problem)
+            problem = f"{name} in {self._place}: {error}"
+        except Exception as error:  # a mistake of a rule, which must not cost the rest of the network
+            problem = f"{name} in {self._place}: its rule fails here, {in_words(error)}"
+        for tensor, edges in made:
+            one = Map(name, self.where.path, shape_of(tensor), edges, tuple(dict.fromkeys(sources)), problem)
             fresh = not self.memory.written(tensor)
             self._add(tensor, one, written=fresh or any(tensor is other for other in changed))
 

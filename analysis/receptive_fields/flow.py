@@ -1,13 +1,15 @@
 """Carries a unit's field from map to map along the edges of a network, backward or forward. No torch."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.receptive_fields.axes import SAME, Axis, Frame, connect
-from analysis.receptive_fields.field_graph import Channels, Edge, Field, Grouped, Kind, Parts, Pointwise, Wiring
+from analysis.receptive_fields.field_graph import Channels, Chosen, Edge, Field, Kind, Parts, Pointwise, Route, Wiring
 
 
 class Backward:
@@ -39,10 +41,12 @@ class Backward:
         return connect(rule, here, there, clamp=clamp).backward(values, axis)
 
     @staticmethod
-    def channels(rule: Pointwise | Grouped, parts: Parts) -> Parts:
+    def channels(rule: Route, parts: Parts) -> Parts:
         """Values by channel here, as values by channel at the other end."""
         if isinstance(rule, Pointwise):
             return _shifted(parts, rule.to, rule.start, rule.size)
+        if isinstance(rule, Chosen):
+            return _paired(parts, rule.pairs)
         return _grouped(parts, rule.outs, rule.ins, rule.groups)
 
 
@@ -79,10 +83,12 @@ class Forward:
         return connect(rule, there, here, clamp=clamp).forward(values, axis)
 
     @staticmethod
-    def channels(rule: Pointwise | Grouped, parts: Parts) -> Parts:
+    def channels(rule: Route, parts: Parts) -> Parts:
         """Values by channel here, as values by channel at the other end."""
         if isinstance(rule, Pointwise):
             return _shifted(parts, rule.start, rule.to, rule.size)
+        if isinstance(rule, Chosen):
+            return _paired(parts, [(start, to) for to, start in rule.pairs])
         return _grouped(parts, rule.ins, rule.outs, rule.groups)
 
 
@@ -175,7 +181,7 @@ class Flow:
         channels = self.graph.maps[start].shape[0]
         if channel is not None and not 0 <= channel < channels:
             raise ValueError(f"channel {channel} is not on the map, which has {channels}")
-        return {(0, channels) if channel is None else (channel, channel + 1): values}
+        return {(1 << channels) - 1 if channel is None else 1 << channel: values}
 
     def _field(self, parts: Parts, frame: tuple[Frame, Frame], units: int, dtype: Any) -> Field:
         (top, bottom), (left, right) = frame
@@ -195,21 +201,31 @@ def hull(frame: Frame | None, other: Frame) -> Frame | None:
 def _shifted(parts: Parts, start: int, to: int, size: int) -> Parts:
     """The channels from `start` on, `size` of them, as channels from `to` on."""
     found: Parts = {}
-    for (first, last), values in parts.items():
-        first, last = max(first, start), min(last, start + size)
-        if first < last:
-            _add(found, (first - start + to, last - start + to), values)
+    for channels, values in parts.items():
+        _add(found, (channels >> start & (1 << size) - 1) << to, values)
+    return found
+
+
+def _paired(parts: Parts, pairs: Sequence[tuple[int, int]]) -> Parts:
+    """The first channel of each pair as the second."""
+    found: Parts = {}
+    for channels, values in parts.items():
+        _add(found, reduce(or_, (1 << there for here, there in pairs if channels >> here & 1), 0), values)
     return found
 
 
 def _grouped(parts: Parts, here: int, there: int, groups: int) -> Parts:
     """What comes by channels of some groups, on all channels of these groups on the other side."""
+    if here == there == groups:
+        return dict(parts)
     found: Parts = {}
-    for (first, last), values in parts.items():
-        low, high = first * groups // here, -(-last * groups // here)
-        _add(found, (low * there // groups, high * there // groups), values)
+    own, other = here // groups, there // groups
+    for channels, values in parts.items():
+        met = (g for g in range(groups) if channels >> g * own & (1 << own) - 1)
+        _add(found, sum(((1 << other) - 1) << g * other for g in met), values)
     return found
 
 
 def _add(parts: Parts, channels: Channels, values: NDArray[Any]) -> None:
-    parts[channels] = parts[channels] + values if channels in parts else values
+    if channels:
+        parts[channels] = parts[channels] + values if channels in parts else values

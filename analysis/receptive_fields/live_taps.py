@@ -52,7 +52,7 @@ def layer_taps(graph: FieldGraph) -> tuple[LayerTaps, ...]:
     """
     rows = []
     for one in graph.maps:
-        edge = one.edges[0] if one.op == "convolution" and one.edges else None
+        edge = one.edges[0] if one.convolves and one.edges else None
         if edge is None:
             continue
         axes = zip((edge.y, edge.x), graph.maps[edge.source].shape[1:], one.shape[1:], strict=True)

@@ -13,6 +13,7 @@ from bench.opinions.missed_calls import MISSED
 from bench.opinions.opinion import Answer, blank_copy
 
 _PADDING_BY_NAME = "convolutions with padding by name missed"
+_RECURRENT = "recurrent layers missed"
 _FEWER_REGIONS = "regions that a blank image does not have"
 _MULTIPLY_ADDS = frozenset({"conv", "addmm", "bmm", "einsum", "matmul", "mm", "linear"})
 _UPSAMPLING = {"upsample_bilinear2d": "bilinear upsampling", "upsample_nearest2d": "nearest upsampling"}
@@ -37,7 +38,7 @@ def ask(net: nn.Module, shape: tuple[int, ...], own: Count, _: str) -> Answer:
     gaps = {op: rule for op, rule in _GAPS.items() if op in analysis.unsupported_ops()}
     if gaps:  # a second trace, so that the total above is the tool's own
         with_gaps = analysis.set_op_handle(**gaps).by_operator()
-        extras |= {reason: -with_gaps[reason] for reason in (_PADDING_BY_NAME, MISSED["attention"])}
+        extras |= {reason: -with_gaps[reason] for reason in (_PADDING_BY_NAME, MISSED["attention"], _RECURRENT)}
     if total != own.macs + sum(extras.values()):
         extras[_FEWER_REGIONS] = count(blank, torch.zeros(shape), device="cpu").macs - own.macs
     return int(total), extras
@@ -57,8 +58,22 @@ def _attention(inputs: Sequence[Any], _: Sequence[Any]) -> Counter[str]:
     return Counter({MISSED["attention"]: prod(query[:-1]) * key[-2] * (query[-1] + value[-1])})
 
 
+def _recurrent(inputs: Sequence[Any], _: Sequence[Any]) -> Counter[str]:
+    """Every step of every sequence meets all weight matrices of all layers; packed steps (steps, features) are a batch.
+
+    Inputs are (steps, state, weights and biases, ...), or (packed steps, sizes of batches, state, weights, ...).
+    """
+    steps = _shape(inputs[0])[:-1]
+    weights = [_shape(weight) for weight in inputs[4 - len(steps)].node().inputs()]
+    return Counter({_RECURRENT: prod(steps) * sum(prod(shape) for shape in weights if len(shape) == 2)})
+
+
 _GAPS: dict[str, Callable[[Sequence[Any], Sequence[Any]], Counter[str]]] = {
     "aten::_convolution_mode": _convolution_by_name,
     "aten::scaled_dot_product_attention": _attention,
+    "aten::gru": _recurrent,
+    "aten::lstm": _recurrent,
+    "aten::rnn_tanh": _recurrent,
+    "aten::rnn_relu": _recurrent,
 }
 """What fvcore is known to have no rule for."""

@@ -1,8 +1,9 @@
 """The same network counted by fvcore, ptflops and torch's FlopCounterMode, and why each differs from our count.
 
-No difference is a remainder: what a tool counts beyond multiply-adds comes from the tool's own breakdown or from the
-rule that the reason states, and what it misses comes from our rules, applied to the calls that it has no rule for.
-All are shown the computation that we count, so attention without the fused call that no counter can look into.
+A difference is explained, or shown as unexplained; no reason is a remainder. What a tool counts beyond multiply-adds
+comes from the tool's own breakdown or from the rule that the reason states, and what it misses comes from our rules,
+applied to the calls that it has no rule for. All are shown the computation that we count, so attention without the
+fused call that no counter can look into.
 """
 
 import importlib

@@ -8,6 +8,7 @@ from bench.record import EXACT
 from bench.rows import Row
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.fought import Fought
+from bench.verdicts.unjudged import unjudged
 
 _SCALES = {
     "second": (1e3, "ms"),
@@ -47,6 +48,8 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
         counted += f"; timed in turns: {_counted(duel.verdict for duel in report.duels)}"
     if incomplete := sum(entry.incomplete for entry in report.compared):
         counted += f"; {incomplete} incomplete on both sides"
+    if open_ := unjudged(report.compared):
+        counted += f"; {open_}"
     gate = f"fails for {len(failures)} reason{'s' if len(failures) > 1 else ''}" if failures else "passes"
     if report.allowed:
         gate += f" with {report.allowed} allowed"

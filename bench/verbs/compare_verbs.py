@@ -1,10 +1,7 @@
 """The verbs `compare` and `export`: where records come from, which outlet they go to, and exit codes. No torch."""
 
-import io
 import json
-import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from bench.machine.environment import ROOT
 from bench.outlets.escaping import one_line
 from bench.outlets.files import FILES, csv_text
 from bench.outlets.markdown import comment, comparison_summary, summary
@@ -26,6 +22,7 @@ from bench.verdicts.compare import Compared, Report
 from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
+from bench.verdicts.revisions import unpack
 from dpn.cli import Flag, Name
 
 RECORDS_IN_GIT = "results/records"
@@ -73,7 +70,7 @@ def compare(
                          "measure the same networks for both")  # fmt: skip
     report = replace(report, duels=read_duels(duels) if duels else (), allowed=gate.allowed(report))
     failures = [*(_lines(also_fails) if also_fails else ()), *gate.failures(report)]
-    if warning := gate.warning(report):
+    for warning in gate.warnings(report):
         print(f"warning: {warning}", file=sys.stderr)
     _write(rendered(report, failures, format_), out)
     if out is not None or format_ != "text":
@@ -124,20 +121,13 @@ def records_of(place: str) -> Iterator[Path]:
     """A folder with the records of a folder or of a git revision of this project.
 
     Raises:
-        ValueError: the place is neither, or the revision has no records.
+        ValueError: the place is neither, the revision has no records, or they cannot be unpacked.
     """
     if Path(place).is_dir():
         yield Path(place)
         return
-    if place.startswith("-"):
-        raise ValueError(f"{place!r} is neither a folder of records nor a git revision")
     with Scratch() as home:
-        done = subprocess.run(["git", "archive", place, "--", RECORDS_IN_GIT], cwd=ROOT, capture_output=True)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise ValueError(f"{place!r} is neither a folder nor a git revision with {RECORDS_IN_GIT}: {''.join(said)}")
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(home, filter="data")
+        unpack(place, [RECORDS_IN_GIT], home, instead="a folder of records")
         yield home / RECORDS_IN_GIT
 
 

@@ -85,7 +85,7 @@ def _sides(stack: ExitStack, a: str, b: str, of: str | None, choices: Choices) -
     folders = [None if revision == "here" else stack.enter_context(checkout(revision)) for revision in (a, b)]
     return [
         (f"{name}: {b} against {a}", *(Side(cell=only(name), folder=folder) for folder in folders))  # type: ignore[misc]
-        for name in of.split(",")
+        for name in dict.fromkeys(name.strip() for name in of.split(","))
     ]
 
 

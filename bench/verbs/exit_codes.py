@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from typing import ParamSpec
@@ -19,7 +18,7 @@ def errors_are_2(verb: Callable[Given, int]) -> Callable[Given, int]:
     def run(*args: Given.args, **kwargs: Given.kwargs) -> int:
         try:
             code = verb(*args, **kwargs)
-            sys.stdout.flush()  # what cannot be printed is an error too, and comes to light only now
+            cli.flush()  # what cannot be printed is an error too, and comes to light only now
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             raise
         except cli.EXPECTED as error:

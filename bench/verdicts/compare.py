@@ -22,6 +22,8 @@ QUIET = frozenset({"equal", "same"})
 
 INCOMPLETE = "incomplete on both sides: what nobody can count is in neither, nor whether it changed"
 
+NO_TEST = "two values, no test"
+
 MEMORY_EFFECT = 0.01
 """The memory of a cell repeats within 1 %, so a larger difference is one."""
 
@@ -39,7 +41,7 @@ class Compared:
         head: the row of the second set, or None.
         verdict: what became of it.
         ratio: head over base as a time or a size, above 1 is worse; None for counts and where one side is missing.
-            Rates (throughput, ceilings) are inverted, so that "slower" means worse in every row.
+            Rates (throughput, ceilings) are inverted, so that this holds in every row.
         interval: of the ratio, or None where it comes from two values only.
         p: of the rank test, or None where there was none.
         notes: why the verdict is what it is, what changed, and what else differs between the two.
@@ -89,15 +91,13 @@ class Report:
     Attributes:
         compared: one entry for each, in the order of the rows.
         effect: the smallest difference of times that mattered.
-        base: the current rows of the first set.
-        head: the current rows of the second set.
+        head: all current rows of the second set, those about measuring too: what the comparison rests on.
         duels: fought live between the same two, where there were any.
         allowed: what would have failed and was let pass, in words; empty where nothing was.
     """
 
     compared: tuple[Compared, ...]
     effect: float
-    base: tuple[Row, ...] = field(repr=False)
     head: tuple[Row, ...] = field(repr=False)
     duels: tuple[Fought, ...] = ()
     allowed: str = ""
@@ -124,8 +124,8 @@ def compare(base: Store, head: Store, *, effect: float = 0.05, across_machines: 
     """
     if not (math.isfinite(effect) and effect > 0):
         raise ValueError(f"effect must be a positive number such as 0.05, not {effect!r}")
-    old, new = quantities_and_opinions(base), quantities_and_opinions(head)
-    by_old, by_new = ({identity(row.record): row for row in found} for found in (old, new))
+    old, new = rows(base), rows(head)
+    by_old, by_new = ({identity(row.record): row for row in _quantities_and_opinions(found)} for found in (old, new))
     pairs = [(by_old.get(key), by_new.get(key)) for key in {**by_old, **by_new}]
     crossing = _crossing(pairs)
     if crossing and not across_machines:
@@ -137,12 +137,11 @@ def compare(base: Store, head: Store, *, effect: float = 0.05, across_machines: 
     crossed = {id(row) for pair in crossing for row in pair}
     pairs = [pair for pair in pairs if not any(id(row) in crossed for row in pair)] + list(crossing)
     compared = [_entry(first, second, effect) for first, second in pairs]
-    return Report(compared=tuple(compared), effect=effect, base=tuple(old), head=tuple(new))
+    return Report(compared=tuple(compared), effect=effect, head=tuple(new))
 
 
-def quantities_and_opinions(store: Store) -> list[Row]:
+def _quantities_and_opinions(found: list[Row]) -> list[Row]:
     """The rows that two sets of records are compared by: quantities, and what other counters say of them."""
-    found = rows(store)
     return quantities(found) + [row for row in found if row.record.metric == "second_opinions"]
 
 
@@ -197,8 +196,12 @@ def _times(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compa
 
 
 def _values(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compared:
-    """By the two values alone: memory by 1 %, energy and ceilings by the effect of times."""
+    """By the two values alone, which the notes say: memory by 1 %, energy by the effect of times.
+
+    A ceiling is the fastest block of all, no more than a hint that a machine has changed: a difference is left open.
+    """
     metric, before, after = head.record.metric, base.record.value, head.record.value
+    notes = (NO_TEST, *notes)
     if min(before, after) <= 0:
         note = f"{before} and {after} have no ratio"
         return Compared(
@@ -206,9 +209,10 @@ def _values(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Comp
         )  # fmt: skip
     ratio = before / after if metric in LARGER_IS_BETTER else after / before
     least = MEMORY_EFFECT if metric == "memory" else effect
-    worse, better = ("slower", "faster") if metric in CEILINGS else ("larger", "smaller")
-    verdict = worse if ratio > 1 + least else better if ratio < 1 / (1 + least) else "same"
-    return Compared(base=base, head=head, verdict=verdict, ratio=ratio, notes=notes)  # type: ignore[arg-type]
+    verdict: Verdict = "larger" if ratio > 1 + least else "smaller" if ratio < 1 / (1 + least) else "same"
+    if metric in CEILINGS and verdict != "same":
+        verdict = "ambiguous"
+    return Compared(base=base, head=head, verdict=verdict, ratio=ratio, notes=notes)
 
 
 def _differences(base: Record, head: Record) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ so that whatever else the machine does meets both alike.
 """
 
 import math
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,13 +15,13 @@ from typing import Any
 
 from bench.cell import Cell
 from bench.machine import disturbance
-from bench.machine.environment import ROOT
 from bench.plan import check_range
 from bench.pool import Worker, Zygote, machine_to_itself
 from bench.processes import modules_of, prepare
 from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.timing import TARGET_S
+from bench.verdicts.revisions import unpack
 
 Round = tuple[list[float], list[float]]
 
@@ -170,17 +169,10 @@ def checkout(revision: str) -> Iterator[Path]:
     """A folder with the files of a commit of this project.
 
     Raises:
-        ValueError: there is no such revision, or it is from before networks could be timed.
+        ValueError: there is no such revision, it is from before networks could be timed, or it cannot be unpacked.
     """
-    with Scratch() as home:
-        archive = home / "archive.tar"
-        folder = home / "checkout"
-        folder.mkdir()
-        command = ["git", "archive", "--output", str(archive), revision, "--", "bench", "dpn"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"no revision {revision!r} of this project: {done.stderr.strip().splitlines()[-1]}")
-        subprocess.run(["tar", "-xf", str(archive), "-C", str(folder)], check=True)
+    with Scratch() as folder:
+        unpack(revision, ["bench", "dpn"], folder, instead="two networks without --of")
         if not (folder / "bench" / "worker.py").exists():
             raise ValueError(f"revision {revision!r} is from before networks could be timed; choose a later one")
         yield folder

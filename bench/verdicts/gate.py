@@ -9,6 +9,7 @@ from bench.record import METRICS
 from bench.rows import ABOUT_MEASURING, TIMES
 from bench.verdicts.compare import Compared, Report, compare_rows
 from bench.verdicts.turns import APART, in_turns
+from bench.verdicts.unjudged import unjudged
 from dpn.cli import Flag
 
 SHOWN = 3
@@ -23,8 +24,8 @@ class Gate:
     """What makes a comparison fail. Counts by other tools never do, they follow those tools' versions.
 
     Attributes:
-        gate_time: fail when a time is slower by more than this, such as 0.25, or gone; by default times never fail. A
-            duel is taken at its own word: it was fought for an effect of its own.
+        gate_time: fail when a time is surely slower, and by estimate by this or more, such as 0.25, or gone; by default
+            times never fail. A duel is taken at its own word: it was fought for an effect of its own.
         no_gate_counts: let counts change and go.
         allow_changed: networks or metrics whose counts were meant to change, separated by commas, or all.
         allow_removed: let rows of BASE be missing in HEAD.
@@ -57,7 +58,7 @@ class Gate:
         gone = _by_file("gone from the head", (entry for entry in held if entry.verdict == "removed"))
         unknown = _by_file("with an incomplete count", (entry for entry in report.compared if self._falls_short(entry)))
         lost = [duel for duel in report.duels if self.gate_time is not None and duel.verdict == "slower"]
-        live = [f"{duel.name}: slower by {100 * duel.effect:g} % or more, {duel.ratio:.3f} times" for duel in lost]
+        live = [f"{duel.name}: {_slower(duel.effect, duel.ratio, duel.interval)}" for duel in lost]
         return (*stored, *(f"{line}; restore them, or --allow-removed" for line in gone), *unknown, *live)
 
     def allowed(self, report: Report) -> str:
@@ -65,21 +66,25 @@ class Gate:
         passed = Counter(entry.verdict for entry in report.compared if self._holds(entry) and self._allows(entry))
         return ", ".join(f"{number} {verdict}" for verdict, number in passed.most_common())
 
-    def warning(self, report: Report) -> str:
-        """That times were not measured in turns, where this gate asks for less than they can decide; else empty."""
-        if self.gate_time is None or self.gate_time >= APART:
-            return ""
-        apart = sum(
-            not in_turns(entry.base, entry.head)
+    def warnings(self, report: Report) -> list[str]:
+        """What this gate cannot decide, a line each: times that could not be judged, or not so finely without turns."""
+        if self.gate_time is None:
+            return []
+        pairs = [
+            (entry.base, entry.head)
             for entry in report.compared
-            if entry.base and entry.head and self._holds(entry) and entry.verdict != "equal"
-        )
-        if not apart:
-            return ""
-        return (
-            f"--gate-time {self.gate_time:g}: {apart} of the times were not measured in turns, where less than "
-            f"{100 * APART:g} % decides nothing; python -m bench duel measures in turns"
-        )
+            if entry.base and entry.head and entry.metric in TIMES and self._holds(entry)
+        ]
+        found = []
+        if open_ := unjudged(compare_rows(*pair, self.gate_time) for pair in pairs):
+            found.append(f"{open_}; none of these can fail, measure them again")
+        apart = sum(base.record != head.record and not in_turns(base, head) for base, head in pairs)
+        if apart and self.gate_time < APART:
+            found.append(
+                f"{apart} of the times were not measured in turns, where less than {100 * APART:g} % decides nothing; "
+                "python -m bench duel measures in turns"
+            )
+        return [f"--gate-time {self.gate_time:g}: {line}" for line in found]
 
     def _holds(self, entry: Compared) -> bool:
         """Whether this is a quantity that can fail at all."""
@@ -104,9 +109,14 @@ class Gate:
         if self.gate_time is None or entry.metric not in TIMES or entry.base is None or entry.head is None:
             return ""
         judged = compare_rows(entry.base, entry.head, self.gate_time)
-        if judged.verdict != "slower":
+        if judged.verdict != "slower" or judged.ratio is None or judged.interval is None:
             return ""
-        return f"slower by the gate of {100 * self.gate_time:g} %: {judged.ratio:.3f} times the base's time"
+        return _slower(self.gate_time, judged.ratio, judged.interval)
+
+
+def _slower(effect: float, ratio: float, interval: tuple[float, float]) -> str:
+    ends = f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return f"slower, {100 * effect:g} % or more by estimate: {ratio:.3f} times the base's time ({ends})"
 
 
 def _by_file(what: str, entries: Iterable[Compared]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as lightning
 
 from dpn.cli import note
+from dpn.training.alike import check_alike
 from dpn.training.board import Board, board
 from dpn.training.errors import written
 from dpn.training.folder import Log, RunFolder
@@ -20,6 +21,15 @@ from dpn.training.task import PoseTask
 LOG_EVERY = 10
 """Steps between two rows of the log, and between two looks at the loss where a look waits for others: for a GPU, or for
 the other processes, which all look at the mean of theirs."""
+
+WATCHED_ROWS = 10
+"""Of the log, after the first one, in which everything starts: so long is looked at how a GPU waits for its samples."""
+
+LONG_WAIT = 0.2
+"""Share of that time, from which on it is said."""
+
+SAVINGS_APART = 30
+"""Between two saved states within an epoch there are so many times the seconds that the last one took, at least."""
 
 
 @dataclass(kw_only=True)
@@ -34,7 +44,7 @@ class Flow(lightning.Callback):
         picture: draws its predictions after an epoch; called by rank 0.
         told: is told of progress: steps done, and what to show.
         stopping: see `Stopping`.
-        save_every_s: seconds between two saved states within an epoch.
+        save_every_s: seconds between two saved states within an epoch; more where saving takes long.
         data: names and digests of the data, for the state.
         versions: for the state.
         leg: what this process trains with from a step on, asked for when training begins; see `dpn.training.legs`.
@@ -66,6 +76,15 @@ class Flow(lightning.Callback):
     _began: float = 0.0
     _log: Log | None = None
     _board: Board | None = None
+    _saving_s: float = 0.0
+    _waits: list[tuple[float, float]] = field(default_factory=list)
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Raises TrainingError, in all processes, where they are not about to train the same."""
+        del trainer, stage
+        data = {f"{part} data": named for part, named in self.data.items()}
+        names = {"recipe": self.recipe.digest(), "network": self.definition}
+        check_alike({"step": _task(pl_module).step, **names, **data, **self.versions})
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Opens the log at the step that the run is at."""
@@ -124,7 +143,7 @@ class Flow(lightning.Callback):
         if epoch_ended:
             self._end_epoch(trainer, task)
         stop = self.stopping.now(task.step, trainer.strategy.root_device)
-        if epoch_ended or stop or trained - self._saved > self.save_every_s:
+        if epoch_ended or stop or trained - self._saved > max(self.save_every_s, SAVINGS_APART * self._saving_s):
             self._save(trainer, task)
         if stop and task.step < self.per_epoch * self.recipe.epochs:
             task.check_weights()  # alike in all processes, of which the first did not save if they are no numbers
@@ -155,8 +174,10 @@ class Flow(lightning.Callback):
     def _save(self, trainer: lightning.Trainer, task: PoseTask) -> None:
         """Saves the state, but none with weights that are no numbers, which the next loss will tell of."""
         if trainer.is_global_zero and task.has_finite_weights():
+            began = time.monotonic()
             save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict()))
             self._saved = time.monotonic()
+            self._saving_s = self._saved - began
 
     def state(self, task: PoseTask, optimizer: Mapping[str, Any]) -> State:
         """The state of the run after this step."""
@@ -175,10 +196,22 @@ class Flow(lightning.Callback):
         now, people = time.monotonic(), (task.step - self._logged_step) * self.recipe.batch
         spent = now - self._logged
         row = {"loss": loss, "people_per_s": round(people / spent, 2), "waiting_share": round(task.waited_s / spent, 4)}
+        if len(self._waits) <= WATCHED_ROWS:
+            self._waits.append((task.waited_s, spent))
+            self._say_waits(task)
         self._logged, self._logged_step, task.waited_s = now, task.step, 0.0
         self._add_row(task, row)
         best = f", best {self.best['score']:.3f}" if self.best else ""
         self.told(task.step, f"loss {loss:.2e}{best}")
+
+    def _say_waits(self, task: PoseTask) -> None:
+        """Says, once enough is known, that a GPU waits long for samples, where they are made anew in every epoch."""
+        if len(self._waits) <= WATCHED_ROWS or not self._log or task.device.type != "cuda" or not self.recipe.augment:
+            return
+        waited_s, spent_s = map(sum, zip(*self._waits[1:], strict=True))
+        if waited_s > LONG_WAIT * spent_s:
+            note(f"the GPU has waited for samples {waited_s / spent_s:.0%} of the time; give more --workers if there "
+                 "are cores for them")  # fmt: skip
 
     def _add_row(self, task: PoseTask, values: Mapping[str, float]) -> None:
         epoch = (task.step - 1) // self.per_epoch

@@ -13,9 +13,9 @@ from dpn.training.options import RunOptions
 from dpn.training.recipe import Precision
 
 Leg = dict[str, Any]
-"""first_step, versions, processes, device, commit, and on a CPU, where they decide rounding, threads and what bf16 is
-multiplied in, "bf16" or "fp32"; plain data. The leg of a run that was begun before legs were kept has what is known of
-it."""
+"""first_step, versions, processes, device, commit, and what decides rounding: on a CPU threads and what bf16 is
+multiplied in, "bf16" or "fp32", on a GPU what fp32 is, "ieee" or "tf32"; plain data. The leg of a run that was begun
+before legs were kept has what is known of it."""
 
 
 def this_leg(step: int, where: RunOptions, precision: Precision, versions: Mapping[str, str]) -> Leg:
@@ -29,11 +29,13 @@ def this_leg(step: int, where: RunOptions, precision: Precision, versions: Mappi
     """
     import torch
 
+    from dpn.training.products import products
+
     commit, dirty = checkout.commit()
     leg = {"first_step": step, "versions": dict(versions), "processes": where.processes,
            "commit": commit + ("+changes" if dirty else "")}  # fmt: skip
     if where.device() == "cuda":
-        return leg | {"device": torch.cuda.get_device_name()}
+        return leg | {"device": torch.cuda.get_device_name(), "products": products()}
     leg |= {"device": f"cpu {torch.backends.cpu.get_cpu_capability()}", "threads": torch.get_num_threads()}
     return leg if precision == "fp32" else leg | {"bf16 products": "bf16" if multiplies_in("bf16") else "fp32"}
 
@@ -58,7 +60,7 @@ def changes(legs: Sequence[Leg]) -> list[str]:
 
 def _conditions(leg: Leg) -> Iterator[tuple[str, Any]]:
     yield from leg.get("versions", {}).items()
-    for name in ("threads", "processes", "device", "bf16 products"):
+    for name in ("threads", "processes", "device", "products", "bf16 products"):
         if name in leg:
             yield name, leg[name]
     if "commit" in leg:

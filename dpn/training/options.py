@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from dpn.data.workers import check_workers
+from dpn.training.cores import workers_for_gpu
 from dpn.training.folder import RunFolder
 from dpn.training.recipe import Recipe
 
@@ -19,7 +20,8 @@ class RunOptions:
         accelerator: cpu, cuda, or whichever there is.
         devices: processes on this machine, one for each device.
         num_nodes: machines, started by torchrun or Slurm.
-        workers: processes that make samples, for each device.
+        workers: processes that make samples, for each device; by default one on a CPU, and for a GPU its share of the
+            cores, 8 at most.
         threads: of torch in each process; 0 leaves them as they are. On a CPU they decide rounding, so a run is
             continued with the number that it was begun with.
         keep_gb: memory, in 10^9 bytes, in which each process may keep samples that are the same in every epoch, which
@@ -33,7 +35,7 @@ class RunOptions:
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
     num_nodes: int = 1
-    workers: int = 1
+    workers: int | None = None
     threads: int = 0
     keep_gb: float = 4.0
     save_every_s: float = 60.0
@@ -57,6 +59,12 @@ class RunOptions:
     def processes(self) -> int:
         """In all, on all machines."""
         return self.devices * self.num_nodes
+
+    def workers_each(self) -> int:
+        """Processes that make samples for each device, when what was left open has been decided."""
+        if self.workers is not None:
+            return self.workers
+        return workers_for_gpu(self.devices) if self.device() == "cuda" else 1
 
     def device(self) -> str:
         """The kind of device, when `auto` has been decided.

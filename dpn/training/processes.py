@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import lightning.pytorch as lightning
+import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import subprocess_script
@@ -40,10 +41,12 @@ def rank() -> int:
 
 
 def check_count(where: RunOptions) -> None:
-    """Raises ValueError where torchrun or Slurm started another number of processes than the options say.
+    """Raises ValueError where there are too few GPUs, or torchrun or Slurm started another number of processes.
 
     Each of them would train by itself, all in the same folder.
     """
+    if where.device() == "cuda" and where.devices > (there := torch.cuda.device_count()):
+        raise ValueError(f"--devices {where.devices}: this machine has {there} GPUs; take --devices {there} or less")
     asked = where.processes
     if SLURMEnvironment.detect():
         starter, started = "Slurm", int(os.environ["SLURM_NTASKS"])
@@ -56,7 +59,7 @@ def check_count(where: RunOptions) -> None:
                          f"{where.num_nodes} makes {asked}; give the numbers that are started")  # fmt: skip
 
 
-def _trainer(recipe: Recipe, where: RunOptions, flow: Flow) -> lightning.Trainer:
+def _trainer(recipe: Recipe, where: RunOptions, flow: Flow, *, idle: bool) -> lightning.Trainer:
     """Lightning's trainer, which starts processes and moves tensors, and does nothing else by itself."""
     device, alone = where.device(), where.processes == 1
     backend = "nccl" if device == "cuda" else "gloo"
@@ -64,8 +67,9 @@ def _trainer(recipe: Recipe, where: RunOptions, flow: Flow) -> lightning.Trainer
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=where.devices,
         num_nodes=where.num_nodes,
-        strategy="auto" if alone else DDPStrategy(process_group_backend=backend),
+        strategy="auto" if alone else DDPStrategy(process_group_backend=backend, find_unused_parameters=idle),
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        benchmark=device == "cuda",  # all batches have one shape, for which cuDNN looks for its fastest algorithms
         sync_batchnorm=recipe.sync_batch_norm and device == "cuda",
         plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
         max_epochs=1,  # one pass through the batches that are left; the epochs of the recipe are counted in steps
@@ -80,8 +84,15 @@ def _trainer(recipe: Recipe, where: RunOptions, flow: Flow) -> lightning.Trainer
     )
 
 
-def fit(task: PoseTask, recipe: Recipe, where: RunOptions, flow: Flow) -> None:
+def fit(task: PoseTask, recipe: Recipe, where: RunOptions, flow: Flow, *, idle: bool = False) -> None:
     """Trains, and leaves no process behind.
+
+    Args:
+        task: what is trained.
+        recipe: how.
+        where: on what.
+        flow: what happens between its steps.
+        idle: some parameters never have a gradient, for which several processes would wait.
 
     Raises:
         TrainingError: a process died, of those that make samples or of those that train.
@@ -89,7 +100,7 @@ def fit(task: PoseTask, recipe: Recipe, where: RunOptions, flow: Flow) -> None:
         Exception: whatever else ended the training.
     """
     with _quiet(), _observed(flow.folder):
-        trainer = _trainer(recipe, where, flow)
+        trainer = _trainer(recipe, where, flow, idle=idle)
         try:
             trainer.fit(task)
         except SystemExit as error:  # what Lightning makes of it

@@ -35,7 +35,8 @@ class Recipe:
         weight_decay: of Adam; only 0 is the recipe of the publications.
         allow_weight_decay: train with weight decay although it ruins the result.
         seed: of the weights, of the order and of the augmentation.
-        precision: fp32, or bf16 in forward and backward passes with fp32 weights.
+        precision: fp32, in which a GPU's convolutions are multiplied as torch has it, by default in TF32; or bf16 in
+            forward and backward passes with fp32 weights.
         channels_last: memory format of the convolutions.
         sync_batch_norm: batch statistics over all processes instead of each one's own.
         ema: decay of an exponential moving average of the weights, which is then what is validated; 0 for none.

@@ -30,8 +30,9 @@ from dpn.training.options import RunOptions
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.processes import check_count, fit, rank
+from dpn.training.products import advice
 from dpn.training.recipe import Recipe
-from dpn.training.sanity import check
+from dpn.training.sanity import check, idle
 from dpn.training.state import State
 from dpn.training.stopping import Stopping, shielded
 from dpn.training.stream import Batches, Stream
@@ -75,6 +76,8 @@ def train(recipe: Recipe, where: RunOptions, told: Told | None = None) -> dict[s
     if where.device() == "cpu":
         keep_freed()
         _check_compiles(recipe)
+    elif not rank():
+        note(advice(recipe.precision))
     prepared = prepare(recipe)
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         start = state.read(folder.last) if folder.last.is_file() else None
@@ -131,10 +134,10 @@ def _trained(
         room = int(where.keep_gb * 1e9)
         stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, room)
         task.batches = lambda of: Batches(
-            stream, replace(steps, first=task.step, rank=of), where.workers, pinned=where.device() == "cuda"
+            stream, replace(steps, first=task.step, rank=of), where.workers_each(), pinned=where.device() == "cuda"
         )
         with stopping.watching():
-            fit(task, recipe, where, flow)
+            fit(task, recipe, where, flow, idle=where.processes > 1 and bool(idle(prepared)))
     if not flow.scores:
         task.to(where.device())
         flow.scores = _validate(task, prepared, recipe, where)
@@ -167,7 +170,7 @@ def _named(examples: Examples, text: str) -> str:
 def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions) -> dict[str, Any]:
     device = str(task.device)
     runtime = Runtime(
-        device=device, batch=64, workers=where.workers if device != "cpu" else 0, precision=recipe.precision,
+        device=device, batch=64, workers=where.workers_each() if device != "cpu" else 0, precision=recipe.precision,
         channels_last=recipe.channels_last,
     )  # fmt: skip
     with shielded():  # it may start workers

@@ -1,6 +1,7 @@
 """A minute of doubt before hours of training: the data, one batch learnt by heart, perfect heatmaps scored."""
 
 import copy
+from typing import Any
 
 import torch
 
@@ -51,6 +52,33 @@ def check(prepared: Prepared, recipe: Recipe, device: str) -> None:
             f"perfect heatmaps are decoded {verdict.mean_error_px:.1f} px beside the true joints of {data.name}; "
             "python -m dpn oracle shows more"
         )
+
+
+def idle(prepared: Prepared) -> list[str]:
+    """Names of parameters that the loss does not reach, such as those of a shortcut that is not taken; on a CPU.
+
+    Several processes wait for the gradients of all parameters but those. The network's copy alone is touched.
+    """
+    net, joints = copy.deepcopy(prepared.net).train(), len(prepared.data.skeleton.joints)
+    targets, weights = torch.zeros(2, joints, *prepared.codec.heatmap_hw), torch.ones(2, joints)
+    loss = stages_loss(net(torch.zeros(2, 3, *prepared.input_hw)), targets, weights, prepared.input_hw)
+    reached = _leaves(loss)
+    return [name for name, weight in net.named_parameters() if weight.requires_grad and weight not in reached]
+
+
+def _leaves(loss: torch.Tensor) -> set[torch.Tensor]:
+    """All tensors that a gradient of the loss would reach; compared by identity."""
+    nodes: set[Any] = {loss.grad_fn}
+    leaves: set[torch.Tensor] = set()
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        if hasattr(node, "variable"):
+            leaves.add(node.variable)
+        new = {after for after, _ in getattr(node, "next_functions", ())} - nodes
+        nodes |= new  # kept, for others are made in the place of those that nobody holds
+        left += new
+    return leaves
 
 
 def _overfit(

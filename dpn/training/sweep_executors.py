@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from dpn.data.workers import processors
 from dpn.error_words import first_said
 from dpn.interrupts import withheld
+from dpn.training import cores
 from dpn.training.sweep_jobs import Run, Training
 from dpn.training.sweep_options import SweepOptions
 
@@ -104,7 +104,7 @@ class SlurmExecutor:
             job_name=f"{run.recipe.name}-{run.recipe.seed}",
             time=options.time_min,
             ntasks_per_node=run.where.devices,
-            cpus_per_task=run.where.workers + 1,
+            cpus_per_task=run.where.workers_each() + 1,
             **({"gpus_per_node": options.gpus} if options.gpus else {}),
             **({"partition": options.partition} if options.partition else {}),
         )
@@ -190,8 +190,8 @@ def settled(options: SweepOptions) -> SweepOptions:
         workers, at_once = WORKERS_OF_GPU if options.gpus else 1, options.at_once or sys.maxsize
     else:
         gpus = _gpus(options)
-        at_once = options.at_once or len(gpus) or physical_cores()
-        workers = max(1, physical_cores() // at_once) if gpus else 1
+        at_once = options.at_once or len(gpus) or cores.physical_cores()
+        workers = cores.workers_for_gpu(at_once) if gpus else 1
     return replace(options, at_once=at_once, workers=workers if options.workers is None else options.workers)
 
 
@@ -220,12 +220,3 @@ def _gpus(options: SweepOptions) -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name.strip() for name in visible.split(",")] if visible.strip() else [str(n) for n in range(count)]
     return tuple(names[:count])
-
-
-def physical_cores() -> int:
-    """Cores that this process may use, those with two hardware threads once."""
-    cores = set()
-    for cpu in processors():
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(siblings.read_text().strip() if siblings.is_file() else str(cpu))
-    return len(cores)

@@ -18,8 +18,8 @@ class SweepOptions:
         at_once: runs at the same time; by default one for each physical core, or for each GPU, and with Slurm all.
         accelerator: cpu, cuda, or whichever there is.
         threads: of torch in each run; on a CPU they decide rounding, so runs are continued with the same number.
-        workers: processes that make samples, for each run; by default one, with GPUs each run's share of the cores, and
-            on a cluster 4 for each GPU.
+        workers: processes that make samples, for each run; by default one, with GPUs each run's share of the cores, 8
+            at most, and on a cluster 4 for each GPU.
         pictures_every: epochs between two pictures of predictions; 0 for none.
         sanity: look at data, network and scoring before each run.
         partition: of the cluster; by default its own default.
@@ -47,7 +47,7 @@ class SweepOptions:
             folder=self.folder / own.relative_to(own.parts[0]),
             accelerator="cpu" if on_cluster and not self.gpus else self.accelerator,
             devices=max(1, self.gpus) if on_cluster else 1,
-            workers=1 if self.workers is None else self.workers,
+            workers=self.workers,
             threads=self.threads,
             pictures_every=self.pictures_every,
             sanity=self.sanity,

@@ -93,10 +93,11 @@ class PoseTask(lightning.LightningModule):
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of a batch; of every stage's heatmaps, for a network that has several."""
+        net = self.net if self._compiled is None else self._compiled  # whose truth is its length
         images = to_input(batch["crop"], channels_last=self._recipe.channels_last)
         targets, weights = encode(batch["joints"], batch["visible"], self._codec)
         with arithmetic(self.device.type, self._half):
-            outputs = (self._compiled or self.net)(images)
+            outputs = net(images)
         return stages_loss(outputs, targets, weights, (images.shape[2], images.shape[3]))
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:

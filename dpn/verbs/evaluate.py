@@ -133,7 +133,8 @@ def evaluate(
         print("ground-truth boxes: not comparable with published AP, which takes --boxes detections")
     if results:
         print(f"results are in {results}")
-    print(f"{found.n_people:,} people, {found.n_predicted:,} of them now, in {found.wall_s:.1f} s (no latency)")
+    now = f"{found.n_predicted:,} of them now, in {found.wall_s:.1f} s on {found.device} (no latency)"
+    print(f"{found.n_people:,} people, {now}")
 
 
 def oracle(

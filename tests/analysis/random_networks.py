@@ -103,9 +103,9 @@ class Maker:
 
     def program(self) -> Program:
         while len(self.steps) < self.draw.randint(4, 10):
-            kind = self.draw.choice(
-                ["conv", "conv", "dilated", "dilated", "pointwise", "transposed", "pool", "resize", "pad", "add", "cat"]
-            )
+            kinds = ["conv", "conv", "dilated", "dilated", "pointwise", "transposed", "pool", "resize", "pad", "add",
+                     "cat", "shuffle"]  # fmt: skip
+            kind = self.draw.choice(kinds)
             getattr(self, kind)(self.draw.randrange(max(0, len(self.shapes) - 3), len(self.shapes)))
         return Program(self.steps).eval()
 
@@ -174,6 +174,15 @@ class Maker:
     def pad(self, i: int) -> None:
         amounts = [self.draw.randint(-1, 3) for _ in range(4)]
         self._add(nn.ZeroPad2d(amounts), lambda image: F.pad(image, amounts), i)  # type: ignore[arg-type]
+
+    def shuffle(self, i: int) -> None:
+        channels, height, width = self.shapes[i]
+        kinds = [nn.PixelUnshuffle(2)] if channels < 3 and height % 2 == width % 2 == 0 else []
+        kinds += [nn.PixelShuffle(2)] if channels % 4 == 0 else []
+        kinds += [nn.ChannelShuffle(n) for n in range(2, channels) if channels % n == 0]
+        if kinds:
+            real = self.draw.choice(kinds)
+            self._add(real, real, i)
 
     def _partner(self, i: int) -> int:
         """A map of the same shape, perhaps the map itself."""

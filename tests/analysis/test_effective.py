@@ -1,5 +1,6 @@
 """The estimator against brute force, against exact expectations, and against itself in other batches."""
 
+import sys
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from analysis.effective_fields.effective import Question, estimate, estimate_random, estimates, squared_gradients
 from analysis.effective_fields.erf_expected import expected_field
 from analysis.effective_fields.erf_metrics import Values, scalars, total_variation
-from analysis.effective_fields.random_weights import draw_he
+from analysis.effective_fields.random_weights import draw_he, drawn
 from analysis.receptive_fields.stacks import stack
+from bench.macs import CountError
 from dpn.networks.dpn import DilationPyramidModule
 
 DPM = (32, 16, 8, 4, 2, 1)
@@ -431,6 +433,60 @@ def endless() -> Iterator[Tensor]:
 def test_errors_name_what_is_wrong(ask: Callable[[nn.Module], object], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         ask(_Named())
+
+
+class _Anybodys(nn.Module):
+    """Does in its forward pass whatever it is given."""
+
+    def __init__(self, act: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.act, self.norm = act, nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> object:
+        return self.act(self.norm(x))
+
+
+def _two(x: Tensor, y: Tensor) -> Tensor:
+    return x + y
+
+
+def _asserts(_: Tensor) -> None:
+    raise AssertionError("only\n224")
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (_two, "TypeError: .* missing 1 required positional argument: 'y'"),
+        (_asserts, "AssertionError: only 224"),
+        (lambda _: sys.exit(3), "SystemExit: 3"),
+    ],
+)
+def test_a_forward_pass_that_fails_is_one_line(act: Callable[[Tensor], object], said: str) -> None:
+    message = f"^_Anybodys failed: {said}; it must run on images 1x3x8x8 as its one input$"
+    with pytest.raises(CountError, match=message):
+        estimate(_Anybodys(act), noise(1, 3, 8, 8))
+    with pytest.raises(CountError, match=message):
+        drawn(lambda: _Anybodys(act), 0, noise(1, 3, 8, 8))
+
+
+def test_what_returns_no_map_is_said_to_return_none() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Identity())
+    for of, who in (("output", "the network"), ("1", "'1'")):
+        said = rf"^.{who} returns no map \(B, C, H, W\); take the unit of a module that does, such as 0.$"
+        with pytest.raises(KeyError, match=said):
+            estimate(net, noise(1, 3, 8, 8), of=of)
+    with pytest.raises(KeyError, match="nor does any module"):
+        estimate(nn.Flatten(), noise(1, 3, 8, 8))
+
+
+def test_what_a_network_prints_stays_out_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(x: Tensor) -> Tensor:
+        print("forward")
+        return x
+
+    estimate(_Anybodys(said), noise(1, 3, 8, 8))
+    assert tuple(capsys.readouterr()) == ("", "forward\n")
 
 
 class _Named(nn.Module):

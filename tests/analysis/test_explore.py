@@ -70,6 +70,15 @@ def test_a_stack_is_shown_at_once() -> None:
     assert table.count("<tr>") == 1 + 7
 
 
+def test_on_a_map_of_one_column_the_neighbour_is_below() -> None:
+    box = explore_stack("5", map_size="256x1")
+    message, picture, _ = shown(box)
+    assert message == ""
+    assert "neighbour (1, 0) away" in picture
+    named(box, "map size").value = "1x1"
+    assert shown(box)[0] == ""
+
+
 @pytest.mark.parametrize(("description", "value"), [
     ("dilations", "1,2,3"), ("order", "reversed"), ("modules", 2), ("map size", "32x24"), ("shortcuts", 0.5),
     ("show", "paths"), ("direction", "forward"), ("unit row", 3), ("unit column", 5), ("neighbour ↓", 2),

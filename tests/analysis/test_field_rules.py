@@ -1,12 +1,18 @@
 """Every rule of the tracer against the Jacobian of what it describes, unit by unit and channel by channel."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from analysis.receptive_fields.field_records import depths
 from analysis.receptive_fields.field_rules import RULES
+from analysis.receptive_fields.field_trace import trace
+from analysis.receptive_fields.live_taps import layer_taps
 from tests.analysis.jacobians import Operator, assert_is_the_jacobians_support, graph_of
+from tests.analysis.random_networks import Apply
 
 MASK = torch.arange(9) % 2 == 0
 LINEAR = nn.Linear(4, 4, dtype=torch.float64)
@@ -34,6 +40,51 @@ def swapped(x: Tensor) -> Tensor:
 def pieces(x: Tensor) -> Tensor:
     top, bottom = x.split([3, 4], dim=2)
     return top + bottom[:, :, :3]
+
+
+def by_channel(x: Tensor) -> Tensor:
+    """Eight maps whose fields differ, so that a channel which is mistaken for another shows."""
+    moved = F.pad(x[:, :2], (1, 0, 0, 1))[:, :, 1:, :-1]
+    return torch.cat([x[:, 2:], x[:, 1:3].flip(2), moved, F.avg_pool2d(x[:, :2], 3, 1, 1)], dim=1)
+
+
+def shuffled_by_hand(x: Tensor) -> Tensor:
+    """As ShuffleNet and Lite-HRNet do."""
+    return by_channel(x).view(1, 2, 4, 7, 9).transpose(1, 2).contiguous().view(1, -1, 7, 9)
+
+
+def permuted_by_hand(x: Tensor) -> Tensor:
+    return by_channel(x).reshape(1, 2, 2, 2, 7, 9).permute(0, 3, 1, 2, 4, 5).flatten(1, 3)
+
+
+def across_halves(dim: int) -> Operator:
+    """A softmax over the means of two halves of the image, whose channels are a vector."""
+
+    def run(x: Tensor) -> Tensor:
+        left, right = (F.adaptive_avg_pool2d(half, 1).flatten(1) for half in (x[..., :4], x[..., 4:]))
+        return torch.cat([left, right], dim=1).softmax(dim).view(1, 8, 1, 1)
+
+    return run
+
+
+def pooled(x: Tensor) -> Tensor:
+    """(1, 8) means of two halves of the image."""
+    return torch.cat([x[..., :4].mean((2, 3)), x[..., 4:].sum((-1, -2))], dim=1)
+
+
+def modulated(x: Tensor) -> Tensor:
+    """As FiLM does."""
+    scale, shift = pooled(x).chunk(2, dim=-1)
+    return x * scale.view(1, 4, 1, 1) + shift[:, :, None, None]
+
+
+def one_number(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(F.adaptive_avg_pool2d(x, 1).sum(1, keepdim=True))
+
+
+def addmm(x: Tensor) -> Tensor:
+    linear = LINEAR.to(x.device)
+    return torch.addmm(linear.bias, x.mean((2, 3)), linear.weight).mm(linear.weight)[:, :, None, None]
 
 
 OPERATORS: dict[str, Operator] = {
@@ -66,6 +117,32 @@ OPERATORS: dict[str, Operator] = {
     "broadcast channel": lambda x: x * torch.sigmoid(x[:, :1]),
     "windows": lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
     "linear": lambda x: LINEAR.to(x.device)(F.adaptive_avg_pool2d(x, 1).flatten(1)).unflatten(1, (4, 1, 1)),
+    "every third channel": lambda x: by_channel(x)[:, 2::3],
+    "flipped channels": lambda x: by_channel(x).flip((1, -1)),
+    "rolled": lambda x: by_channel(x).roll((3, -2, 1), (1, 2, -1)).roll((2, 8), (-2, -2)),
+    "shuffled": lambda x: F.channel_shuffle(by_channel(x), 4),
+    "shuffled by hand": shuffled_by_hand,
+    "permuted by hand": permuted_by_hand,
+    "finer": lambda x: F.pixel_shuffle(by_channel(x), 2),
+    "coarser": lambda x: F.pixel_unshuffle(by_channel(x)[:, 2::3, :6], 3),
+    "softmax of a vector": across_halves(1),
+    "softmax of a vector, from its end": across_halves(-1),
+    "mean without its axes": lambda x: x * x.mean((-1, 2))[:, :, None, None],
+    "sum of a vector": lambda x: x * pooled(x).sum(-1, keepdim=True).view(1, 1, 1, 1),
+    "modulated": modulated,
+    "narrowed vector": lambda x: pooled(x).narrow(-1, 2, 5).view(1, 5, 1, 1),
+    "narrowed map": lambda x: by_channel(x).narrow(1, 3, 4).narrow(2, -5, 4),
+    "flipped vector": lambda x: pooled(x).flip(-1).view(1, 8, 1, 1),
+    "selected": lambda x: F.adaptive_avg_pool2d(x, 1)[:, :, 0, 0].select(1, -2).view(1, 1, 1, 1),
+    "one number": one_number,
+    "addmm": addmm,
+    "group norm": lambda x: F.group_norm(by_channel(x)[:, 2:8], 3),
+    "instance norm": lambda x: F.instance_norm(by_channel(x)[:, 2:8]),
+    "layer norm": lambda x: F.layer_norm(x[:, :, :3], (4, 3, 9)),
+    "layer norm of rows and columns": lambda x: F.layer_norm(by_channel(x)[:, 3:9, :3], (3, 9)),
+    "layer norm of a vector": lambda x: F.layer_norm(pooled(x), (8,)).view(1, 8, 1, 1),
+    "expanded as": lambda x: x + x.mean((2, 3), keepdim=True).expand_as(x),
+    "only its type and shape": lambda x: (1 + MASK.to(x.device)).view(1, 1, 1, 9).type_as(x).view_as(x[:, :1, :1]) * x,
 }  # fmt: skip
 
 
@@ -74,6 +151,56 @@ def test_a_rule_is_the_jacobians_support(name: str) -> None:
     graph = graph_of(OPERATORS[name])
     assert not any(one.problem for one in graph.maps), [one.problem for one in graph.maps if one.problem]
     assert_is_the_jacobians_support(OPERATORS[name], graph)
+
+
+REFUSED: dict[str, tuple[Operator, str]] = {
+    "softmax of a batch": (lambda x: x.softmax(0), "softmax .* the batch"),
+    "softmax of a batch of vectors": (lambda x: pooled(x).softmax(-2)[:, :, None, None], "softmax .* the batch"),
+    "mean without rows": (lambda x: x.mean((1, 2))[:, :, None, None], "mean in .* do not stay"),
+    "a vector along the columns": (lambda x: x + x.mean((2, 3))[:, :1].repeat(1, 9), "add in .* along the columns"),
+    "a vector along the columns, copied": (lambda x: torch.zeros_like(x).copy_(F.pad(pooled(x), (0, 1))), "copy_ in"),
+    "channels last": (lambda x: x.permute(0, 2, 3, 1), r"permute in .* \(1, 4, 7, 9\) in the order \(0, 2, 3, 1\)"),
+    "turned": (lambda x: x.transpose(2, 3), "transpose in .* in the order"),
+    "layer norm of columns": (lambda x: F.layer_norm(x, (9,)), "native_layer_norm in .* the last 1 axes"),
+    "a roll of all": (lambda x: x.roll(3), "roll in .* name its dims"),
+    "a row": (lambda x: x[:, :, 2][:, :, None], "select in .* slice it"),
+    "a shift of its own": (lambda x: F.group_norm(x, 2, None, x.mean((0, 2, 3))), "native_group_norm in .* more than"),
+    "a product of vectors": (lambda x: (pooled(x) @ pooled(x).t())[:, :, None, None], "mm in .* from the image"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_rule_can_say_is_refused_by_name(name: str) -> None:
+    operator, reason = REFUSED[name]
+    graph = graph_of(lambda x: operator(torch.sigmoid(x)))
+    assert 0 not in graph.backward("output", [(0, 0)])
+    assert any(re.search(reason, problem) for problem in graph.problems("output")), graph.problems("output")
+
+
+def test_a_traced_modules_convolutions_are_convolutions() -> None:
+    """`torch.jit` writes them down under a name of their own."""
+    weight = torch.zeros(4, 3, 3, 3)
+    steps = [2, 2], [1, 1], [1, 1], False, [0, 0], 1
+    graph, plain = (
+        trace(Apply(lambda x, run=run: run(x, weight.to(x.device), None, *steps)), (1, 3, 12, 10))
+        for run in (lambda *given: torch._convolution(*given, False, False, False, False), torch.convolution)
+    )
+    assert [one.op for one in graph.maps] == ["input", "_convolution"]
+    assert graph.extent("output") == plain.extent("output")
+    assert depths(graph) == depths(plain) == [0, 1]
+    assert layer_taps(graph) == layer_taps(plain)
+    assert len(layer_taps(graph)) == 1
+
+
+def test_paths_are_as_many_through_a_shuffle_as_without_it() -> None:
+    """A shuffle makes no branch: the positions on the way from a convolution to the next are the same."""
+    first, second, last = (nn.Conv2d(8, 8, 3, padding=1, groups=groups) for groups in (1, 4, 1))
+    plain = trace(nn.Sequential(first, second, last), (1, 8, 20, 20))
+    squares = nn.PixelUnshuffle(2), nn.PixelShuffle(2)
+    shuffled = trace(nn.Sequential(first, *squares, second, nn.ChannelShuffle(4), last), (1, 8, 20, 20))
+    one, other = (graph.backward("output", [(9, 8)], kind="paths")[0].values for graph in (plain, shuffled))
+    assert one.sum() == 9**3
+    assert (one == other).all()
 
 
 def test_the_operators_above_and_random_networks_meet_most_rules() -> None:
@@ -86,7 +213,7 @@ def test_the_operators_above_and_random_networks_meet_most_rules() -> None:
               "upsample_bicubic2d", "batch_norm"}  # fmt: skip
     aliases = {"max_pool2d_with_indices", "_adaptive_avg_pool2d", "_softmax", "_log_softmax", "_unsafe_view",
                "_reshape_alias", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training",
-               "_batch_norm_with_update", "_batch_norm_no_update", "_to_copy", "split"}  # fmt: skip
+               "_batch_norm_no_update", "_to_copy", "split", "native_channel_shuffle", "_convolution"}  # fmt: skip
     same = {"detach", "alias", "to", "dropout", "lift_fresh", "type_as", "feature_dropout", "alpha_dropout",
             "native_dropout", "clone", "contiguous"}  # fmt: skip
     extremes = {"amax", "amin", "adaptive_max_pool2d"}

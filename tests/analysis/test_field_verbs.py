@@ -16,6 +16,7 @@ from torch import nn
 from analysis.__main__ import effective
 from analysis.__main__ import trace as trace_verb
 from analysis.receptive_fields.field_records import rows_read
+from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
 from analysis.receptive_fields.field_trace import trace, trace_subject
 from analysis.verbs.erf_verbs import erf
@@ -283,13 +284,14 @@ def test_numbers_are_shown_as_they_are() -> None:
 
 
 def test_what_no_rule_follows_is_probed_and_says_so(run: Run) -> None:
-    told = run("receptive-field", "tests.analysis.test_probing:Rolled", "--input", "16x16")
+    name = "tests.bench.networks:with_fourier_transform"
+    told = run("receptive-field", name, "--input", "16x16")
     (line,) = (line for line in told.splitlines() if line.startswith("output"))
-    assert "unavailable: roll in the network" in line
-    assert "probed: at least 5x5" in line
-    row = answer(run, "receptive-field", "tests.analysis.test_probing:Rolled", "--input", "16x16")["maps"][-1]
+    assert "unavailable: _fft_r2c in the network" in line
+    assert "probed: at least 16x16" in line
+    row = answer(run, "receptive-field", name, "--input", "16x16")["maps"][-1]
     assert row["size_hw"] is None
-    assert row["probed"].startswith("probed: at least 5x5")
+    assert row["probed"].startswith("probed: at least 16x16")
 
 
 class Choosing(nn.Module):
@@ -332,6 +334,38 @@ def test_where_units_differ_the_size_is_that_of_the_central_one(run: Run) -> Non
     assert row["note"].startswith("of the central unit: branches that meet in add")
     text = run("receptive-field", "cpn_r50").splitlines()[-1]
     assert f"{shown(row['size_hw'])} of the central unit: branches" in text
+
+
+def of_stochastic_depth() -> nn.Module:
+    """Its constructor reads values."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *(nn.Dropout(rate.item()) for rate in torch.linspace(0, 0.1, 2)))
+
+
+def test_a_network_that_is_built_of_values_is_traced(run: Run) -> None:
+    told = answer(run, "receptive-field", "tests.analysis.test_field_verbs:of_stochastic_depth", "--input", "16x16")
+    assert told["maps"][-1]["size_hw"] == [3, 3]
+
+
+def _parts(x: torch.Tensor) -> torch.Tensor:
+    y = torch.zeros_like(x)
+    y[:, :, :4], y[:, :, 4:] = x[:, :, :4], x[:, :, 4:].flip(2)
+    return nn.functional.avg_pool2d(y, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("net", "size"),
+    [
+        (Apply(lambda x: x * nn.functional.adaptive_avg_pool2d(x, 1)), [8, 8]),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.AdaptiveAvgPool2d((2, 4))), [5, 3]),
+        (Apply(_parts), [5, 3]),
+    ],
+    ids=["gate", "adaptive pooling", "parts"],
+)
+def test_where_a_rule_holds_on_its_own_map_only_the_size_is_that_on_this_map(net: nn.Module, size: list[int]) -> None:
+    row = extent_row(trace(net, (1, 3, 8, 8)), "output", "input")
+    assert (row["size_hw"], row["unavailable"], row["jump_hw"]) == (size, None, None)
+    assert row["note"].startswith("of the central unit, on this map: ")
+    assert row["note"].endswith("is defined for its own map only, not for an unbounded one")
 
 
 class Says(nn.Module):

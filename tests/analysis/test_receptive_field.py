@@ -1,23 +1,38 @@
 """The exact engine against brute force, against the paper's equations, and where other tools are known to fail."""
 
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from analysis.receptive_fields.axes import Resize, Transposed, Window, connect
 from analysis.receptive_fields.field_graph import UnavailableError
+from analysis.receptive_fields.field_rules import RULES
 from analysis.receptive_fields.field_trace import trace
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.receptive_fields.stacks import stack
+from bench.macs import CountError
 from dpn import dilation
 from dpn.build import build
 from dpn.zoo import ZOO
-from tests.analysis.random_networks import Maker, Program
+from tests.analysis.random_networks import Apply, Maker, Program
 
 GRAPHS = 320
+
+
+class Keeping(nn.Module):
+    """Makes a grid in its first call, says so, and keeps it for the next ones."""
+
+    grid: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.grid is None:
+            print("a grid")
+            self.grid = torch.zeros(x.shape[2:])
+        return x + self.grid
 
 
 def traced(program: Program, shape: tuple[int, int, int]) -> tuple[FieldGraph, list[int]]:
@@ -198,17 +213,47 @@ def test_an_unknown_operator_is_named_and_hides_what_lies_behind() -> None:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.first(x)
-            return self.second(torch.roll(x, 1, 2)) + self.second(x)
+            return self.second(torch.sort(x, 2)[0]) + self.second(x)
 
     graph = trace(Net(), (1, 3, 20, 20))
     field = graph.backward("output", [(4, 4)])
     assert graph.index("first") not in field
     assert 0 not in field
     assert graph.index("second") in field
-    with pytest.raises(UnavailableError, match="roll in the network: no rule"):
+    with pytest.raises(UnavailableError, match="sort in the network: no rule"):
         graph.extent("output")
     assert graph.extent("first").size_hw == (3, 3)
     assert set(graph.forward("input", [(0, 0)])) == {0, graph.index("first"), graph.index("second #2")}
+
+
+def test_a_rule_that_fails_costs_what_lies_behind_it_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "avg_pool2d", lambda *_: {}["kernel"])
+    graph = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2), nn.Conv2d(4, 4, 1)), (1, 3, 8, 8))
+    assert graph.extent("0").size_hw == (3, 3)
+    (problem,) = graph.problems("output")
+    assert problem == "avg_pool2d in 1: its rule fails here, KeyError: 'kernel'"
+
+
+def test_what_a_network_keeps_or_prints_while_it_is_traced_is_taken_back(capsys: pytest.CaptureFixture[str]) -> None:
+    net = Keeping()
+    trace(net, (1, 3, 4, 4))
+    assert tuple(capsys.readouterr()) == ("", "a grid\n")
+    assert net(torch.ones(1, 3, 4, 4)).device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (Apply(lambda _: sys.exit(3)), "SystemExit: 3; a forward pass must return, never leave"),
+        (nn.Conv2d(3, 4, 1).half(), r"RuntimeError: .*build it with \.to\(torch\.float32\)"),
+        (nn.LazyConv2d(4, 1), "call it once on a real input"),
+        (nn.Conv2d(4, 4, 1), "RuntimeError: .*; check the input's size"),
+    ],
+    ids=["leaving", "half precision", "lazy", "wrong size"],
+)
+def test_a_network_that_cannot_be_traced_is_told_what_to_do(net: nn.Module, words: str) -> None:
+    with pytest.raises(CountError, match=words):
+        trace(net, (1, 3, 8, 8))
 
 
 def test_branches_of_different_strides_are_refused() -> None:

@@ -13,6 +13,7 @@ def own_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     tmp_path_factory.getbasetemp()  # pytest's own folders stay where they are
     with tempfile.TemporaryDirectory(prefix="t-") as folder:  # not tmp_path, whose name is too long for a socket
         monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setenv("DPN_LOCKS", folder)
         monkeypatch.setattr(tempfile, "tempdir", None)
         yield Path(folder)
         monkeypatch.undo()

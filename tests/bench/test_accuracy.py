@@ -49,7 +49,7 @@ def records(tmp_path: Path) -> list[Record]:
 
 def test_an_evaluation_becomes_a_record(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     torch.save(dotted.coco().state_dict(), tmp_path / "weights.pth")
-    words = (DOTS, "--weights", tmp_path / "weights.pth", "--data", folder, "--records")
+    words = (DOTS, "--weights", tmp_path / "weights.pth", "--data", folder, "--device", "cpu", "--records")
     assert typed(*words, tmp_path / "records") == 0
     said = f"ap 100.0 % of {DOTS} on coco dots, truth boxes, 4 people: record added\n"
     assert capsys.readouterr().out == said
@@ -90,7 +90,7 @@ def test_what_is_there_is_not_measured_again(
 
 def question(network: Network, **changes: object) -> Question:
     known = {"network": network, "digest": "d", "data": coco_set(1), "source": "folder", "split": "val",
-             "runtime": Runtime(), "protocol": protocol("dpn", "coco"), "input_hw": (128, 96)}  # fmt: skip
+             "runtime": Runtime(device="cpu"), "protocol": protocol("dpn", "coco"), "input_hw": (128, 96)}  # fmt: skip
     return Question(**(known | changes))  # type: ignore[arg-type]
 
 
@@ -100,7 +100,20 @@ def test_other_weights_are_another_record() -> None:
     with torch.no_grad():
         other.net.weight.fill_(2)  # type: ignore[operator, union-attr]
     assert question(one).key() != question(other).key()
-    assert question(one).key() != question(one, runtime=Runtime(precision="bf16")).key()
+    assert question(one).key() != question(one, runtime=Runtime(device="cpu", precision="bf16")).key()
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_record_names_the_device_that_was_found_and_not_that_it_was_looked_for(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network(name=DOTS, net=dotted.coco())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: device == "cuda")
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    monkeypatch.setattr(environment, "machine", lambda kind: f"machine with {kind}")
+    asked, plain = question(network, runtime=Runtime()), question(network, runtime=Runtime(device=device))
+    assert asked.of_record()["device"] == device
+    assert asked.key() == plain.key()
 
 
 def test_other_images_are_another_record_and_a_folders_own_are_not_told() -> None:
@@ -151,7 +164,7 @@ def test_of_synthetic_people_the_first_are_kept_to_look_at() -> None:
     asked = question(Network(name=DOTS, net=dotted.coco()), data=data, source=source, input_hw=hw)
     shown = examples(asked)["examples"]
     again = open_data(Asked(data=shown["data"], split=shown["split"], input_hw=hw))
-    keypoints = predict(asked.network.net, data, asked.protocol, hw)[:EXAMPLES]
+    keypoints = predict(asked.network.net, data, asked.protocol, hw, asked.runtime)[:EXAMPLES]
     assert np.array(shown["keypoints"]).shape == (EXAMPLES, 17, 3)
     assert np.allclose(shown["keypoints"], keypoints, atol=1e-3)
     assert np.array_equal(again.people.joints[:EXAMPLES], data.people.joints[:EXAMPLES])

@@ -90,7 +90,7 @@ def test_what_others_say_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "[/x]" in capsys.readouterr().out
     failed = {"counter": "fvcore", "version": "1", "failure": "[enforce fail at x] [/y]"}
     known = {"counter": "torch", "version": "1", "failure": "", "total": 3, "extras": {"[z]": 3}, "unexplained": 0}
-    monkeypatch.setattr(second_opinions, "second_opinions", lambda *_: ())
+    monkeypatch.setattr(second_opinions, "second_opinions", lambda *_, **__: ())
     monkeypatch.setattr(second_opinions, "to_record_detail", lambda _: {"opinions": [failed, known]})
     opinions("tests.bench.networks:pointwise", "8x8")
     said = capsys.readouterr().out

@@ -1,10 +1,13 @@
 """Counts compare exactly, times by their processes, and nothing that is not comparable gets a verdict."""
 
 import dataclasses
+import io
 import json
 import random
+import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,10 +175,24 @@ def test_memory_is_compared_within_one_percent(factor: float, verdict: str) -> N
     assert only(base, timing_record("a", [[factor * 1e8]], metric="memory")).verdict == verdict
 
 
-def test_a_lower_ceiling_is_slower() -> None:
-    base, head = (timing_record("machine", [[rate]], metric="copy_ceiling") for rate in (4e9, 2e9))
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "verdict"),
+    [
+        ("copy_ceiling", 4e9, 2e9, "ambiguous"),
+        ("arithmetic_ceiling", 3.18e10, 3e10, "ambiguous"),
+        ("arithmetic_ceiling", 3.03e10, 3e10, "same"),
+        ("memory", 1e8, 2e8, "larger"),
+        ("energy", 1.0, 1.06, "larger"),
+        ("energy", 0.0, 1.0, "ambiguous"),
+    ],
+)
+def test_two_values_without_a_test_say_so_and_a_ceiling_claims_nothing(
+    metric: str, before: float, after: float, verdict: str
+) -> None:
+    base, head = (timing_record("machine", [[1.0]], metric=metric, value=value) for value in (before, after))
     entry = only(base, head)
-    assert (entry.verdict, entry.ratio) == ("slower", 2)
+    assert (entry.verdict, "two values, no test" in entry.notes) == (verdict, True)
+    assert entry.ratio == (pytest.approx(before / after if "ceiling" in metric else after / before) if before else None)
 
 
 def test_counts_that_say_the_same_in_another_torch_are_equal() -> None:
@@ -233,6 +250,55 @@ def test_the_gate_of_time_has_its_own_effect(factor: float, fails: bool) -> None
     found = report([timing_record("a", times())], [timing_record("a", times(factor, seed=1))])
     assert bool(Gate(gate_time=0.25).failures(found)) == fails
     assert Gate().failures(found) == ()
+
+
+def test_an_estimate_beyond_the_gate_is_told_from_what_is_sure() -> None:
+    """The interval may reach below the gate: sure is only that the two are not equal."""
+    head = [[factor] * 3 for factor in (1.05, 1.15, 1.25, 1.255, 1.26, 1.28, 1.35, 1.4)]
+    found = report([timing_record("a", times())], [timing_record("a", head)], effect=0.25)
+    (entry,) = found.compared
+    assert entry.ratio is not None
+    assert entry.interval is not None
+    assert entry.interval[0] < 1.2 < 1.25 < entry.ratio
+    assert entry.notes[0].startswith("surely not equal, and 25 % or more by estimate; 9")
+    (failure,) = Gate(gate_time=0.25).failures(found)
+    ends = f"{entry.interval[0]:.3f} to {entry.interval[1]:.3f}"
+    assert failure.endswith(f"slower, 25 % or more by estimate: {entry.ratio:.3f} times the base's time ({ends})")
+
+
+@pytest.mark.parametrize(
+    ("processes", "fields", "why"),
+    [
+        (8, {"flags": ("disturbed",)}, "2 disturbed"),
+        (8, {"flags": ("no steady state", "disturbed")}, "2 disturbed and no steady state"),
+        (1, {}, "2 of too few processes"),
+        (4, {}, "2 of too few processes"),
+        (8, {"metric_version": 99}, "2 by another version of the metric"),
+    ],
+)
+def test_times_that_nothing_could_be_said_of_pass_and_are_counted_with_the_reason(
+    processes: int, fields: dict[str, Any], why: str
+) -> None:
+    base = [timing_record(name, times(processes=processes)) for name in "abc"]
+    head = [timing_record(name, times(3, seed=1, processes=processes), **fields) for name in "ab"]
+    found, gate = report(base, [*head, base[2], count_record("a", "macs", 5)]), Gate(gate_time=0.25)
+    assert gate.failures(found) == ()
+    unjudged = f"2 of 3 times could not be judged: {why}"
+    assert verdict_line(found, ()) == f"The comparison passes: 2 ambiguous, 1 equal, 1 added; {unjudged}"
+    assert gate.warnings(found) == [f"--gate-time 0.25: {unjudged}; none of these can fail, measure them again"]
+    assert Gate().warnings(found) == []
+
+
+def test_what_is_the_same_or_too_noisy_to_tell_was_judged() -> None:
+    base = [timing_record("a", times(processes=4)), timing_record("b", [[1 + index / 5] for index in range(8)])]
+    head = [
+        timing_record("a", times(seed=1, processes=4)),
+        timing_record("b", [[1.3 + index / 5] for index in range(8)]),
+    ]
+    found = report(base, head)
+    assert [entry.verdict for entry in found.compared] == ["same", "ambiguous"]
+    assert "judged" not in verdict_line(found, ())
+    assert Gate(gate_time=0.25).warnings(found) == []
 
 
 def test_a_changed_count_fails_unless_counts_may_change() -> None:
@@ -323,10 +389,13 @@ def test_a_gate_below_what_times_apart_can_decide_is_one_warning(
 ) -> None:
     """A slowdown of 20 % that nobody measured in turns is no failure of such a gate, and no pass to rely on."""
     sides = [
-        folder_of(tmp_path / name, *(timing_record(of, times(factor), sweep=name) for of in "ab"))
+        folder_of(
+            tmp_path / name, count_record("a", "params", round(10 * factor)),
+            *(timing_record(of, times(factor), sweep=name) for of in "ab"),
+        )
         for name, factor in (("sweep", 1.0), (sweep, 1.2))
     ] if sweep != "sweep" else [folder_of(tmp_path / "one", timing_record("a", times()))] * 2  # fmt: skip
-    assert code_of(*sides, gate=Gate(gate_time=gate_time)) == 0
+    assert code_of(*sides, gate=Gate(gate_time=gate_time, no_gate_counts=True)) == 0
     warning = (
         "warning: --gate-time 0.05: 2 of the times were not measured in turns, where less than 25 % decides nothing; "
         "python -m bench duel measures in turns\n"
@@ -416,6 +485,31 @@ def test_what_cannot_be_written_is_no_verdict_on_the_records(base: str, capsys: 
     assert (done.returncode, done.stderr) == (2, "error: No space left on device; see where the output goes\n")
 
 
+def test_a_gate_that_fails_does_not_pass_as_its_reader_leaves(base: str, tmp_path: Path) -> None:
+    """As in `python -m bench compare BASE HEAD | true` under pipefail."""
+    larger = folder_of(tmp_path / "large", count_record("a", "macs", 6), timing_record("a", times()))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "compare", base, larger],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout
+    process.stdout.close()
+    _, said = process.communicate()
+    assert (process.returncode, said) == (141, b"")
+
+
+def test_a_closed_output_is_no_error_where_the_report_goes_to_a_file(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in `python -m bench compare BASE HEAD --out FILE >&-`."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert code_of(base, base, out=tmp_path / "out") == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "out").read_text() == "The comparison passes: 2 equal\n"
+
+
 def test_a_bug_is_no_verdict_on_the_records(
     base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
@@ -500,7 +594,8 @@ def test_duels_stand_in_the_report_and_fail_with_the_gate_of_time(
     said = capsys.readouterr()
     assert "timed in turns: 1 slower, 1 same" in said.out
     assert "| slower | a: here against base | 1.400 (1.300 to 1.500) | 8 rounds | beyond doubt |" in said.out
-    assert said.err == "fails: a: here against base: slower by 25 % or more, 1.400 times\n"
+    failure = "slower, 25 % or more by estimate: 1.400 times the base's time (1.300 to 1.500)"
+    assert said.err == f"fails: a: here against base: {failure}\n"
 
 
 @pytest.mark.parametrize("line", ["{", duel(verdict="lost"), duel(ratio=None), "[]"])
@@ -523,3 +618,26 @@ def test_a_revision_is_read_without_touching_the_checkout() -> None:
     assert committed
     assert committed <= {record.key() for record in Store(RECORDS).records}
     assert not folder.exists()
+
+
+def test_what_cannot_be_unpacked_is_one_line_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def archived(said: bytes) -> object:
+        return lambda command, **_: subprocess.CompletedProcess(command, 0, stdout=said, stderr=b"")
+
+    empty = io.BytesIO()
+    tarfile.open(fileobj=empty, mode="w").close()
+    for part, said in (("No space left on device", empty.getvalue()), ("truncated header", b"torn" * 100)):
+        monkeypatch.setattr(subprocess, "run", archived(said))
+        monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+        assert code_of("main", "main") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.fullmatch(f"error: 'main' of this project .* cannot be unpacked below .*{part}.*; free space.*", line)
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert code_of("main", "main") == 2
+    assert capsys.readouterr().err == "error: git is not installed; install it, or give a folder of records\n"

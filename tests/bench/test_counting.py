@@ -1,6 +1,7 @@
 """Stored counts are checked against fresh ones: equal is verified, missing is added, different is an error."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,48 @@ def test_channels_and_positions_of_what_an_operator_returns(
     found = zip(columns["module"], columns["out_channels"], columns["output_hw"], strict=True)
     outputs = {module: (channels, positions) for module, channels, positions in found}
     assert {module: outputs[module] for module in expected} == expected
+
+
+def _of_some_depth() -> nn.Module:
+    """Its constructor reads values, as one with stochastic depth does."""
+    rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout(rates[1]))
+
+
+def _choosing() -> nn.Module:
+    """Its forward pass reads a value, and what it does depends on its weights and its input."""
+    return Layers(lambda one, two, x: two(y) if float((y := one(x)).mean()) > 0 else y, *(nn.Conv2d(3, 3, 1),) * 2)
+
+
+def _jitted() -> nn.Module:
+    """It has weights, which no function can take in their place."""
+    with torch.device("cpu"):
+        return torch.jit.trace(nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("factory", "macs", "device"),
+    [(_of_some_depth, {768}, "meta"), (_choosing, {576, 1152}, "cpu"), (_jitted, {768}, "cpu")],
+)
+def test_a_network_that_needs_values_is_measured_with_some(
+    factory: Callable[[], nn.Module], macs: set[int], device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """And twice the same, whatever the state of torch's random numbers."""
+    asked: list[str] = []
+    monkeypatch.setattr("bench.counting.second_opinions", lambda *_, device: asked.append(device) or ())
+    subject, outcome, again = Subject("mine:net", (8, 8), factory), Outcome(), Outcome()
+    measure(subject, Store(tmp_path), outcome)
+    assert (outcome.added, asked) == (8, [device])
+    assert ("mine:net does not run without data" in capsys.readouterr().err) == (device == "cpu")
+    before = torch.random.get_rng_state()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        measure(subject, Store(tmp_path), again)
+    torch.random.set_rng_state(before)
+    assert (again.added, again.verified, again.differing) == (0, 21, [])
+    assert {record.value for record in Store(tmp_path).records if record.metric == "macs"} <= macs
 
 
 def test_verify_writes_nothing(tmp_path: Path) -> None:

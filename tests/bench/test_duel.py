@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,8 +159,18 @@ def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
         assert (folder / "bench" / "worker.py").is_file()
         assert (folder / "dpn" / "zoo.py").is_file()
     assert not folder.exists()
-    with pytest.raises(ValueError, match="no revision 'no-such-branch' of this project"), checkout("no-such-branch"):
-        pass
+    for name in ("no-such-branch", "--output=here"):
+        with pytest.raises(ValueError, match=f"no revision '{name}' of this project"), checkout(name):
+            pass
+
+
+def test_networks_of_two_revisions_may_stand_apart(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copy(file, tmp_path / "other.onnx")
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: invented(1.0))
+    assert duel_verbs.duel("here", "here", of=f"{file}, {other},{file}", choices=CHOSEN) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [file, str(other)]
 
 
 @pytest.mark.parametrize(

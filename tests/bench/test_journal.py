@@ -34,6 +34,14 @@ def test_a_living_sweeps_journal_is_left_alone(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_forgotten_is_counted(tmp_path):
+    with Journal(tmp_path) as journal:
+        for key in ("a", "a", "b"):
+            journal.add(key, {"n": 1})
+        assert journal.keep_only(lambda key: key == "b") == {"a": 2}
+        assert (journal.results("a"), journal.results("b")) == ([], [{"n": 1}])
+
+
 def test_a_torn_line_costs_its_own_result_only(tmp_path):
     torn = tmp_path / ".journal-0.jsonl"
     torn.write_bytes(json.dumps({"key": "a", "result": {"n": 1}}).encode() + b'\n{"key": "a", "res')

@@ -401,6 +401,49 @@ def test_free_operators_are_named_and_counted() -> None:
     assert not counted.unknown
 
 
+ROW = torch.zeros(8, dtype=torch.long)
+MOVING: dict[str, Callable[[Tensor], object]] = {
+    "scatter_add_": lambda x: x.scatter_add_(1, ROW.to(x.device).expand(8, 8), x.clone()),
+    "index_add": lambda x: x.index_add(0, ROW.to(x.device), x),
+    "index_copy_": lambda x: x.index_copy_(0, ROW.to(x.device), x.clone()),
+    "scatter_reduce": lambda x: x.scatter_reduce(1, ROW.to(x.device).expand(8, 8), x, "amax"),
+    "slice_scatter": lambda x: torch.slice_scatter(x, x[:2], 0, 0, 2),
+    "select_scatter": lambda x: torch.select_scatter(x, x[0], 0, 1),
+    "masked_select": lambda x: x.masked_select(x > 0),
+    "masked_scatter_": lambda x: x.masked_scatter_(x > 0, x.clone()),
+    "take": lambda x: x.take(ROW.to(x.device)),
+    "put_": lambda x: x.put_(ROW.to(x.device), x[0].clone()),
+    "squeeze_": lambda x: x.clone().unsqueeze_(0).squeeze_(0).transpose_(0, 1),
+    "tril_": lambda x: x.tril_().triu_(),
+    "diag_embed": torch.diag_embed,
+    "bucketize": lambda x: torch.bucketize(x, x[0].contiguous()),
+    "searchsorted": lambda x: torch.searchsorted(x, x),
+    "cummax": lambda x: (x.cummax(0), x.cummin(0), x.logcumsumexp(0), x.nansum()),
+    "isin": lambda x: torch.isin(x, x[0]),
+    "multinomial": lambda x: torch.multinomial(x.abs() + 1, 2),
+    "randint_like": lambda x: torch.randint_like(x, 3),
+    "normal_": lambda x: (x.normal_(), x.exponential_(), x.uniform_(), x.bernoulli_(), x.fill_(1), x.zero_()),
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_what_moves_data_or_draws_numbers_is_free_also_in_place(name: str) -> None:
+    devices = ("cpu",) if name == "masked_select" else ("cpu", "meta")
+    for device in devices:
+        counted = count(Layers(MOVING[name]), (8, 8), device=device)
+        assert f"aten::{name}" in counted.free
+        assert (dict(counted.unknown), counted.macs) == ({}, 0)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_an_outer_product_that_is_added_costs_as_the_matrix_product_of_a_column_and_a_row(device: str) -> None:
+    outer = count(Layers(torch.addr), (5, 7), (5,), (7,), device=device)
+    product = count(Layers(torch.addmm), (5, 7), (5, 1), (1, 7), device=device)
+    assert outer.complete
+    assert outer.macs_by_kind == product.macs_by_kind
+    assert outer.macs == 5 * 7
+
+
 LAYERS_WITHOUT_COST = (
     *(nn.ELU, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.PReLU, nn.ReLU, nn.ReLU6),
     *(nn.SELU, nn.CELU, nn.GELU, nn.Sigmoid, nn.SiLU, nn.Mish, nn.Softplus, nn.Softsign, nn.Tanh, nn.GLU),
@@ -414,6 +457,21 @@ def test_layers_without_multiply_adds_are_known(layer: type[nn.Module], device: 
     counted = count(layer(), (2, 4, 6, 6), device=device)
     assert counted.complete
     assert counted.macs == 0
+
+
+def _edged(conv: nn.Module, x: Tensor) -> Tensor:
+    y = F.pad(x, (2, 2, 2, 2))
+    y[..., 0] = 1
+    return conv(y)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_padding_that_is_written_through_a_view_is_padding_no_more(device: str) -> None:
+    written, padded = (
+        count(Layers(forward, nn.Conv2d(3, 8, 3)), (1, 3, 8, 8), device=device)
+        for forward in (_edged, lambda conv, x: conv(F.pad(x, (2, 2, 2, 2))))
+    )
+    assert written.live_macs == written.macs == padded.macs > padded.live_macs
 
 
 def test_operators_hold_plain_data() -> None:

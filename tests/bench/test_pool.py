@@ -3,8 +3,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bench import pool
 from bench.cell import Cell
 from bench.machine.environment import ROOT
 from bench.plan import Plan
-from bench.pool import WorkerError, Zygote, machine_to_itself
+from bench.pool import WorkerError, Zygote, machine_lock, machine_to_itself
 from bench.processes import run_cell
 from tests.bench.waiting import wait_until
 
@@ -241,17 +241,23 @@ def test_a_sweep_that_has_to_wait_says_so(own_lock: Path) -> None:
     assert told == ["waits", "mine"]
 
 
-def test_two_sweeps_take_turns(own_lock: Path) -> None:
+def test_the_lock_is_one_for_all_folders_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DPN_LOCKS", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert machine_lock() == Path("/tmp") / f"dpn-bench-{os.getuid()}.lock"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert machine_lock().parent == tmp_path
+
+
+def test_two_sweeps_take_turns(own_lock: Path, tmp_path: Path) -> None:
     assert own_lock.is_dir()
-    program = (
-        "import sys, time\nfrom bench.pool import machine_to_itself\n"
-        "with machine_to_itself():\n    print('mine', flush=True)\n    time.sleep(0.5)\n"
-    )
+    program = "from bench.pool import machine_to_itself\nwith machine_to_itself():\n    print('mine', flush=True)\n"
     with machine_to_itself():
-        waiting = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-        time.sleep(1.0)
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(tmp_path)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == "waiting for another sweep on this machine\n"
         assert waiting.poll() is None
-    assert waiting.stdout is not None
-    assert waiting.stdout.readline().strip() == "mine"
-    waiting.wait()
-    waiting.stdout.close()
+    assert waiting.communicate(timeout=30) == ("mine\n", "")

@@ -265,6 +265,35 @@ def test_every_counter_is_shown_attention_in_its_parts(fast_path: bool, device: 
     assert {opinion.own_macs for opinion in opinions.values()} == {50 * 64 * 4 * 64 + ATTENTION_MACS}
 
 
+def _packed(x: Tensor, layer: nn.GRU) -> Tensor:
+    lengths = torch.tensor([5, 3])
+    packed = nn.utils.rnn.pack_padded_sequence(x.reshape(2, 5, 6), lengths, batch_first=True)
+    return layer(packed)[0].data  # type: ignore[no-any-return]
+
+
+RECURRENT = {
+    "gru": (nn.GRU(6, 7, num_layers=2, bidirectional=True), 5 * 2 * 3 * 7 * ((6 + 7) + (14 + 7))),
+    "lstm": (nn.LSTM(6, 7, proj_size=3), 5 * (4 * 7 * (6 + 3) + 7 * 3)),
+    "rnn": (nn.RNN(6, 7, nonlinearity="relu"), 5 * 7 * (6 + 7)),
+    "rnn of tanh": (nn.RNN(6, 7), 5 * 7 * (6 + 7)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
+@pytest.mark.parametrize("name", RECURRENT)
+def test_fvcore_is_told_to_miss_recurrent_layers(name: str) -> None:
+    """Own multiply-adds by hand: steps, gates, hidden size, and what each step meets."""
+    layer, macs = RECURRENT[name]
+    opinion = by_counter(layer, (1, 5, 6))["fvcore"]
+    assert (opinion.failure, opinion.own_macs, opinion.total) == ("", macs, 0)
+    assert (dict(opinion.extras), opinion.unexplained) == ({"recurrent layers missed": -macs}, 0)
+
+
+def test_steps_of_packed_sequences_are_as_many_as_there_are() -> None:
+    opinion = by_counter(Function(_packed, nn.GRU(6, 7, batch_first=True)), (1, 10, 6), "cpu")["fvcore"]
+    assert dict(opinion.extras) == {"recurrent layers missed": -8 * 3 * 7 * (6 + 7)}
+
+
 def state_of(net: nn.Module) -> list[object]:
     """Everything that a tool could leave on a network: attributes, hooks, modes, and the identity of every tensor."""
     seen: list[object] = []

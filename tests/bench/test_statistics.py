@@ -164,6 +164,15 @@ def test_the_interval_of_processes_inverts_scipys_rank_sum_test() -> None:
             assert stats.mannwhitneyu(inside, a, method="exact").pvalue > 0.05
 
 
+def test_p_is_scipys_for_equal_times_too() -> None:
+    generator = np.random.default_rng(10)
+    for _ in range(50):
+        a, b = (generator.integers(1, 6, size).astype(float) for size in generator.integers(1, 8, 2))
+        found = compare_processes([[one] for one in a], [[one] for one in b])
+        assert found.p == pytest.approx(stats.mannwhitneyu(b, a, method="exact").pvalue)
+    assert compare_rounds([([1.0], [1.0])] * 8).p == 1.0
+
+
 def test_confidence_of_the_interval_is_that_of_the_tables() -> None:
     rounds = [([1.0], [1.0 + index / 1000]) for index in range(8)]
     assert compare_rounds(rounds).interval.confidence == pytest.approx(1 - 2 * 5 / 2**8)  # W <= 3 in five of 256 ways
@@ -188,6 +197,13 @@ def test_how_many_rounds_a_verdict_takes() -> None:
     assert {number for number, found in by_number.items() if found.verdict == "slower"} == {7, 8, 9}
     assert all("too few" in by_number[number].reason for number in range(1, 7))
     assert by_number[7].p <= ALPHA < by_number[6].p
+
+
+def test_what_is_slower_is_so_by_the_estimate_and_unequal_by_the_interval() -> None:
+    found = compare_rounds([([1.0], [1.08 + index * 0.05]) for index in range(8)], effect=0.25)
+    assert found.verdict == "slower"
+    assert found.interval.low < 1.2 < 1.25 < found.ratio
+    assert found.reason.startswith("surely not equal, and 25 % or more by estimate; ")
 
 
 def test_a_certain_difference_below_the_effect_is_no_alarm() -> None:

@@ -16,6 +16,7 @@ from bench import assemble, ceilings, processes
 from bench import sweep as sweeping
 from bench.cell import Cell, grid
 from bench.journal import Journal
+from bench.machine import environment
 from bench.plan import Plan
 from bench.pool import Worker, WorkerError, Zygote
 from bench.record import Record
@@ -301,6 +302,32 @@ def test_processes_of_a_killed_sweep_count_for_the_code_that_they_ran(
     assert sweep(tmp_path, cell).measured == 1
     assert (first in results_in_records(tmp_path)) is not edited
     assert journals(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "value", "dropped"),
+    [
+        ("versions", {"torch": "9.9.9"}, True),
+        ("describe", {"cpu_governor": "powersave"}, True),
+        ("describe", {"env_OMP_WAIT_POLICY": "ACTIVE"}, True),
+        ("machine", "another", False),  # which shares the folder, and will ask for its own
+    ],
+)
+def test_results_of_other_versions_and_settings_of_this_machine_are_dropped_and_told(
+    changed: str, value: Any, dropped: bool,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    key, found = sweeping.journal_key("m/latency.v2/cell"), getattr(environment, changed)()
+    with Journal(tmp_path) as dead:
+        dead.add(key, {"samples": [1.0]})
+        dead.add(key, {"samples": [2.0]})
+    Sweep(Store(tmp_path), TINY).run([])
+    assert (len(results_in_journals(tmp_path)), capsys.readouterr().err) == (2, "")
+    monkeypatch.setattr(environment, changed, lambda *_: found | value if isinstance(value, dict) else value)
+    Sweep(Store(tmp_path), TINY).run([])
+    assert len(results_in_journals(tmp_path)) == (0 if dropped else 2)
+    told = "2 results of other code or versions are dropped: 2 of m/latency.v2\n"
+    assert capsys.readouterr().err == (told if dropped else "")
 
 
 def test_an_interpreter_that_cannot_fork_is_replaced_for_the_next_rival(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpn import scoring
+from dpn import evaluation, scoring
 from dpn.data.people import DataSet
 from dpn.data.problems import DataError
 from dpn.data.subset import first_images, first_people
@@ -176,8 +176,8 @@ def test_a_torn_row_is_predicted_again(tmp_path: Path) -> None:
     assert found.scores == run(data).scores
 
 
-@pytest.mark.parametrize("what", ["weights", "data", "images", "input", "protocol", "precision"])
-def test_another_question_starts_afresh(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["weights", "data", "images", "input", "protocol", "device", "precision"])
+def test_another_question_starts_afresh(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, network, results = coco_set(2), dots(), tmp_path / "results.json"
     stopped(data, results, after=2)
     known, hw, runtime = DPN, HW, Runtime()
@@ -192,6 +192,8 @@ def test_another_question_starts_afresh(what: str, tmp_path: Path) -> None:
         hw = (256, 192)
     elif what == "protocol":
         known = replace(DPN, flip_test=False)
+    elif what == "device":
+        monkeypatch.setattr(evaluation._Run, "device", "another")
     else:
         runtime = Runtime(precision="bf16")
     found = evaluate(network, data, known, hw, runtime, results=results)

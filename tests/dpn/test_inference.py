@@ -17,7 +17,7 @@ from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError
 from dpn.heatmaps import Codec, decode, encode
-from dpn.inference import Forward, OutputError, Runtime, codec_of, final_heatmaps, predict
+from dpn.inference import Forward, OutputError, Runtime, codec_of, device_of, final_heatmaps, predict, workers_of
 from dpn.network_output import stride_of
 from dpn.protocols import CodecName, Protocol, protocol
 from dpn.skeletons import COCO_17
@@ -122,7 +122,7 @@ def test_a_batch_is_a_loop_over_people(name: str, flip: bool) -> None:
     known = replace(protocol(name, "coco"), flip_test=flip)
     data, net = noise_set(), small()
     expected = plainly(net, data, known)
-    found = predict(net, data, known, HW, Runtime(batch=3))
+    found = predict(net, data, known, HW, Runtime(device="cpu", batch=3))
     assert found.shape == (7, 17, 3)
     assert found.dtype == np.float64
     assert (expected[..., 2] <= 0).any()
@@ -150,13 +150,13 @@ def test_mirrored_heatmaps_of_udp_do_not_move() -> None:
 
 def test_batches_and_formats_change_nothing_but_rounding() -> None:
     data, net = noise_set(), small()
-    expected = predict(net, data, PLAIN, HW, Runtime(batch=1))
-    for runtime in (Runtime(batch=32), Runtime(batch=4, channels_last=True)):
+    expected = predict(net, data, PLAIN, HW, Runtime(device="cpu", batch=1))
+    for runtime in (Runtime(device="cpu"), Runtime(device="cpu", batch=4, channels_last=True)):
         found = predict(net, data, PLAIN, HW, runtime)
         np.testing.assert_allclose(found[..., 2], expected[..., 2], atol=1e-3)
         moved = np.abs(found - expected).max(axis=2) > 1e-3  # an untrained network has maxima that are nearly equal
         assert moved.mean() < 0.02
-    half = predict(net, data, PLAIN, HW, Runtime(precision="bf16"))
+    half = predict(net, data, PLAIN, HW, Runtime(device="cpu", precision="bf16"))
     assert 0 < np.abs(half[..., 2] - expected[..., 2]).max() < 0.1
     assert len(predict(net, replace(data, people=data.people.take([])), PLAIN, HW)) == 0
 
@@ -168,7 +168,7 @@ def test_workers_change_nothing() -> None:
 
 
 def test_workers_send_what_is_needed_alone() -> None:
-    (batch,) = inference._batches(noise_set(2), PLAIN, HW, Runtime())
+    (batch,) = inference._batches(noise_set(2), PLAIN, HW, Runtime(), torch.device("cpu"))
     assert list(batch) == ["crop", "center", "scale"]
 
 
@@ -185,6 +185,24 @@ def test_no_more_workers_start_than_there_are_batches(monkeypatch: pytest.Monkey
         predict(net, data, PLAIN, HW, Runtime(batch=batch, workers=5))
     predict(net, replace(data, people=data.people.take([])), PLAIN, HW, Runtime(workers=5))
     assert started == [3, 1, 5, 0]
+
+
+def test_a_gpu_has_workers_by_default_and_a_cpu_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda:1")
+    monkeypatch.setattr(inference, "cores", lambda: 16)
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda: "fork")
+    assert [workers_of(Runtime(), device, 99) for device in (cpu, gpu)] == [0, 4]
+    assert workers_of(Runtime(), gpu, 1) == 0  # one photograph's people
+    assert [workers_of(Runtime(workers=workers), gpu, 3) for workers in (0, 2, 5)] == [0, 2, 3]
+    monkeypatch.setattr(inference, "cores", lambda: 2)
+    assert workers_of(Runtime(), gpu, 99) == 2
+
+
+def test_workers_that_would_run_the_script_again_start_where_they_are_asked_for_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda: "forkserver")
+    assert [workers_of(Runtime(workers=workers), torch.device("cuda"), 99) for workers in (None, 2)] == [0, 2]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -228,11 +246,18 @@ def test_a_device_that_is_not_there_is_one_line() -> None:
         predict(small(), noise_set(2), PLAIN, HW, Runtime(device="abacus"))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_by_default_a_gpu_is_used_where_there_is_one(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    assert device_of(Runtime().device).type == ("cuda" if there else "cpu")
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_changes_nothing_but_rounding() -> None:
     data = noise_set()
-    expected = predict(small(), data, PLAIN, HW)
+    expected = predict(small(), data, PLAIN, HW, Runtime(device="cpu"))
     found = predict(small(), data, PLAIN, HW, Runtime(device="cuda"))
     close = np.isclose(found, expected, atol=0.05).all(axis=2)
     assert close.mean() > 0.95  # where two places are all but equally high, rounding decides

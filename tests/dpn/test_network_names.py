@@ -42,6 +42,7 @@ def talks():
     return nn.Conv2d(3, 17, 3)
 
 number = 3
+instance = nn.Conv2d(3, 17, 3)
 print("importing")
 """
 
@@ -53,7 +54,7 @@ def _factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_factory_builds() -> None:
-    assert imported("factories:net")().out_channels == 17  # type: ignore[union-attr]
+    assert imported("factories:net")().out_channels == 17
 
 
 @pytest.mark.parametrize("name", ["dpn1_32_lite", "factories:net"])
@@ -77,6 +78,7 @@ def test_torchs_seed_decides_what_is_built(name: str) -> None:
         ("factories:asserts", "fails when it is called: AssertionError$"),
         ("factories:text", "must return a torch.nn.Module, not a str"),
         ("factories:number", "is of type int; name a function that builds a network"),
+        ("factories:instance", "is a network already; name a function that builds it$"),
         ("factories:nett", "has no 'nett'; the nearest is net"),
         ("factories:zzzzzz", "has no 'zzzzzz'$"),
         ("factories.py:net", "cannot import 'factories.py'|write mine:net"),
@@ -89,6 +91,42 @@ def test_what_builds_no_network_is_one_line(name: str, message: str) -> None:
     with pytest.raises(NetworkError, match=message) as caught:
         imported(name)()
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_changes_between_two_calls_is_imported_as_it_is(tmp_path: Path) -> None:
+    """Also one of the same size within the same second, which Python by itself would take for the one before."""
+    file = tmp_path / "changing.py"
+
+    def width() -> int:
+        return imported("changing:net")().out_channels  # type: ignore[return-value]
+
+    for digit in (1, 2):
+        file.write_text(f"from torch import nn\n\ndef net():\n    return nn.Conv2d(3, {digit}, 1)\n")
+        module = sys.modules.get("changing")
+        assert width() == digit
+        assert sys.modules["changing"] is not module
+    good, module = file.read_text(), sys.modules["changing"]
+    assert width() == 2
+    assert sys.modules["changing"] is module
+    for bad, said in (("def net(:", "SyntaxError: invalid syntax"), ("1 / 0", "ZeroDivisionError")):
+        file.write_text(bad)
+        with pytest.raises(NetworkError, match=f"^'changing' fails when it is imported for 'changing:net': {said}"):
+            imported("changing:net")
+        assert sys.modules["changing"] is module
+    file.write_text(good)
+    assert width() == 2
+    file.unlink()
+    with pytest.raises(NetworkError, match=r"^cannot import 'changing'"):
+        imported("changing:net")
+
+
+def test_a_module_without_a_file_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a notebook, whose functions are those of `__main__`."""
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "conv", lambda: nn.Conv2d(3, 17, 3), raising=False)
+    for _ in range(2):
+        assert imported("__main__:conv")().out_channels == 17
+    assert sys.modules["__main__"] is main
 
 
 def test_what_is_printed_stays_out_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,6 +83,7 @@ def test_learning_leaves_out_whoever_has_no_joint() -> None:
 def test_examples_of_a_folder(coco: str) -> None:
     examples = open_examples(Asked(data=coco))
     assert isinstance(examples, LabelledPeople)
+    assert examples.data.truth is None  # 1 GB of COCO's training split, which nobody scores
     assert (len(examples), examples.skeleton) == (3, COCO_17)
 
 

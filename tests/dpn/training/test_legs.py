@@ -13,7 +13,7 @@ from dpn.training.options import RunOptions
 from tests.dpn.training.runs import STEPS, command, finished, started, wait_for
 
 LEG = {"first_step": 0, "versions": {"torch": "2.13.0", "numpy": "2.4"}, "threads": 1, "processes": 1,
-       "device": "cpu AVX512", "bf16 products": "bf16", "commit": "0123456789abcdef"}  # fmt: skip
+       "device": "cpu AVX512", "products": "tf32", "bf16 products": "bf16", "commit": "0123456789abcdef"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ LEG = {"first_step": 0, "versions": {"torch": "2.13.0", "numpy": "2.4"}, "thread
         ({"threads": 2}, "threads 1 before and 2 now"),
         ({"processes": 4}, "processes 1 before and 4 now"),
         ({"bf16 products": "fp32"}, "bf16 products bf16 before and fp32 now"),
+        ({"products": "ieee"}, "products tf32 before and ieee now"),
         ({"device": "NVIDIA H100"}, "device cpu AVX512 before and NVIDIA H100 now"),
         ({"commit": "0123456789abcdef+changes"}, "commit 0123456789 before and 0123456789+changes now"),
     ],
@@ -51,6 +52,16 @@ def test_this_leg_is_plain_data() -> None:
     assert leg["device"].startswith("cpu ")
     assert leg["bf16 products"] == ("bf16" if multiplies_in("bf16") else "fp32")
     assert "bf16 products" not in this_leg(3, RunOptions(accelerator="cpu"), "fp32", {})
+
+
+@pytest.mark.parametrize("products", ["tf32", "ieee"])
+def test_the_leg_of_a_gpu_says_what_fp32_is_multiplied_in(monkeypatch: pytest.MonkeyPatch, products: str) -> None:
+    monkeypatch.setattr(RunOptions, "device", lambda _: "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
+    monkeypatch.setattr("dpn.training.products.products", lambda: products)
+    leg = this_leg(3, RunOptions(), "bf16", {})
+    assert (leg["device"], leg["products"]) == ("NVIDIA H100", products)
+    assert not {"threads", "bf16 products"} & leg.keys()
 
 
 def begun(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dpn.training import sanity
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.recipes import Recipe
 from dpn.training.state import TrainingError
+from tests.dpn.training.tiny_network import with_idle_weights
 
 RECIPE = Recipe(
     name="tiny", network="dpn1_32_lite", data="synthetic:seed=1,images=16", val_data="synthetic:seed=2,images=6"
@@ -42,6 +43,14 @@ def test_a_network_that_learns_passes_and_keeps_its_weights(prepared: Prepared) 
 def test_a_network_that_cannot_learn_is_named(prepared: Prepared) -> None:
     with pytest.raises(TrainingError, match="learns nothing from its own targets"):
         sanity.check(replace(prepared, net=Frozen()), RECIPE, "cpu")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_weights_that_the_loss_does_not_reach_are_found(prepared: Prepared) -> None:
+    before = {name: tensor.clone() for name, tensor in prepared.net.state_dict().items()}
+    assert sanity.idle(prepared) == []
+    assert all(torch.equal(before[name], tensor) for name, tensor in prepared.net.state_dict().items())
+    assert sanity.idle(replace(prepared, net=with_idle_weights())) == ["shortcut.weight", "shortcut.bias"]
 
 
 def test_targets_that_are_decoded_elsewhere_are_named(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:

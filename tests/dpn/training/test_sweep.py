@@ -26,7 +26,7 @@ from dpn.training import sweep_executors
 from dpn.training.folder import Log, rows
 from dpn.training.recipes import RECIPES, Recipe
 from dpn.training.sweep import Sweep, Told
-from dpn.training.sweep_executors import executor_of, physical_cores, settled
+from dpn.training.sweep_executors import executor_of, settled
 from dpn.training.sweep_jobs import Run, Training
 from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import Pace, left_s, pace_of
@@ -325,18 +325,13 @@ def test_a_sweep_that_is_stopped_starts_nothing_more(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_cores_are_counted_once() -> None:
-    assert 1 <= physical_cores() <= (os.cpu_count() or 1)
-    assert physical_cores() <= (psutil.cpu_count(logical=False) or 10**6)
-
-
 def at_once_and_workers(**changes: Any) -> tuple[int | None, int | None]:
     options = settled(SweepOptions(**changes))
     return options.at_once, options.workers
 
 
 def test_what_is_left_open_is_settled_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpn.training.sweep_executors.physical_cores", lambda: 16)
+    monkeypatch.setattr("dpn.training.cores.physical_cores", lambda: 16)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert at_once_and_workers() == (16, 1)
     assert at_once_and_workers(at_once=3, workers=0) == (3, 0)

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpn.build import build
+from dpn.heatmaps import Codec
 from dpn.network_output import OutputError
-from dpn.training.task import every_stage, stages_loss
+from dpn.training.recipes import Recipe
+from dpn.training.task import PoseTask, every_stage, stages_loss
 from dpn.zoo import ZOO
+from tests.dpn.training.tiny_network import InModule
 
 HW = (64, 64)
 Named = namedtuple("Named", ("parsing", "heatmaps"))
@@ -66,3 +69,35 @@ def test_gradient_reaches_every_head_of_cpn() -> None:
     assert heads
     assert all(weight.grad is not None and bool(weight.grad.any()) for weight in heads)
     assert [name for name, weight in net.named_parameters() if weight.grad is None] == []
+
+
+class Compiled(nn.Module):
+    """As `torch.compile` returns it: its length is that of the network, which may have none."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.calls = net, 0
+
+    def __len__(self) -> int:
+        return len(self.net)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        heatmaps: Tensor = self.net(x)
+        return heatmaps
+
+
+def test_a_compiled_network_without_a_length_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Compiled] = []
+
+    def compile(net: nn.Module) -> Compiled:
+        compiled.append(Compiled(net))
+        return compiled[-1]
+
+    monkeypatch.setattr(torch, "compile", compile)
+    recipe = Recipe(name="tiny", network="tiny_network:InModule", data="synthetic", compile=True)
+    task = PoseTask(InModule(), recipe, Codec(name="quarter", input_hw=HW, sigma=2), 1, None)
+    batch = {"crop": torch.zeros(2, *HW, 3, dtype=torch.uint8), "joints": torch.ones(2, 17, 2),
+             "visible": torch.ones(2, 17, dtype=torch.bool)}  # fmt: skip
+    assert torch.isfinite(task.training_step(batch, 0))
+    assert [one.calls for one in compiled] == [1]

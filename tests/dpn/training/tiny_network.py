@@ -26,6 +26,25 @@ def without_dropout() -> nn.Module:
     )  # fmt: skip
 
 
+class InModule(nn.Module):
+    """Without a length, as most networks are; some of its weights are never used where that is asked for."""
+
+    def __init__(self, *, idle: bool = False) -> None:
+        super().__init__()
+        self.net = without_dropout()
+        self.shortcut = nn.Conv2d(3, 17, 1) if idle else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) -> (B, 17, H / 4, W / 4)."""
+        heatmaps: torch.Tensor = self.net(x)
+        return heatmaps
+
+
+def with_idle_weights() -> nn.Module:
+    """See `InModule`."""
+    return InModule(idle=True)
+
+
 def on_resnet() -> nn.Module:
     """With the stem and the first stage of a ResNet-50, which `dpn.backbones` knows, and next to nothing behind."""
     return DPN(DPNSpec(name="tiny", modules=1, width=2, dilations=(2, 1), conv2_blocks=0))

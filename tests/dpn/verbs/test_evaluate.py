@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from dpn import cli, evaluation
 from dpn.digests import file_digest
@@ -31,8 +32,6 @@ def _folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="weights")
 def _weights(tmp_path: Path) -> Path:
-    import torch
-
     torch.save(dotted.coco().state_dict(), tmp_path / "weights.pth")
     return tmp_path / "weights.pth"
 
@@ -42,12 +41,14 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
     told = json.loads(capsys.readouterr().out)
     assert told["scores"]["AP"] == 1
     assert (told["network"], told["split"], told["boxes"]) == (DOTS, "val", "truth")
+    assert told["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
     assert told["weights_sha256"] == file_digest(weights)
     assert typed("evaluate", DOTS, "--data", folder, "--no-flip-test", "--codec", "dark", "--limit", 1) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "dark codec, without flip test" in lines[0]
     assert "first 1 images" in lines[0]
     assert lines[1].startswith("AP 100.0")
+    assert lines[-1].endswith(f" s on {told['device']} (no latency)")
 
 
 def test_true_boxes_of_coco_score_no_published_ap(folder: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -1,0 +1,22 @@
+"""Cores of this machine, and how many of them make samples for a GPU. Imports no torch."""
+
+from pathlib import Path
+
+from dpn.data.workers import processors
+
+MOST_FOR_GPU = 8
+"""Processes that make samples for a GPU unless somebody asks for more; each keeps four batches ready."""
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, those with two hardware threads once."""
+    cores = set()
+    for cpu in processors():
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text().strip() if siblings.is_file() else str(cpu))
+    return len(cores)
+
+
+def workers_for_gpu(gpus: int) -> int:
+    """Processes that make samples for each of so many GPUs at work: its share of the cores."""
+    return min(MOST_FOR_GPU, max(1, physical_cores() // gpus))

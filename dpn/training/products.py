@@ -1,0 +1,22 @@
+"""What a GPU multiplies in, which is not always what the precision says."""
+
+import torch
+
+from dpn.training.recipe import Precision
+
+
+def products() -> str:
+    """What convolutions in fp32 are multiplied in on a GPU that can: "tf32", with 10 bits, as torch has it, or "ieee".
+
+    Training leaves torch's choice: published networks were trained either way, and it is several times as fast.
+    """
+    return "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+
+
+def advice(precision: Precision) -> str:
+    """What to do where this GPU only emulates the precision; else an empty text."""
+    if precision == "fp32" or torch.cuda.is_bf16_supported(including_emulation=False):
+        return ""
+    return (
+        f"{torch.cuda.get_device_name()} has no arithmetic for bf16 and emulates it slowly; --precision fp32 is faster"
+    )
