@@ -7,9 +7,10 @@ JOBS   ?= 2
 .PHONY: report test test-slow check measure lab gallery clean
 .DELETE_ON_ERROR:
 
-# A .venv that was never finished is begun anew: it may be of another PYTHON, which pip has refused.
+# A .venv that was begun here and never finished is begun anew: it may be of another PYTHON, which pip has refused.
 $(STAMP): pyproject.toml .ci/constraints.txt
-	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) .venv
+	$(PYTHON) -m venv $(if $(wildcard $@),,$(if $(wildcard .venv/.begun),--clear)) .venv
+	@touch .venv/.begun
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint .ci/constraints.txt torch==2.13.0 --editable '.[dev]'
 	@touch $@

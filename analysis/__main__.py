@@ -2,9 +2,10 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
@@ -174,7 +175,8 @@ def _evidence(records: Path) -> Evidence:
     return evidence
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Does what the words say, by default those of the command line, and exits; see `cli.run`."""
     cli.run(
         "python -m analysis",
         "Turns records into tables, figures and one page, and looks into networks.",
@@ -183,4 +185,9 @@ if __name__ == "__main__":
             "receptive-field": receptive_field, "gridding": gridding, "erf": erf, "trace": trace,
             "effective": effective, "neighbours": neighbours,
         },
+        arguments,
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

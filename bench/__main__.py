@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import tyro
 from rich.console import Console
@@ -222,7 +222,8 @@ def opinions(name: Name, input_: Input = None, as_json: Json = False) -> None:
     Console().print(table)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Does what the words say, by default those of the command line, and exits; see `cli.run`."""
     cli.run(
         "python -m bench",
         "Counts and times networks, and keeps the numbers with their provenance.",
@@ -239,4 +240,9 @@ if __name__ == "__main__":
             "compare": compare,
             "export": export,
         },
+        arguments,
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -45,6 +45,8 @@ def kendall(
         _, group = np.unique(np.asarray(groups), return_inverse=True)
         if len(group) != n:
             raise ValueError(f"kendall needs the group of each of {n} points, not {len(group)} groups")
+        if len(set(group.tolist())) < 2:
+            raise ValueError("kendall needs two groups; how one of them varies is not known")
     signs = [np.sign(values[:, None] - values[None, :]) for values in (one, other)]
     generator = np.random.default_rng(0)
     count = len(set(group.tolist()))

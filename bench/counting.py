@@ -114,12 +114,8 @@ def _counted(subject: Subject, device: str = "meta") -> tuple[nn.Module, Count, 
     return net, counted, ran, subject.digest(net, counted if ran == "meta" else None)
 
 
-def count_records(subject: Subject) -> Iterator[Record]:
-    """All count records of a network: one for each metric that its count answers."""
-    return _records(subject, *count_subject(subject))
-
-
-def _records(subject: Subject, counted: Count, digest: str) -> Iterator[Record]:
+def count_records(subject: Subject, counted: Count, digest: str) -> Iterator[Record]:
+    """All count records of a network: one for each metric that its count answers; see `count_subject`."""
     values: dict[str, tuple[int, dict[str, Any]]] = {
         "params": (counted.params, {}),
         "macs": (counted.macs, {"by_kind": counted.macs_by_kind, "free": dict(sorted(counted.free.items()))}),
@@ -188,7 +184,7 @@ def measure(subject: Subject, store: Store, outcome: Outcome, *, write: bool = T
     Other counters are asked only when the store lacks their opinions, and never without `write`.
     """
     net, counted, device, digest = _counted(subject)
-    _keep_counts(_records(subject, counted, digest), store, outcome, write=write)
+    _keep_counts(count_records(subject, counted, digest), store, outcome, write=write)
     opinion = partial(make_record, subject, digest, "second_opinions")
     if write and not store.bring_forward(opinion(0, {}).key(), subject.name):
         opinions = second_opinions(net, (1, 3, *subject.input_hw), device=device)

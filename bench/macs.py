@@ -15,29 +15,24 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.operators import RULES, Cost, Margins, is_free, shape_on_meta
 from bench.watching import Where, attributes_kept, evaluation_mode, inside_modules, on_meta
 from dpn.error_words import in_words
+from dpn.torch_dispatch import Dispatch
 
 
 class CountError(RuntimeError):
     """A network could not be run while it was watched; the message says why and what to do."""
 
 
-class Watcher(TorchDispatchMode):
+class Watcher(Dispatch):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
     """Sees every operator of a forward pass; `where` knows which module runs it."""
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
-        return False
-
     def __init__(self, where: Where, _inputs: Sequence[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch ships it without annotations
+        super().__init__()
         self.where = where
 
 

@@ -316,16 +316,15 @@ def _without_numbers(reason: str) -> str:
 def journal_key(key: str) -> str:
     """Under which results wait for the record of that key, which names one code, one set of versions and one setting.
 
-    Results of others are not pooled with them.
+    Results of others are not pooled with them; those of this code wait until somebody asks under their setting again.
     """
     setting = digest_of(environment.versions() | environment.describe("cuda"))
     return f"{key}@{checkout.code()}@{environment.machine()}@{setting}"
 
 
 def _usable(key: str) -> bool:
-    """Whether a sweep may still ask for that key of a journal: one here, or one of this code on another machine."""
-    other_machine = f"@{environment.machine()}@" not in key
-    return key.endswith(journal_key("")) or (f"@{checkout.code()}@" in key and other_machine)
+    """Whether a sweep of this code may ask for that key of a journal, here or elsewhere, now or later."""
+    return f"@{checkout.code()}@" in key
 
 
 def _say_dropped(dropped: Counter[str]) -> None:
@@ -333,4 +332,4 @@ def _say_dropped(dropped: Counter[str]) -> None:
     of = Counter("/".join(key.split("/")[:2]) for key in dropped.elements())  # machine and metric
     if of:
         parts = ", ".join(f"{number} of {name}" for name, number in of.items())
-        print(f"{of.total()} results of other code or versions are dropped: {parts}", file=sys.stderr, flush=True)
+        print(f"{of.total()} results of other code are dropped: {parts}", file=sys.stderr, flush=True)

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dpn.processor import multiplies_in
+from dpn.torch_dispatch import Dispatch
 
 HALVES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
@@ -47,16 +47,11 @@ def arithmetic(device: str, dtype: torch.dtype | None) -> AbstractContextManager
         device: "cpu" or another.
         dtype: autocast's; None without autocast.
     """
-    return Float32Products() if is_emulated(device, dtype) else nullcontext()  # type: ignore[no-untyped-call]
+    return Float32Products() if is_emulated(device, dtype) else nullcontext()
 
 
-class Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
+class Float32Products(Dispatch):  # type: ignore[no-untyped-call]  # torch's
     """Convolutions and matrix products of bf16 or fp16 tensors, gradients too, computed in float32 and rounded."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
-        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         """What torch calls in the place of each operator."""

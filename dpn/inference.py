@@ -123,9 +123,10 @@ class Forward:
                 raise
             except Exception as error:
                 height, width = input_hw
+                elsewhere = "; --device cpu takes the CPU" if self.device.type == "cuda" else ""
                 raise OutputError(
                     f"{type(self._net).__name__} fails on an image of {height}x{width}, a tensor (1, 3, {height}, "
-                    f"{width}): {in_words(error)}"
+                    f"{width}): {in_words(error)}{elsewhere}"
                 ) from error
 
     def _forward(self, images: Tensor) -> Tensor:

@@ -223,19 +223,20 @@ def imported(name: str) -> "Callable[[], nn.Module]":
 
 
 def _module(name: str) -> ModuleType:
-    """The module as its file is now; one that fails in this leaves what was imported before where it was."""
-    old = sys.modules.get(name)
-    if old is not None and _SOURCES.setdefault(old, _source(old)) != _source(old):
+    """The module as its file is now, with its submodules anew; where that fails all stay as they were imported."""
+    old, gone = sys.modules.get(name), dict[str, ModuleType]()
+    said = None if old is None else _source(old)
+    if old is not None and _SOURCES.setdefault(old, said) != said:
         if old.__spec__ is not None and old.__spec__.cached:
             with suppress(OSError):  # Python would take what it compiled from another text of this size and second
                 Path(old.__spec__.cached).unlink()
-        del sys.modules[name]
-        try:
-            importlib.import_module(name)
-        except BaseException:
-            sys.modules[name] = old
-            raise
-    module = importlib.import_module(name)
+        parts = [part for part in sys.modules if part == name or part.startswith(f"{name}.")]
+        gone = {part: sys.modules.pop(part) for part in parts}
+    try:
+        module = importlib.import_module(name)
+    except BaseException:
+        sys.modules.update(gone)
+        raise
     _SOURCES.setdefault(module, _source(module))
     return module
 

@@ -46,7 +46,8 @@ def test_the_sixteen_published_digits() -> None:
 def test_stored_counts_are_current(name: str) -> None:
     """What is committed under results/records/exact is what the code counts: else measure again and commit."""
     store = Store()
-    for fresh in count_records(resolve(name)):
+    subject = resolve(name)
+    for fresh in count_records(subject, *count_subject(subject)):
         record = store.newest(fresh.key())
         assert record is not None, f"no record of {fresh.metric} for {name}; run: make measure"
         assert count_changes(record, fresh) == ()

@@ -18,7 +18,7 @@ from bench.statistics import Interval
 PANELS = (("macs", "Nominal"), ("live_macs", "Live"))
 TICKS = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 3))
 LEAST_FOR_ORDER = 6
-"""Networks below which an order says nothing: five points have 120 orders."""
+"""Nominal costs below which an order says nothing: five points have 120 orders."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -45,7 +45,7 @@ def draw(data: pd.DataFrame) -> Figure:
 
 
 def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | None:
-    """Kendall's tau between a count and the time of a call, over the networks drawn; None for too few to order.
+    """Kendall's tau between a count and the time of a call, over the networks drawn; None for too few costs.
 
     Its interval takes networks of one nominal cost, such as the ablations of one network, as one.
 
@@ -54,7 +54,7 @@ def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | Non
         column: "macs" or "live_macs".
     """
     rows = data[data.drawn].dropna(subset=[column])
-    if len(rows) < LEAST_FOR_ORDER or rows[column].nunique() < 2 or rows.seconds.nunique() < 2:
+    if rows.macs.nunique() < LEAST_FOR_ORDER or rows[column].nunique() < 2 or rows.seconds.nunique() < 2:
         return None
     return kendall(rows[column].astype(float).tolist(), rows.seconds.tolist(), groups=rows.macs.astype(float).tolist())
 

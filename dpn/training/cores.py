@@ -1,5 +1,6 @@
 """Cores of this machine, and how many of them make samples for a GPU. Imports no torch."""
 
+import os
 from pathlib import Path
 
 from dpn.data.workers import processors
@@ -18,5 +19,7 @@ def physical_cores() -> int:
 
 
 def workers_for_gpu(gpus: int) -> int:
-    """Processes that make samples for each of so many GPUs at work: its share of the cores."""
-    return min(MOST_FOR_GPU, max(1, physical_cores() // gpus))
+    """Processes that make samples for each of so many GPUs at work: its share of the cores, or what Slurm gives it."""
+    own = os.environ.get("SLURM_CPUS_PER_TASK", "") if os.environ.get("SLURM_NTASKS", "1") != "1" else ""
+    share = min(physical_cores(), int(own)) if own.isdecimal() else physical_cores() // gpus
+    return min(MOST_FOR_GPU, max(1, share))

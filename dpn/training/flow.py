@@ -29,7 +29,8 @@ LONG_WAIT = 0.2
 """Share of that time, from which on it is said."""
 
 SAVINGS_APART = 30
-"""Between two saved states within an epoch there are so many times the seconds that the last one took, at least."""
+"""Between two saved states within an epoch there are so many times the seconds that one takes, at least: as many as the
+quicker one of the last two took, so that a file system that hangs once does not count."""
 
 
 @dataclass(kw_only=True)
@@ -76,7 +77,7 @@ class Flow(lightning.Callback):
     _began: float = 0.0
     _log: Log | None = None
     _board: Board | None = None
-    _saving_s: float = 0.0
+    _savings_s: tuple[float, float] = (0.0, 0.0)
     _waits: list[tuple[float, float]] = field(default_factory=list)
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
@@ -143,7 +144,7 @@ class Flow(lightning.Callback):
         if epoch_ended:
             self._end_epoch(trainer, task)
         stop = self.stopping.now(task.step, trainer.strategy.root_device)
-        if epoch_ended or stop or trained - self._saved > max(self.save_every_s, SAVINGS_APART * self._saving_s):
+        if epoch_ended or stop or trained - self._saved > max(self.save_every_s, SAVINGS_APART * min(self._savings_s)):
             self._save(trainer, task)
         if stop and task.step < self.per_epoch * self.recipe.epochs:
             task.check_weights()  # alike in all processes, of which the first did not save if they are no numbers
@@ -177,7 +178,7 @@ class Flow(lightning.Callback):
             began = time.monotonic()
             save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict()))
             self._saved = time.monotonic()
-            self._saving_s = self._saved - began
+            self._savings_s = (self._savings_s[1], self._saved - began)
 
     def state(self, task: PoseTask, optimizer: Mapping[str, Any]) -> State:
         """The state of the run after this step."""

@@ -26,7 +26,8 @@ class RunOptions:
             continued with the number that it was begun with.
         keep_gb: memory, in 10^9 bytes, in which each process may keep samples that are the same in every epoch, which
             they are without augmentation; they are kept where all of them fit.
-        save_every_s: seconds between two saved states within an epoch.
+        save_every_s: seconds between two saved states within an epoch; more where a thirtieth of them is too few
+            for saving one.
         pictures_every: epochs between two pictures of predictions; 0 for none.
         sanity: look at the data, overfit one batch and send perfect heatmaps through the scoring first.
     """

@@ -1,5 +1,7 @@
 """What a GPU multiplies in, which is not always what the precision says."""
 
+from typing import Any
+
 import torch
 
 from dpn.training.recipe import Precision
@@ -10,7 +12,8 @@ def products() -> str:
 
     Training leaves torch's choice: published networks were trained either way, and it is several times as fast.
     """
-    return "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+    cudnn: Any = torch.backends.cudnn  # replaced by an object when it is imported, which annotations do not know
+    return "tf32" if cudnn.conv.fp32_precision == "tf32" else "ieee"  # or "none", by an older switch
 
 
 def advice(precision: Precision) -> str:

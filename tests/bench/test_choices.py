@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import measuring
+from bench.__main__ import main
 from bench.choices import Choices
 from bench.machine import environment
 from bench.machine.environment import ROOT
@@ -17,6 +18,7 @@ from bench.measuring import open_store
 from bench.plan import Plan
 from bench.running import backends
 from bench.subject import resolve
+from tests.bench.programs import ran
 
 NAN = math.nan
 ROOM_BYTES = 1000
@@ -83,9 +85,12 @@ def test_a_process_keeps_its_share_and_fewer_of_a_slow_network(call_s: float) ->
 
 
 def error_of(*arguments: str, **options: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, **options  # type: ignore[call-overload]
-    )  # fmt: skip
+    """Of a process of its own where it has options."""
+    if options:
+        command = [sys.executable, "-m", "bench", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    else:
+        done = ran(main, arguments)
     assert done.returncode in (1, 2)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -138,6 +143,6 @@ def test_a_full_disk_is_one_line_and_leaves_whole_lines(own_lock: Path, tmp_path
     arguments = ("measure", "dpn1_32", "--records", str(tmp_path))
     variables = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(own_lock)}
     assert "File too large" in error_of(*arguments, preexec_fn=little_room, env=variables)
-    done = subprocess.run([sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = ran(main, arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "0 stored records verified" in done.stdout

@@ -9,11 +9,24 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from analysis.__main__ import main as analysis_main
+from bench.__main__ import main as bench_main
+from tests.bench.programs import ROOT, ran
 
 
 def bench(*arguments: str, package: str = "bench") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", package, *arguments], cwd=ROOT, capture_output=True, text=True)
+    return ran({"bench": bench_main, "analysis": analysis_main}[package], arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("count", "dpn4_65"), 1), (("list", "--json"), 0), (("show", "table-9"), 1)]
+)
+def test_a_process_of_its_own_says_the_same(words: tuple[str, ...], code: int) -> None:
+    package = "analysis" if words[0] == "show" else "bench"
+    done = subprocess.run([sys.executable, "-m", package, *words], cwd=ROOT, capture_output=True, text=True)
+    here = bench(*words, package=package)
+    assert (done.returncode, done.stdout, done.stderr) == (code, here.stdout, here.stderr)
+    assert done.stdout or done.stderr
 
 
 def answer(*arguments: str) -> Any:

@@ -56,6 +56,8 @@ def test_variants_of_one_thing_are_drawn_together() -> None:
     assert (of_groups.low, of_groups.high) == pytest.approx((interval.low, interval.high))
     _, of_points = kendall(x * 2, y * 2)
     assert of_points.high - of_points.low < 0.9 * (interval.high - interval.low)
+    with pytest.raises(ValueError, match="needs two groups"):
+        kendall(x, y, groups=["a"] * 6)
     with pytest.raises(ValueError, match="the group of each of 6 points, not 2 groups"):
         kendall(x, y, groups=["a", "b"])
 

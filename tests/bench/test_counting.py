@@ -36,7 +36,7 @@ def test_a_second_measurement_verifies_the_first(tmp_path: Path) -> None:
 
 def test_a_contradicted_record_is_reported_and_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    (right,) = (record for record in count_records(SUBJECT) if record.metric == "macs")
+    (right,) = (record for record in count_records(SUBJECT, *count_subject(SUBJECT)) if record.metric == "macs")
     wrong = {"by_kind": dict.fromkeys(right.detail["by_kind"], 0) | {"convolution": 1}}
     store.append(right.model_copy(update={"value": 1, "detail": right.detail | wrong}))
     outcome = Outcome()
@@ -48,7 +48,7 @@ def test_a_contradicted_record_is_reported_and_kept(tmp_path: Path) -> None:
 
 def test_a_changed_detail_is_noticed_too(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    (right,) = (record for record in count_records(SUBJECT) if record.metric == "layers")
+    (right,) = (record for record in count_records(SUBJECT, *count_subject(SUBJECT)) if record.metric == "layers")
     columns = right.detail["columns"] | {"macs": right.detail["columns"]["macs"][::-1]}
     store.append(right.model_copy(update={"detail": right.detail | {"columns": columns}}))
     outcome = Outcome()
@@ -172,7 +172,7 @@ def test_opinions_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_free_operators_are_told_but_not_compared(tmp_path: Path) -> None:
     """Another version of torch makes the same network of other free operators."""
     store = Store(tmp_path)
-    (right,) = (record for record in count_records(SUBJECT) if record.metric == "macs")
+    (right,) = (record for record in count_records(SUBJECT, *count_subject(SUBJECT)) if record.metric == "macs")
     store.append(right.model_copy(update={"detail": right.detail | {"free": {"aten::another": 1}}}))
     outcome = Outcome()
     measure(SUBJECT, store, outcome, write=False)

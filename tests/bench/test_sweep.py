@@ -305,29 +305,29 @@ def test_processes_of_a_killed_sweep_count_for_the_code_that_they_ran(
 
 
 @pytest.mark.parametrize(
-    ("changed", "value", "dropped"),
+    ("changed", "value"),
     [
-        ("versions", {"torch": "9.9.9"}, True),
-        ("describe", {"cpu_governor": "powersave"}, True),
-        ("describe", {"env_OMP_WAIT_POLICY": "ACTIVE"}, True),
-        ("machine", "another", False),  # which shares the folder, and will ask for its own
+        ("versions", {"torch": "9.9.9"}),
+        ("describe", {"cpu_governor": "powersave"}),
+        ("describe", {"env_OMP_WAIT_POLICY": "ACTIVE"}),
+        ("machine", "another"),
+        ("code", "edited"),
     ],
 )
-def test_results_of_other_versions_and_settings_of_this_machine_are_dropped_and_told(
-    changed: str, value: Any, dropped: bool,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    key, found = sweeping.journal_key("m/latency.v2/cell"), getattr(environment, changed)()
+def test_results_of_another_setting_wait_for_it_and_those_of_other_code_are_dropped_and_told(
+    changed: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = checkout if changed == "code" else environment
+    key, found = sweeping.journal_key("m/latency.v2/cell"), getattr(of, changed)()
     with Journal(tmp_path) as dead:
         dead.add(key, {"samples": [1.0]})
         dead.add(key, {"samples": [2.0]})
+    monkeypatch.setattr(of, changed, lambda *_: found | value if isinstance(value, dict) else value)
+    assert sweeping.journal_key("m/latency.v2/cell") != key
     Sweep(Store(tmp_path), TINY).run([])
-    assert (len(results_in_journals(tmp_path)), capsys.readouterr().err) == (2, "")
-    monkeypatch.setattr(environment, changed, lambda *_: found | value if isinstance(value, dict) else value)
-    Sweep(Store(tmp_path), TINY).run([])
-    assert len(results_in_journals(tmp_path)) == (0 if dropped else 2)
-    told = "2 results of other code or versions are dropped: 2 of m/latency.v2\n"
-    assert capsys.readouterr().err == (told if dropped else "")
+    told = "2 results of other code are dropped: 2 of m/latency.v2\n"
+    assert capsys.readouterr().err == (told if changed == "code" else "")
+    assert len(results_in_journals(tmp_path)) == (0 if changed == "code" else 2)
 
 
 def test_an_interpreter_that_cannot_fork_is_replaced_for_the_next_rival(

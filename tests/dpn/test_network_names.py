@@ -120,6 +120,22 @@ def test_a_file_that_changes_between_two_calls_is_imported_as_it_is(tmp_path: Pa
         imported("changing:net")
 
 
+def test_a_package_that_changes_brings_its_parts(tmp_path: Path) -> None:
+    package = tmp_path / "changing_package"
+    package.mkdir()
+    (package / "part.py").write_text("from torch import nn\n\ndef make(width):\n    return nn.Conv2d(3, width, 1)\n")
+    for width in (1, 2):
+        text = f"import changing_package.part\n\ndef net():\n    return changing_package.part.make({width})\n"
+        (package / "__init__.py").write_text(text)
+        assert imported("changing_package:net")().out_channels == width
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("changing_package")}
+    (package / "part.py").write_text("1 / 0")
+    (package / "__init__.py").write_text("import changing_package.part\n")
+    with pytest.raises(NetworkError, match="ZeroDivisionError"):
+        imported("changing_package:net")
+    assert {name: sys.modules[name] for name in kept} == kept
+
+
 def test_a_module_without_a_file_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a notebook, whose functions are those of `__main__`."""
     main = sys.modules["__main__"]

@@ -22,4 +22,7 @@ def test_each_gpu_has_its_share_of_the_cores(
     assert RunOptions(accelerator="cpu", devices=devices).workers_each() == 1
     monkeypatch.setattr(RunOptions, "device", lambda _: "cuda")
     assert RunOptions(devices=devices).workers_each() == workers
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")  # a task's own, which are not divided once more
+    assert RunOptions(devices=devices).workers_each() == min(3, cores)
     assert [RunOptions(devices=devices, workers=asked).workers_each() for asked in (0, 1, 20)] == [0, 1, 20]

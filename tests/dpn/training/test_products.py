@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,10 +23,15 @@ def t4(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(run, "prepare")
 
 
-def test_what_fp32_is_multiplied_in_is_torchs_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    for allowed, word in ((True, "tf32"), (False, "ieee")):
-        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", allowed)
-        assert products() == word
+def test_what_fp32_is_multiplied_in_is_torchs_choice() -> None:
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision
+    try:
+        for word in ("tf32", "ieee"):
+            cudnn.conv.fp32_precision = word
+            assert products() == word
+    finally:
+        cudnn.conv.fp32_precision = before
 
 
 @pytest.mark.usefixtures("t4")
