@@ -282,11 +282,20 @@ def test_a_unit_off_the_map_and_an_unknown_map() -> None:
         stack((2, 0))
 
 
-def test_every_network_is_followed_or_says_why_not() -> None:
-    """Of the zoo only two have operators that no rule follows, and these are what their authors say of them."""
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("dpn4_64", "hrnet_w32", "pil"),
+        pytest.param(
+            ("sbl_r50", "hourglass8", "openpose", "dlcm", "mca", "jada", "cpn_r50", "pil", "deepercut_r101_released"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_every_network_is_followed_or_says_why_not(names: tuple[str, ...]) -> None:
+    """Only one has operators that no rule follows, and these are what its authors say of them."""
     blocked = {}
-    for name in ("dpn4_64", "hrnet_w32", "sbl_r50", "hourglass8", "openpose", "dlcm", "mca", "jada", "cpn_r50", "pil",
-                 "deepercut_r101_released"):  # fmt: skip
+    for name in names:
         with torch.device("meta"):
             net = build(ZOO[name])
         graph = trace(net, (1, 3, *ZOO[name].input_hw))
