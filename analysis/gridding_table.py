@@ -223,12 +223,17 @@ def sentence(evidence: Evidence) -> str:
 
 def _entering(found: Sequence[Network]) -> str:
     """What the same says of the map that a module reads, where DPM and its reverse can be compared."""
-    by_schedule = {one.schedule: one.entering(TRAINED) for one in reversed(found)}  # the light ones come first
-    ours, reverse = (by_schedule.get(name) for name in ("DPM", "reversed"))
+    light = {one.schedule: one for one in found if one.subject in LIGHT}
+    ours, reverse = light.get("DPM"), light.get("reversed")
     if ours is None or reverse is None:
         return ""
-    other_way = "it is the other way round, " if reverse.low > ours.high else "it is "
-    return f" At a module's input {other_way}{reverse.text()} for the reversed one and {ours.text()} for DPM."
+    ends = {one.schedule: (one.entering(TRAINED), one.inside(TRAINED)) for one in (ours, reverse)}
+    (here, inside), (there, inside_reverse) = ends["DPM"], ends["reversed"]
+    if here is None or inside is None or there is None or inside_reverse is None:
+        return ""
+    turned = there.low > here.high and inside.low > inside_reverse.high
+    other_way = "it is the other way round, " if turned else "it is "
+    return f" At a module's input {other_way}{there.text()} for the reversed one and {here.text()} for DPM."
 
 
 def _compared(one: Network) -> str:

@@ -21,7 +21,7 @@ ClaimVerdict = Literal["holds", "holds as printed only", "does not hold", "open"
 VERDICTS: dict[ClaimVerdict, str] = {
     "holds": "true, and nothing measured contradicts it",
     "holds as printed only": "true of the printed numbers, false as measured, as drawn, or in one unit",
-    "does not hold": "false by the paper's own numbers, however they were rounded, or as measured where it prints none",
+    "does not hold": "false by the paper's own numbers, however rounded, or as measured where these leave it open",
     "open": "neither the printed numbers nor the records decide it; where rounding does, the row says so",
 }
 """What each verdict means."""

@@ -1,7 +1,8 @@
 """The nouns of the claims audit, and the arithmetic that its claims share.
 
-A printed number stands for every number that rounds to it. A comparison of printed numbers is true where they satisfy
-it as they are printed, false where no unrounded numbers could, and open where rounding decides it.
+A printed number stands for every number that its author would have rounded to it. A comparison of printed numbers is
+true where they satisfy it as they are printed, false where no unrounded numbers could, and open where rounding decides
+it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from fractions import Fraction
 from analysis.evidence import Evidence
 from analysis.published import PUBLISHED_AS, macs_as_printed
 from bench.conventions import CONVENTIONS, round_printed
+from bench.reported import Reported
 from dpn.spec import DPNSpec
 
 ABOUT = Fraction(1, 10)
@@ -134,21 +136,31 @@ def unchecked(reason: str) -> Recompute:
 
 def printed(evidence: Evidence, table: str, row: str, column: str) -> Amount:
     """A printed number, as printed."""
-    number = evidence.printed(table, row, column).number
-    if number is None:
+    found = _as_printed(evidence.printed(table, row, column))
+    if found is None:
         raise UnavailableError(f"{table} prints no number in row {row}, column {column}")
-    return _as_printed(number)
+    return found
 
 
-def _as_printed(number: Decimal) -> Amount:
-    half = Fraction(Decimal(1).scaleb(int(number.as_tuple().exponent))) / 2
-    return Amount(Fraction(number), str(number), half, half)
+def _as_printed(cell: Reported) -> Amount | None:
+    """The cell's number, rounded as whoever printed it rounds: costs by their convention, all else to the nearest."""
+    number = cell.number
+    if number is None:
+        return None
+    published = PUBLISHED_AS.get((cell.table, cell.row)) if cell.metric == "gflops" else None
+    convention = published.resolve() if published else None
+    digit = Fraction(Decimal(1).scaleb(int(number.as_tuple().exponent)))
+    if convention and convention.whole and number == int(number):
+        digit = Fraction(1)
+    if convention and convention.rounding == "truncated":
+        return Amount(Fraction(number), str(number), above=digit)
+    return Amount(Fraction(number), str(number), digit / 2, digit / 2)
 
 
 def column(evidence: Evidence, table: str, name: str, rows: Iterable[str]) -> dict[str, Amount]:
     """The numbers of a column by row, without the rows that print a dash."""
-    found = {row: evidence.printed(table, row, name).number for row in rows}
-    return {row: _as_printed(number) for row, number in found.items() if number is not None}
+    found = {row: _as_printed(evidence.printed(table, row, name)) for row in rows}
+    return {row: amount for row, amount in found.items() if amount is not None}
 
 
 def gap(higher: Amount, lower: Amount) -> Amount:
@@ -167,7 +179,7 @@ def _arrow(table: str, lower: str, name: str) -> Recompute:
     def check(evidence: Evidence) -> Check:
         (lead,) = gaps(evidence, table, ("dpm", lower), [name])
         arrow = printed(evidence, table, "dpm_gain", name)
-        return equal(gap(lead, arrow), f"{lead.text}; printed ↑{arrow.text}")
+        return compared(f"{lead.text}; printed ↑{arrow.text}", [is_zero(gap(lead, arrow))])
 
     return check
 
@@ -192,9 +204,14 @@ def arrow_claims(table: str, label: str, lower: str, quotations: Mapping[str, st
     )
 
 
-def equal(difference: Amount, text: str) -> Check:
-    """Whether two numbers of that difference are equal, with a word where rounding alone may separate them."""
-    holds = is_within(difference, Fraction(0), Fraction(0))
+def is_zero(difference: Amount) -> bool | None:
+    """Whether two numbers of that difference are equal; None where their rounding decides."""
+    return is_within(difference, Fraction(0), Fraction(0))
+
+
+def compared(text: str, outcomes: Iterable[bool | None]) -> Check:
+    """Whether all comparisons hold; where their rounding decides, the text says so."""
+    holds = all_of(outcomes)
     return Check(text if holds is not None else f"{text}; {ROUNDING}", holds)
 
 
@@ -233,9 +250,9 @@ def one_unit(evidence: Evidence, table: str, row: str, name: str = "gflops", sub
     value, convention = macs / gi.divisor, PUBLISHED_AS[table, row].resolve()
     surplus = ", deconvolutions counted at output size" if convention.transposed_at == "output" else ""
     shown = printed(evidence, table, row, name)
-    slack = value / shown.value * shown.above
+    scale = value / shown.value
     text = f"{round_printed(value, 2)} (from the printed {shown.text} {convention.unit}{surplus})"
-    return Amount(value, text, slack, slack)
+    return Amount(value, text, scale * shown.below, scale * shown.above)
 
 
 def quotient(numerator: Amount, denominator: Amount, decimals: int = 1) -> Amount:
@@ -267,7 +284,7 @@ def figure(exact: Amount, stated: str) -> Check:
     text = f"{exact.text}, rounds to {rounded}{f'; {stated} is truncated' if cut else f', not {stated}'}"
     half = Fraction(1, 2 * 10**decimals)
     possible = is_within(exact, Fraction(stated) - half, Fraction(stated) + half) is not False
-    return Check(f"{text}; {ROUNDING}" if possible else text, None if possible else False)
+    return compared(text, [None if possible and exact.low < exact.high else False])
 
 
 def near(share: Amount, fraction: Fraction) -> bool | None:

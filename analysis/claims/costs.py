@@ -10,6 +10,7 @@ from analysis.claims.checks import (
     Recompute,
     UnavailableError,
     all_of,
+    compared,
     is_above,
     is_at_most,
     one_unit,
@@ -62,6 +63,7 @@ def each_share(
     def check(evidence: Evidence) -> Check:
         parts: list[str] = []
         outcomes: list[bool | None] = []
+        complete = True
         for cost in costs:
             known, missing = _read(evidence, table, (ours, *rivals), cost)
             shares = {row: quotient(known[ours], known[row]) for row in rivals if ours in known and row in known}
@@ -71,8 +73,10 @@ def each_share(
             if missing:
                 remedy = f"; run: {cost.remedy} {' '.join(missing)}" if cost.remedy else ""
                 parts.append(f"no {cost.label} of {', '.join(missing)}{remedy}")
-            outcomes += [*map(test, shares.values()), *(None for _ in missing)]
-        return Check("; ".join(parts), all_of(outcomes))
+            outcomes += map(test, shares.values())
+            complete = complete and not missing
+        found = compared("; ".join(parts), outcomes)
+        return found if complete or found.holds is False else Check(found.text, None)
 
     return check
 
@@ -117,6 +121,6 @@ def more_efficient(table: str, score: str, ours: str, rivals: Sequence[str], cos
             for row in (ours, best)
         )
         leads = (quotient(rates[ours], rates[row]) for row in rivals)
-        return Check("; ".join(parts), all_of(is_above(lead, 100 * factor) for lead in leads))
+        return compared("; ".join(parts), (is_above(lead, 100 * factor) for lead in leads))
 
     return check

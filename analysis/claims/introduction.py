@@ -10,8 +10,8 @@ from analysis.claims.checks import (
     Check,
     Claim,
     Recompute,
-    all_of,
     column,
+    compared,
     gap,
     is_at_most,
     listed,
@@ -85,10 +85,8 @@ def _competitive(evidence: Evidence) -> Check:
     ):
         best = max(column(evidence, table, score, rivals).values(), key=lambda amount: amount.value)
         deficits.append(gap(best, printed(evidence, table, ours, score)))
-    return Check(
-        f"behind the best of Tables VI and VII: {listed(deficits)}",
-        all_of(is_at_most(deficit, LARGE_MARGIN) for deficit in deficits),
-    )
+    text = f"behind the best of Tables VI and VII: {listed(deficits)}"
+    return compared(text, (is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
 
 
 def _fewer_and_lower(parameters: Cost, cost: Cost) -> Recompute:

@@ -7,12 +7,11 @@ from itertools import pairwise
 from analysis.claims.checks import (
     LARGE_MARGIN,
     MUCH,
-    ROUNDING,
     Amount,
     Check,
     Claim,
-    all_of,
     arrow_claims,
+    compared,
     gap,
     gaps,
     is_above,
@@ -46,8 +45,8 @@ def _dpm_over_normal(evidence: Evidence) -> Check:
 def by_far(leads: Sequence[Amount]) -> Check:
     """Whether all leads are large margins."""
     least = min(leads, key=lambda lead: lead.value)
-    holds = all_of(is_above(lead, LARGE_MARGIN) for lead in leads)
-    return Check(f"{listed(leads)}; the least is {least.text}{f'; {ROUNDING}' if holds is None else ''}", holds)
+    text = f"{listed(leads)}; the least is {least.text}"
+    return compared(text, (is_above(lead, LARGE_MARGIN) for lead in leads))
 
 
 def _normal_costs(evidence: Evidence) -> Check:
@@ -108,8 +107,8 @@ def _larger_than_stacked_counted(evidence: Evidence) -> Check:
 def _decreases(evidence: Evidence) -> Check:
     rows = [[printed(evidence, "table-3", row, column) for column in RADII] for row in ENDS]
     text = "; ".join(" > ".join(amount.text for amount in row) for row in rows)
-    falls = all_of(is_above(gap(before, after), 0) for row in rows for before, after in pairwise(row))
-    return Check(f"D = 2, 4, 6, 8: {text}" if falls else f"D = 2, 4, 6, 8, not falling: {text}", falls)
+    falls = [is_above(gap(before, after), 0) for row in rows for before, after in pairwise(row)]
+    return compared(f"D = 2, 4, 6, 8{', not falling' if False in falls else ''}: {text}", falls)
 
 
 def _eight_below_normal(evidence: Evidence) -> Check:
@@ -119,15 +118,14 @@ def _eight_below_normal(evidence: Evidence) -> Check:
 
 def _unacceptable(evidence: Evidence) -> Check:
     falls = [gap(printed(evidence, "table-3", r, "d1"), printed(evidence, "table-3", r, RADII[-1])) for r in ENDS]
-    return Check(f"D = 1 against D = 8: {listed(falls)}", all_of(is_above(fall, 0) for fall in falls))
+    return compared(f"D = 1 against D = 8: {listed(falls)}", (is_above(fall, 0) for fall in falls))
 
 
 def _not_applicable(evidence: Evidence) -> Check:
     leads = [
         gap(printed(evidence, "table-3", r, c), printed(evidence, "table-3", r, "d1")) for r in ENDS for c in RADII
     ]
-    text = f"constant D over D = 1: {listed(leads)}"
-    return Check(text, all_of(is_at_most(lead, 0) for lead in leads))
+    return compared(f"constant D over D = 1: {listed(leads)}", (is_at_most(lead, 0) for lead in leads))
 
 
 def _larger_than_32(_: Evidence) -> Check:

@@ -11,13 +11,13 @@ from analysis.claims.checks import (
     Check,
     Claim,
     Recompute,
-    all_of,
     arrow_claims,
-    equal,
+    compared,
     gap,
     gaps,
     is_above,
     is_at_most,
+    is_zero,
     listed,
     near,
     network,
@@ -46,13 +46,13 @@ def _resolution_built(evidence: Evidence) -> Check:
 
 def _comparable(evidence: Evidence) -> Check:
     deficits = gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE)
-    return Check(listed(deficits), all_of(is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
+    return compared(listed(deficits), (is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
 
 
 def _slightly_lower(evidence: Evidence) -> Check:
     deficits = gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE)
     lower = [is_above(deficit, 0) for deficit in deficits]
-    return Check(listed(deficits), all_of([*lower, *(is_at_most(deficit, LARGE_MARGIN) for deficit in deficits)]))
+    return compared(listed(deficits), [*lower, *(is_at_most(deficit, LARGE_MARGIN) for deficit in deficits)])
 
 
 def _printed_shares(evidence: Evidence) -> list[Amount]:
@@ -74,7 +74,7 @@ def _measured_shares(evidence: Evidence) -> list[Amount]:
 def _about_a_third(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
     def check(evidence: Evidence) -> Check:
         found = shares(evidence)
-        return Check(listed(found), all_of(near(share, _THIRD) for share in found))
+        return compared(listed(found), (near(share, _THIRD) for share in found))
 
     return check
 
@@ -82,7 +82,7 @@ def _about_a_third(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
 def _much_cheaper(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
     def check(evidence: Evidence) -> Check:
         found = shares(evidence)
-        return Check(listed(found), all_of(is_at_most(share, 100 * MUCH) for share in found))
+        return compared(listed(found), (is_at_most(share, 100 * MUCH) for share in found))
 
     return check
 
@@ -90,8 +90,7 @@ def _much_cheaper(shares: Callable[[Evidence], list[Amount]]) -> Recompute:
 def _same_network_same_ap(evidence: Evidence) -> Check:
     pairs = [(printed(evidence, "table-4", "ap_32x24", n), printed(evidence, "table-2", "dpm", n)) for n in WIDE]
     text = "; ".join(f"{n.upper()} {four.text} and {two.text}" for n, (four, two) in zip(WIDE, pairs, strict=True))
-    same = all_of(equal(gap(four, two), "").holds for four, two in pairs)
-    return Check(f"Tables IV and II: {text}", same)
+    return compared(f"Tables IV and II: {text}", (is_zero(gap(four, two)) for four, two in pairs))
 
 
 def _more_time(evidence: Evidence) -> Check:
@@ -101,7 +100,7 @@ def _more_time(evidence: Evidence) -> Check:
 
 def _one_module(evidence: Evidence) -> Check:
     (lead,) = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[:1])
-    return Check(lead.text, is_above(lead, 1))
+    return compared(lead.text, [is_above(lead, 1)])
 
 
 def _same_field(_: Evidence) -> Check:
@@ -149,12 +148,12 @@ def _reversed_decouples(evidence: Evidence) -> Check:
 
 def _still_ahead(evidence: Evidence) -> Check:
     leads = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[1:])
-    return Check(listed(leads), all_of(is_above(lead, 0) for lead in leads))
+    return compared(listed(leads), (is_above(lead, 0) for lead in leads))
 
 
 def _competitive(evidence: Evidence) -> Check:
     leads = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[1:])
-    return Check(listed(leads), all_of(is_at_most(lead, LARGE_MARGIN) for lead in leads))
+    return compared(listed(leads), (is_at_most(lead, LARGE_MARGIN) for lead in leads))
 
 
 def _contains_decreasing(_: Evidence) -> Check:

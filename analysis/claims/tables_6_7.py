@@ -9,13 +9,13 @@ from analysis.claims.checks import (
     Check,
     Claim,
     Recompute,
-    all_of,
     column,
+    compared,
     figure,
     gap,
     is_above,
     is_at_most,
-    is_within,
+    is_zero,
     listed,
     near,
     params,
@@ -50,7 +50,7 @@ def _about_half(share: Amount) -> bool | None:
 def _beats(ours: str, *rivals: str) -> Recompute:
     def check(evidence: Evidence) -> Check:
         leads = [gap(*(printed(evidence, "table-6", row, "ap") for row in (ours, rival))) for rival in rivals]
-        return Check(listed(leads), all_of(is_above(lead, 0) for lead in leads))
+        return compared(listed(leads), (is_above(lead, 0) for lead in leads))
 
     return check
 
@@ -60,11 +60,8 @@ def _just_two_modules(evidence: Evidence) -> Check:
     base, whole = (printed(evidence, "table-6", row, "gflops") for row in ("hrnet_w32", "dpn2_hrnet"))
     step = gap(four, one)
     added = Amount(2 * step.value / 3, "", 2 * step.below / 3, 2 * step.above / 3)
-    rest = gap(whole, base)
     text = f"{base.text} + 2 ({four.text} - {one.text}) / 3 = {round_printed(base.value + added.value, 2)}"
-    within = is_within(gap(rest, added), Fraction(0), Fraction(0)) is not False
-    words = "equal within the rounding of the four numbers" if within else "not equal however they were rounded"
-    return Check(f"{text}, printed {whole.text}; {words}", within)
+    return compared(f"{text}, printed {whole.text}", [is_zero(gap(gap(whole, base), added))])
 
 
 def _just_two_modules_measured(evidence: Evidence) -> Check:
@@ -85,14 +82,14 @@ def _names_a_row(name: str) -> Recompute:
 
 def _competitive_with_w48(evidence: Evidence) -> Check:
     deficit = gap(printed(evidence, "table-6", "hrnet_w48", "ap"), printed(evidence, "table-6", "dpn2_hrnet", "ap"))
-    return Check(f"with HRNet-w48: {deficit.text}", is_at_most(deficit, LARGE_MARGIN))
+    return compared(f"with HRNet-w48: {deficit.text}", [is_at_most(deficit, LARGE_MARGIN)])
 
 
 def _share_of_all(evidence: Evidence) -> Check:
     ours = printed(evidence, "table-7", "dpn4_64_mpii", "pckh")
     shares = [quotient(ours, rival, 3) for rival in column(evidence, "table-7", "pckh", MPII_RIVALS).values()]
     least = min(shares, key=lambda share: share.value)
-    return Check(f"the least is {least.text}", all_of(is_above(share, 95) for share in shares))
+    return compared(f"the least is {least.text}", (is_above(share, 95) for share in shares))
 
 
 def _of_pil(cost: Cost, stated: str) -> Recompute:

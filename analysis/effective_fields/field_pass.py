@@ -93,9 +93,10 @@ class FieldPass:
         """What to say of a name that no map has."""
         known = list(self.names)
         if name == self.of and name in ("output", *(path for path, _ in net.named_modules())):
-            who, others = "the network" if name == "output" else repr(name), ", ".join(known[1:][-4:])
+            others = ", ".join([one for one in known if one not in ("input", "output")][-4:])
+            who = "the network returns" if name == "output" else f"{name!r} was not called, or returns"
             remedy = f"take the unit of a module that does, such as {others}" if others else "nor does any module"
-            return f"{who} returns no map (B, C, H, W); {remedy}"
+            return f"{who} no map (B, C, H, W); {remedy}"
         near = difflib.get_close_matches(name, known, n=4, cutoff=0.3) or known[:4]
         before = "" if name == self.of else f" before {self.of!r}"
         return f"no map named {name!r}{before}; the nearest are {', '.join(near)}"

@@ -18,9 +18,6 @@ _PX = style.PNG_DPI / style.POINTS_PER_IN
 
 _LEADER_FROM_PT = 9.0
 
-Extents = tuple[float, float, float, float]
-"""x0, y0, x1, y1 of a box, in pixels."""
-
 
 def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]], **text: Any) -> list[Annotation]:
     """Writes labels beside points, each where it meets no mark, line, text or axis.

@@ -111,6 +111,8 @@ def _adaptive(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[
 
 def _reduction(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """A mean, sum or extreme along whole axes; rows and columns stay, or go together; over channels they mix."""
+    if "other" in arguments:  # the larger or smaller one of two maps
+        return pointwise(arguments, outs, of)
     source = source_map(arguments, of)
     channels, height, width = image_shape(source)
     dims = arguments.get("dim")
@@ -122,6 +124,15 @@ def _reduction(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping
     x = whole(width, 1, "a reduction over a whole axis") if 3 in listed else SAME
     route = Grouped(channels, 1) if 1 in listed else Pointwise(0, 0, channels)
     return [[Edge(of[source], y, x, route)]] * len(outs)
+
+
+def _gated(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
+    """One half of the channels, multiplied by a function of the other."""
+    source = source_map(arguments, of)
+    if axis_of(source, arguments.get("dim", -1)) != 1:
+        raise UntraceableError("it halves rows or columns; halve channels instead")
+    half, _, _ = shape_of(outs[0])
+    return [[Edge(of[source], SAME, SAME, Pointwise(start, 0, half)) for start in (0, half)]]
 
 
 def _along_axis(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
@@ -184,6 +195,8 @@ def _resized(mode: Any, exact: bool = False) -> Rule:
 
 
 def _resize(mode: Any, exact: bool, corners: bool, ins: int, outs: int, given: float | None) -> Axis:
+    if ins == 1:
+        return spread(outs, "resizing a single position")
     if corners:
         return Resize(mode, Fraction(ins - 1, outs - 1) if outs > 1 else Fraction(1))
     scale = 1 / Fraction(given).limit_denominator(10_000) if given else Fraction(ins, outs)
@@ -218,7 +231,8 @@ def _expand(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Te
 
 _POOLS = ("max_pool2d", "max_pool2d_with_indices", "avg_pool2d")
 _ADAPTIVE = ("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d")
-_REDUCTIONS = ("mean", "sum", "amax", "amin")
+_REDUCTIONS = ("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "logsumexp",
+               "linalg_vector_norm")  # fmt: skip
 _ALONG = ("softmax", "_softmax", "log_softmax", "_log_softmax")
 _BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training",
                 "_batch_norm_no_update")  # fmt: skip
@@ -271,5 +285,7 @@ RULES: dict[str, Rule] = {
     "fill": _filled,
     "zero": _filled,
     "masked_fill": pointwise,
+    "_prelu_kernel": pointwise,
+    "glu": _gated,
 }
 """What each ATen operator reads; pointwise operators need no entry, because torch marks them."""

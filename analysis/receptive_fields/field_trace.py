@@ -131,6 +131,8 @@ class _Tracer(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __i
         kwargs = kwargs or {}
         name = func._schema.name.removeprefix("aten::").removeprefix("prim::")
         rule = RULES.get(name) or RULES.get(name.removesuffix("_"))
+        if torch.Tag.inplace_view in func.tags and name != "detach_":
+            rule = unknown  # rules compare what goes in with what comes out, which is one tensor here
         elementwise = torch.Tag.pointwise in func.tags
         if rule is None and not elementwise and not func.is_view:
             with self:  # a composite operator: what it is made of comes by here again

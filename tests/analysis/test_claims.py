@@ -22,6 +22,7 @@ from analysis.claims.checks import (
     is_at_most,
     is_within,
     near,
+    printed,
     quotient,
     reached,
 )
@@ -167,7 +168,7 @@ def test_every_verdict_occurs_and_every_finding_shows_its_arithmetic(measured: E
         ("effective-elsewhere", "holds", "75.0 - 74.4 = 0.6"),
         ("reversed-competitive", "holds", "56.9 - 56.6 = 0.3"),
         ("medium-slightly-lower", "holds", "- 65.2 = "),
-        ("just-two-more-modules", "holds", "7.70, printed 7.8; equal within"),
+        ("just-two-more-modules", "open", "7.70, printed 7.8; unrounded"),
         ("table-5-arrow-dpn4_32", "holds", "62.0 - 61.6 = 0.4"),
         ("larger-than-32", "does not hold", "the largest is 32"),
         ("resolution-64x32", "does not hold", "64×48"),
@@ -364,6 +365,18 @@ def test_an_exact_number_leaves_nothing_open() -> None:
     assert (is_above(exact, 4), is_at_most(exact, 4), is_at_most(exact, 3)) == (False, True, False)
     assert is_within(exact, Fraction(5), Fraction(6)) is False
     assert figure(Amount(Fraction("29.381"), "x"), "29.5").holds is False
+    assert figure(Amount(Fraction("0.75"), "x"), "0.7").holds is False  # which rounds up
+
+
+def test_costs_are_rounded_as_whoever_printed_them_rounds(unmeasured: Evidence) -> None:
+    cells = {name: printed(unmeasured, "table-6" if name in TABLE_6 else "table-7", name, "gflops") for name in COSTS}
+    assert {name: (str(float(cell.low)), str(float(cell.high))) for name, cell in cells.items()} == COSTS
+    assert printed(unmeasured, "table-7", "pil", "pckh").high == Fraction("92.45")
+
+
+TABLE_6 = ("sbl_r50", "hrnet_w32")
+COSTS = {"sbl_r50": ("8.9", "9.0"), "hrnet_w32": ("7.05", "7.15"), "pil": ("62.5", "63.5"), "mca": ("127.5", "128.5")}
+"""Cut off, to the nearest, and whole numbers, to one of which a table has added a decimal."""
 
 
 def test_near_is_a_tenth_on_either_side() -> None:

@@ -472,8 +472,8 @@ def test_a_forward_pass_that_fails_is_one_line(act: Callable[[Tensor], object], 
 
 def test_what_returns_no_map_is_said_to_return_none() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Identity())
-    for of, who in (("output", "the network"), ("1", "'1'")):
-        said = rf"^.{who} returns no map \(B, C, H, W\); take the unit of a module that does, such as 0.$"
+    for of, who in (("output", "the network returns"), ("1", "'1' was not called, or returns")):
+        said = rf"^.{who} no map \(B, C, H, W\); take the unit of a module that does, such as 0.$"
         with pytest.raises(KeyError, match=said):
             estimate(net, noise(1, 3, 8, 8), of=of)
     with pytest.raises(KeyError, match="nor does any module"):

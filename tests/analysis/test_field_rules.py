@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -141,6 +142,13 @@ OPERATORS: dict[str, Operator] = {
     "layer norm": lambda x: F.layer_norm(x[:, :, :3], (4, 3, 9)),
     "layer norm of rows and columns": lambda x: F.layer_norm(by_channel(x)[:, 3:9, :3], (3, 9)),
     "layer norm of a vector": lambda x: F.layer_norm(pooled(x), (8,)).view(1, 8, 1, 1),
+    "parametric": lambda x: F.prelu(by_channel(x), torch.linspace(0.1, 0.9, 8).to(x)),
+    "gated linear": lambda x: F.glu(by_channel(x), 1),
+    "spread of a map": lambda x: x / x.var((2, 3), keepdim=True) + torch.std_mean(x, 1, keepdim=True)[1],
+    "mean and spread": lambda x: x.std(2, keepdim=True) * torch.var_mean(x, 3, keepdim=True)[0],
+    "normalised": lambda x: F.normalize(x, dim=1) + x.logsumexp((2, 3), keepdim=True),
+    "resized from one position": lambda x: x + F.interpolate(
+        F.adaptive_avg_pool2d(x, 1), x.shape[2:], mode="bilinear", align_corners=True),
     "expanded as": lambda x: x + x.mean((2, 3), keepdim=True).expand_as(x),
     "only its type and shape": lambda x: (1 + MASK.to(x.device)).view(1, 1, 1, 9).type_as(x).view_as(x[:, :1, :1]) * x,
 }  # fmt: skip
@@ -151,6 +159,26 @@ def test_a_rule_is_the_jacobians_support(name: str) -> None:
     graph = graph_of(OPERATORS[name])
     assert not any(one.problem for one in graph.maps), [one.problem for one in graph.maps if one.problem]
     assert_is_the_jacobians_support(OPERATORS[name], graph)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda x: x.max(2, keepdim=True).values, lambda x: x.amax(2, keepdim=True)),
+        (lambda x: x.min(1, keepdim=True)[0], lambda x: x.amin(1, keepdim=True)),
+        (lambda x: torch.max(x, x.roll(1, 2)), lambda x: torch.maximum(x, x.roll(1, 2))),
+    ],
+)
+def test_extremes_read_what_their_likes_read(one: Operator, other: Operator) -> None:
+    """A gradient shows the largest alone."""
+    fields = [graph_of(of).backward("output", [(0, 0)])[0].values for of in (one, other)]
+    assert np.array_equal(*fields)
+
+
+def transposed_in_place(x: Tensor) -> Tensor:
+    parts = by_channel(x).view(1, 2, 4, *x.shape[2:]).clone()
+    parts.transpose_(1, 2)
+    return parts.reshape(1, 8, *x.shape[2:])
 
 
 REFUSED: dict[str, tuple[Operator, str]] = {
@@ -165,6 +193,9 @@ REFUSED: dict[str, tuple[Operator, str]] = {
     "a roll of all": (lambda x: x.roll(3), "roll in .* name its dims"),
     "a row": (lambda x: x[:, :, 2][:, :, None], "select in .* slice it"),
     "a shift of its own": (lambda x: F.group_norm(x, 2, None, x.mean((0, 2, 3))), "native_group_norm in .* more than"),
+    "transposed in place": (transposed_in_place, "transpose_ in .* no rule"),
+    "squeezed in place": (lambda x: x.sum(1, keepdim=True).squeeze_(1).unsqueeze_(1), "squeeze_ in .* no rule"),
+    "gated columns": (lambda x: F.glu(F.pad(x, (0, 1)), 3), "glu in .* halves rows or columns"),
     "a product of vectors": (lambda x: (pooled(x) @ pooled(x).t())[:, :, None, None], "mm in .* from the image"),
 }  # fmt: skip
 
@@ -216,5 +247,5 @@ def test_the_operators_above_and_random_networks_meet_most_rules() -> None:
                "_batch_norm_no_update", "_to_copy", "split", "native_channel_shuffle", "_convolution"}  # fmt: skip
     same = {"detach", "alias", "to", "dropout", "lift_fresh", "type_as", "feature_dropout", "alpha_dropout",
             "native_dropout", "clone", "contiguous"}  # fmt: skip
-    extremes = {"amax", "amin", "adaptive_max_pool2d"}
+    extremes = {"amax", "amin", "max", "min", "adaptive_max_pool2d"}
     assert set(RULES) - met - random - aliases - same - extremes == set()

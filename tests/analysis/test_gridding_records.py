@@ -36,15 +36,19 @@ BETWEEN = tuple(f"dpm.1.{block}" for block in range(5))
 
 
 def made_up(
-    name: str, value: float, weights: str, *, images: int = 32, half: float = 0.01, networks: int = 1
-) -> Record:
-    """A record as `measure_neighbours` makes it, of a cosine that is the same on every map."""
+    name: str, value: float, weights: str, *,
+    images: int = 32, half: float = 0.01, networks: int = 1, entering: float | None = None,
+) -> Record:  # fmt: skip
+    """A record as `measure_neighbours` makes it, of a cosine that is the same on every map but perhaps the first."""
+    values = dict.fromkeys((*BETWEEN, "conv2", "mean"), value)
+    if entering is not None:
+        values["conv2"] = entering
     rows = [
         Measured(
             map=at, value=value, low=value and value - half, high=value and value + half, images=images, units=2,
             networks=networks,
         )
-        for at in (*BETWEEN, "conv2", "mean")
+        for at, value in values.items()
     ]  # fmt: skip
     watched = Watched(units=((16, 12),), of="dpm.1.5", to=BETWEEN, also=("conv2",), steps=STEPS)
     told: dict[str, Any] = {
@@ -171,10 +175,14 @@ def test_a_cell_is_its_record_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_what_holds_inside_may_be_the_other_way_round_at_the_input(tmp_path: Path) -> None:
-    ours, reverse = made_up("dpn1_32_lite", 0.2, "sha256:1"), made_up("dpn1_32_reversed_lite", 0.6, "sha256:2")
-    said = gridding_table.sentence(evidence(tmp_path, ours, reverse))
-    assert said.endswith("At a module's input it is the other way round, 60.0 % (59.0–61.0) for the reversed one and "
-                         "20.0 % (19.0–21.0) for DPM.")  # fmt: skip
+    ours = made_up("dpn1_32_lite", 0.2, "sha256:1")
+    for inside, other_way in ((0.0, "it is the other way round, "), (0.6, "it is ")):
+        reverse = made_up("dpn1_32_reversed_lite", inside, "sha256:2", entering=0.6)
+        said = gridding_table.sentence(evidence(tmp_path / str(inside), ours, reverse))
+        assert said.endswith(f"At a module's input {other_way}60.0 % (59.0–61.0) for the reversed one and "
+                             "20.0 % (19.0–21.0) for DPM.")  # fmt: skip
+    deep = made_up("dpn4_32", 0.2, "sha256:4")  # whose last module is no match for a light network's only one
+    assert "input" not in gridding_table.sentence(evidence(tmp_path / "deep", deep, reverse))
     several = [made_up("dpn1_32_lite", 0.2, f"sha256:{seed}") for seed in (1, 3)]
     assert "one run each" not in gridding_table.sentence(evidence(tmp_path / "more", *several))
 

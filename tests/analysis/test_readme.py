@@ -15,7 +15,10 @@ from torch import nn
 from analysis import costs, one_unit
 from analysis.answers import AS_PRINTED, FAILS
 from analysis.claims.audit import audit
+from analysis.effective_fields.gridding_records import LIGHT
 from analysis.evidence import Evidence
+from analysis.fields import of_schedule
+from analysis.gridding_table import TRAINED, networks
 from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
@@ -141,6 +144,18 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
         assert (compared.interval.low > 0) == words.startswith("of D")
     four_reverse = [f"{PERCENT * float(record.value):.1f}" for record in found["dpn4_32_reversed_lite"].values()]
     assert f"seeds of the four-module reversed order are on record ({', '.join(four_reverse)})" in README
+
+
+def test_what_neighbours_have_in_common_at_the_input(evidence: Evidence) -> None:
+    light = {one.schedule: one.entering(TRAINED) for one in networks(evidence) if one.subject in LIGHT}
+    cosines = []
+    for schedule in ("reversed", "DPM"):
+        assert of_schedule(schedule).maps[0].overlap == pytest.approx(0.99, abs=5e-3)
+        shown = light[schedule]
+        assert shown is not None
+        cosines.append(f"{PERCENT * shown.value:.0f}")
+    assert "At a module's input both share 99 %, and by the squared gradients of one trained network each" in README
+    assert f"have more in common there, {' against '.join(cosines)} %." in README
 
 
 def test_how_long_a_run_takes_and_how_far_its_seeds_lie_apart(evidence: Evidence) -> None:
