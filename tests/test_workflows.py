@@ -326,23 +326,24 @@ def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
     assert not any(step.get("continue-on-error") for step in job["steps"])
 
 
-@pytest.mark.parametrize("finished", [False, True])
-def test_make_begins_a_venv_anew_that_was_never_finished(finished: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("signs", "kept"), [((".begun",), False), ((".begun", ".installed"), True), ((), True)])
+def test_make_begins_a_venv_anew_that_it_never_finished(signs: tuple[str, ...], kept: bool, tmp_path: Path) -> None:
+    """One that somebody else has made stays, too."""
     for name in ("Makefile", "pyproject.toml", ".ci/constraints.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     own = tmp_path / ".venv" / "bin" / "python"
     own.parent.mkdir(parents=True)
     own.symlink_to("/bin/false")  # which pip refuses
-    if finished:
-        (tmp_path / ".venv/.installed").touch()
-        os.utime(tmp_path / ".venv/.installed", (0, 0))
+    for sign in signs:
+        (tmp_path / ".venv" / sign).touch()
+        os.utime(tmp_path / ".venv" / sign, (0, 0))
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n')
     python.chmod(0o755)
     command = ["make", f"PYTHON={python}", ".venv/.installed"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 2  # there is no pip
-    assert (own.resolve() == Path("/bin/false").resolve()) is finished
+    assert (own.resolve() == Path("/bin/false").resolve()) is kept
 
 
 MEASURED = re.findall(r"-m bench measure (.+)", (ROOT / "Makefile").read_text())
