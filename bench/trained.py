@@ -125,14 +125,17 @@ def _record(run: RunFolder, result: Mapping[str, Any], machine: str) -> Record:
     if device == "cuda" and not machine and environment.gpu_name() is None:
         raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where it was "
                          "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
-    fields, changed = dict(result["fields"]), changes(result.get("legs") or ())
+    fields, legs = dict(result["fields"]), result.get("legs") or ()
+    changed = changes(legs)
+    multiplied = list(dict.fromkeys(leg["bf16 products"] for leg in legs if "bf16 products" in leg))
     made = measured(
         result["network"], result["spec_digest"] or result["network"], METRIC_OF[fields["kind"]],
         float(result["scores"]["score"]), device=device, protocol=_protocol(result, fields),
         detail={
             "scores": result["scores"], "best": result["best"], "steps": result["steps"],
             "seconds": result["seconds"], "run": result["digest"], "curve": curve(run.log),
-            **({"legs": result["legs"], "changes": changed} if changed else {}),
+            **({"legs": legs, "changes": changed} if changed else {}),
+            **({"bf16_products": ", then ".join(multiplied)} if multiplied else {}),
             **({"backbone": result["backbone"]} if result.get("backbone") else {}),
         },
     )  # fmt: skip

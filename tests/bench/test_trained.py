@@ -169,6 +169,16 @@ def test_a_run_that_went_on_under_other_conditions_is_flagged(tmp_path: Path) ->
     assert record.key() == record_of_run(tmp_path / "other").key()
 
 
+def test_a_record_says_what_bf16_was_multiplied_in(tmp_path: Path) -> None:
+    """Where that is known; it makes no other run."""
+    legs = [LEG | {"bf16 products": "bf16"}, LEG | {"first_step": 40, "bf16 products": "fp32"}]
+    record, plain = record_of_run(tmp_path / "run", legs=legs), record_of_run(tmp_path / "plain", legs=[LEG])
+    assert record.detail["bf16_products"] == "bf16, then fp32"
+    assert record.detail["changes"] == ["step 40: bf16 products bf16 before and fp32 now"]
+    assert "bf16_products" not in plain.detail
+    assert record.key() == plain.key()
+
+
 def test_a_record_says_what_the_backbone_started_from(tmp_path: Path) -> None:
     origin = {"file": "a.pth", "sha256": "sha256:0123456789ab", "tensors": 3, "of": 9}
     recipe = replace(RECIPE, backbone=origin["sha256"])
