@@ -62,7 +62,7 @@ def quick(spec: ModelSpec) -> Recipe:
 
     That is with two runs side by side on two cores that have arithmetic for bf16; without it they take about four times
     as long, see `dpn.half_precision`. So do modules at high resolution, and any run is longer where others work beside
-    it: those on record took up to 17 minutes.
+    it; records say how long each took.
 
     No augmentation: figures differ enough by themselves, and with it a network learns too little in the time (after
     400 steps dpn1_32_lite had a mean similarity of 0.34 with it and 0.39 without; 0.25 is the mean pose's). What comes
