@@ -6,9 +6,10 @@ from bench.statistics import Comparison, compare_processes
 APART = 0.25
 """How far times of one machine may lie apart for the hour alone, relative.
 
-Networks with the same layers in another order, measured undisturbed 24 to 36 minutes apart on a shared machine of two
-cores, had ratios from 0.96 to 1.30, 26 of 28 of them below 1.25 (`dpnN_32` and `dpnN_32_reversed` in the records of
-November 2026); processes of one record, minutes apart at most, know nothing of that.
+Five pairs of networks with the same layers in another order, measured undisturbed 24 to 36 minutes apart on two shared
+machines of two cores in four or six settings each, had ratios from 0.96 to 1.30, 26 of 28 of them below 1.25 (`dpnN_32`
+and `dpnN_32_reversed` in the records of November 2026). These are five draws of an hour rather than 28; processes of
+one record, minutes apart at most, know nothing of it.
 """
 
 
