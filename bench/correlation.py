@@ -45,11 +45,11 @@ def kendall(
         _, group = np.unique(np.asarray(groups), return_inverse=True)
         if len(group) != n:
             raise ValueError(f"kendall needs the group of each of {n} points, not {len(group)} groups")
-        if len(set(group.tolist())) < 2:
-            raise ValueError("kendall needs two groups; how one of them varies is not known")
+    count = len(set(group.tolist()))
+    if groups and count < 2:
+        raise ValueError("kendall needs two groups; how one of them varies is not known")
     signs = [np.sign(values[:, None] - values[None, :]) for values in (one, other)]
     generator = np.random.default_rng(0)
-    count = len(set(group.tolist()))
     draws = generator.multinomial(count, np.full(count, 1 / max(count, 1)), size=RESAMPLES) if n else np.ones((1, 0))
     weights = draws[:, group].astype(float)
     tau = float(_weighted_tau(np.ones((1, n)), *signs)[0])
@@ -57,7 +57,7 @@ def kendall(
         raise ValueError("kendall needs two different values on each side; a constant has no order")
     miss = 1 - confidence
     if abs(tau) > 1 - 1e-12:
-        bound = 2 * (miss / 2) ** (1 / max(count // 2, 1)) - 1
+        bound = 2 * (miss / 2) ** (1 / (count // 2)) - 1
         low, high = (bound, 1.0) if tau > 0 else (-1.0, -bound)
     else:
         taus = _weighted_tau(weights, *signs)

@@ -16,9 +16,13 @@ import torch
 from torch import Tensor
 
 from dpn.processor import multiplies_in
+from dpn.runtime import Precision
 from dpn.torch_dispatch import Dispatch
 
-HALVES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What torch calls a precision; fp32 needs no autocast and is not among them."""
+
+HALVES = {dtype: name for name, dtype in TYPES.items()}
 
 _aten = torch.ops.aten
 PRODUCTS = frozenset(

@@ -17,19 +17,17 @@ from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
 from dpn.data.workers import cores
 from dpn.error_words import first_said, in_words
-from dpn.half_precision import arithmetic
+from dpn.half_precision import TYPES, arithmetic
 from dpn.heatmaps import Codec, decode, flip_average, to_image
 from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import Protocol
-from dpn.runtime import Precision, Runtime, check_input
+from dpn.runtime import Runtime, check_input
 from dpn.skeletons import Skeleton
 
 __all__ = ["Done", "Forward", "OutputError", "Runtime", "final_heatmaps", "predict"]
 
 Done = Callable[[int, Floats], None]
 """Is told after each batch: the row of its first person, and (n, K, 3) keypoints from there on."""
-
-_TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 NEEDED = ("crop", "center", "scale")
 """Of a sample to predict."""
@@ -91,7 +89,7 @@ class Forward:
         self._net = net.to(self.device)
         if runtime.channels_last:
             self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
-        self._type = _TYPES.get(runtime.precision)
+        self._type = TYPES.get(runtime.precision)
         self._skeleton = skeleton
         self._mirrored = protocol.flip_test
         self._shift = shifts(protocol)

@@ -215,6 +215,23 @@ def compared(text: str, outcomes: Iterable[bool | None]) -> Check:
     return Check(text if holds is not None else f"{text}; {ROUNDING}", holds)
 
 
+def by_far(leads: Sequence[Amount]) -> Check:
+    """Whether all leads are large margins."""
+    least = min(leads, key=lambda lead: lead.value)
+    text = f"{listed(leads)}; the least is {least.text}"
+    return compared(text, (is_above(lead, LARGE_MARGIN) for lead in leads))
+
+
+def close_behind(deficits: Sequence[Amount], text: str = "") -> Check:
+    """Whether no deficit is a large margin, which is how "comparable" and "competitive" are read.
+
+    Args:
+        deficits: of a score to a better one.
+        text: the arithmetic, where it is more than the deficits'.
+    """
+    return compared(text or listed(deficits), (is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
+
+
 def listed(amounts: Iterable[Amount]) -> str:
     """Their texts, one after the other."""
     return "; ".join(amount.text for amount in amounts)

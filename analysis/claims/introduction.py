@@ -5,15 +5,13 @@ from fractions import Fraction
 from itertools import pairwise
 
 from analysis.claims.checks import (
-    LARGE_MARGIN,
     MUCH,
     Check,
     Claim,
     Recompute,
+    close_behind,
     column,
-    compared,
     gap,
-    is_at_most,
     listed,
     network,
     printed,
@@ -85,8 +83,7 @@ def _competitive(evidence: Evidence) -> Check:
     ):
         best = max(column(evidence, table, score, rivals).values(), key=lambda amount: amount.value)
         deficits.append(gap(best, printed(evidence, table, ours, score)))
-    text = f"behind the best of Tables VI and VII: {listed(deficits)}"
-    return compared(text, (is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
+    return close_behind(deficits, f"behind the best of Tables VI and VII: {listed(deficits)}")
 
 
 def _fewer_and_lower(parameters: Cost, cost: Cost) -> Recompute:

@@ -1,6 +1,5 @@
 """What the paper states about its settings, and of Tables II and III (Sections IV-A and IV-B), as claims."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ from analysis.claims.checks import (
     Check,
     Claim,
     arrow_claims,
+    by_far,
     compared,
     gap,
     gaps,
@@ -40,13 +40,6 @@ def _leads(evidence: Evidence) -> list[Amount]:
 def _dpm_over_normal(evidence: Evidence) -> Check:
     leads = gaps(evidence, "table-2", ("dpm", "normal"), WIDE)
     return by_far(leads)
-
-
-def by_far(leads: Sequence[Amount]) -> Check:
-    """Whether all leads are large margins."""
-    least = min(leads, key=lambda lead: lead.value)
-    text = f"{listed(leads)}; the least is {least.text}"
-    return compared(text, (is_above(lead, LARGE_MARGIN) for lead in leads))
 
 
 def _normal_costs(evidence: Evidence) -> Check:

@@ -5,13 +5,13 @@ from fractions import Fraction
 from math import gcd
 
 from analysis.claims.checks import (
-    LARGE_MARGIN,
     MUCH,
     Amount,
     Check,
     Claim,
     Recompute,
     arrow_claims,
+    close_behind,
     compared,
     gap,
     gaps,
@@ -45,14 +45,13 @@ def _resolution_built(evidence: Evidence) -> Check:
 
 
 def _comparable(evidence: Evidence) -> Check:
-    deficits = gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE)
-    return compared(listed(deficits), (is_at_most(deficit, LARGE_MARGIN) for deficit in deficits))
+    return close_behind(gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE))
 
 
 def _slightly_lower(evidence: Evidence) -> Check:
     deficits = gaps(evidence, "table-4", ("ap_64x48", "ap_32x24"), WIDE)
     lower = [is_above(deficit, 0) for deficit in deficits]
-    return compared(listed(deficits), [*lower, *(is_at_most(deficit, LARGE_MARGIN) for deficit in deficits)])
+    return compared(listed(deficits), [*lower, close_behind(deficits).holds])
 
 
 def _printed_shares(evidence: Evidence) -> list[Amount]:
@@ -152,8 +151,7 @@ def _still_ahead(evidence: Evidence) -> Check:
 
 
 def _competitive(evidence: Evidence) -> Check:
-    leads = gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[1:])
-    return compared(listed(leads), (is_at_most(lead, LARGE_MARGIN) for lead in leads))
+    return close_behind(gaps(evidence, "table-5", ("dpm", "rdpm"), SLIM[1:]))
 
 
 def _contains_decreasing(_: Evidence) -> Check:

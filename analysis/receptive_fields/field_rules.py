@@ -132,7 +132,7 @@ def _gated(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Ten
     if axis_of(source, arguments.get("dim", -1)) != 1:
         raise UntraceableError("it halves rows or columns; halve channels instead")
     half, _, _ = shape_of(outs[0])
-    return [[Edge(of[source], SAME, SAME, Pointwise(start, 0, half)) for start in (0, half)]]
+    return [[same(of[source], SAME, SAME, half, start=start) for start in (0, half)]]
 
 
 def _along_axis(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn as ema
 
 from dpn.checkpoints import compare
 from dpn.data.samples import to_input
-from dpn.half_precision import arithmetic
+from dpn.half_precision import TYPES, arithmetic
 from dpn.heatmaps import Codec, encode, joints_mse
 from dpn.network_output import OutputError, final_heatmaps
 from dpn.training.errors import TrainingError
@@ -51,7 +51,7 @@ class PoseTask(lightning.LightningModule):
         self.waited_s = 0.0
         self._recipe, self._codec, self._per_epoch = recipe, codec, per_epoch
         self._start = start
-        self._half = torch.bfloat16 if recipe.precision == "bf16" else None
+        self._half = TYPES.get(recipe.precision)
         self._compiled = torch.compile(net) if recipe.compile else None
         self._ended = time.perf_counter()
         if start:

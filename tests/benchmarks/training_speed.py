@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from dpn.data.samples import to_input
-from dpn.half_precision import arithmetic
+from dpn.half_precision import TYPES, arithmetic
 from dpn.heatmaps import encode
 from dpn.processor import multiplies_in
 from dpn.training import run
@@ -60,7 +60,7 @@ class Bare:
         if recipe.channels_last:
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.net.parameters(), lr=recipe.lr)
-        self._half = torch.bfloat16 if recipe.precision == "bf16" else None
+        self._half = TYPES.get(recipe.precision)
         self._ready = cycle(
             (to_input(batch["crop"], channels_last=recipe.channels_last),
              *encode(batch["joints"], batch["visible"], prepared.codec)) for batch in batches
