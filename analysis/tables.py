@@ -8,7 +8,7 @@ from analysis import ablations, architecture, comparison, costs, fields, griddin
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
-from analysis.timing import speed, speed_machine
+from analysis.timing import speed, speed_machine, speed_verdicts
 from analysis.trained import orderings, orderings_table, synthetic_tables, trained_runs
 
 TRAINED: dict[str, Callable[[Evidence], Table]] = {
@@ -38,6 +38,7 @@ ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-counters": costs.table_counters,
     "table-networks": costs.table_networks,
     "table-conventions": costs.table_conventions,
+    speed_verdicts.ID: speed_verdicts.table_time_verdicts,
     **{name: partial(speed.table, name) for name in speed.PER_MACHINE},
     "table-ceilings": speed_machine.table_ceilings,
     "table-noise": speed_machine.table_noise,

@@ -170,14 +170,12 @@ def test_the_answer_counts_what_multiply_adds_bought(timed: Evidence) -> None:
     slower = {(s.ours, s.other) for s in found if s.times.verdict == "slower"}
     assert slower == {(s.ours, s.other) for s in found if 2 * s.macs_share > 1.05}
     text = answers.ALL["speed"](timed)
-    assert "In 48 comparisons" in text
-    assert "(12 pairs, each counted once for each setting)" in text
-    assert "larger than its share of the multiply-adds in 48, clearly smaller in 0, and neither in 0" in text
-    assert "(by back end, larger/smaller/neither: eager 24/0/0; onnxruntime 24/0/0)" in text
+    assert "Of 49 comparisons on 2 machines with a network that takes more multiply-adds" in text
+    assert "multiply-adds in 24 of 24 in eager, 24 of 24 in onnxruntime, 1 of 1 in eager on a GPU, and clearly" in text
     assert "dpn4_64 takes 42 % of hrnet_w32's multiply-adds and 84 % of its time in every setting " in text
     assert "in every setting (intervals from 82 to 87 %)." in text  # 0.8435 times 0.99 / 1.02 and 1.02 / 0.99
-    assert "No correction is made for the number of comparisons, which share times." in text
-    assert "Over 8 networks (eager, 1 thread)" in text
+    assert "and 100 % of its time on a GPU in every setting (intervals from 100 to 100 %)." in text
+    assert "Over 8 networks on made-up-2-cores (eager, 1 thread)" in text
 
 
 def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> None:
@@ -188,11 +186,12 @@ def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> 
             store.append(timing_record(
                 name, made_up.processes(seconds)[:number], spec_digest=ZOO[name].digest(), backend=backend, flags=flags,
             ))  # fmt: skip
-    text = answers.ALL["speed"](Evidence(records_root=tmp_path))
-    assert "each setting; 2 are set aside, for a time that is flagged or too few processes)" in text
-    assert "the DPN is faster in 4 and slower in 0" in text
-    assert "larger than its share of the multiply-adds in 4, clearly smaller in 0, and neither in 2" in text
-    assert "compile 0/0/1; onnxruntime 2/0/0; openvino 0/0/1" in text
+    evidence = Evidence(records_root=tmp_path)
+    text = answers.ALL["speed"](evidence)
+    assert "a DPN is faster in 4 and slower in 0; the others decide nothing" in text
+    assert "in 2 of 2 in eager, 0 of 1 in compile, 2 of 2 in onnxruntime, 0 of 1 in openvino, and clearly more" in text
+    rows = tables.table("table-time-verdicts", evidence).rows
+    assert [row.cells["aside"].value for row in rows] == [0, 1, 0, 1]
     assert "84 % of its time in every setting (intervals from 82 to 87 %)." in text
     for backend, threads in made_up.SPEEDS:
         for name in ("dpn4_64", "hrnet_w32"):
@@ -201,7 +200,7 @@ def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> 
                 flags=("disturbed",),
             ))  # fmt: skip
     text = answers.ALL["speed"](Evidence(records_root=tmp_path))
-    assert "6 are set aside" in text
+    assert "a DPN is faster in 0 and slower in 0; the others decide nothing" in text
     assert "% of its time" not in text
 
 
@@ -230,11 +229,21 @@ def test_what_multiply_adds_bought_is_told_from_both_sides_by_back_end(tmp_path:
             store.append(timing_record(
                 name, made_up.processes(seconds), spec_digest=ZOO[name].digest(), backend=backend,
             ))  # fmt: skip
-    text = answers.ALL["speed"](Evidence(records_root=tmp_path))
-    assert "In 7 comparisons of a DPN with a network that takes more multiply-adds (one pair, counted once for" in text
-    assert "multiply-adds in 5, clearly smaller in 1, and neither in 1" in text
-    assert "eager 2/0/0; channels_last 0/1/0; compile 0/0/1; onnxruntime 2/0/0; openvino 1/0/0" in text
+    evidence = Evidence(records_root=tmp_path)
+    text = answers.ALL["speed"](evidence)
+    assert (
+        "Of 7 comparisons with a network that takes more multiply-adds, a DPN is faster in 6 and slower in 0; " in text
+    )
+    assert (
+        "less time than multiply-adds in 2 of 2 in eager, 0 of 1 in channels_last, 0 of 1 in compile, 2 of 2 in "
+        "onnxruntime, 1 of 1 in openvino, and clearly more in 1 of all."
+    ) in text
     assert "25 to 100 % of its time by setting (intervals from " in text
+    table = tables.table("table-time-verdicts", evidence)
+    columns = ("comparisons", "faster", "slower", "larger", "smaller", "aside", "together")
+    counts = {row.id: [row.cells[column].value for column in columns] for row in table.rows}
+    assert counts["made-up-2-cores/channels_last"] == [1, 1, 0, 0, 1, 0, 1]
+    assert counts["made-up-2-cores/openvino"] == [1, 0, 0, 1, 0, 0, 1]
 
 
 def test_files_of_speed_have_the_intervals_and_flags_that_the_page_shows(timed: Evidence, tmp_path: Path) -> None:
@@ -319,14 +328,17 @@ def add_copies(store: Store, *seconds: float, subject: str = "dpn1_32", digest: 
 
 
 def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: Path) -> None:
-    assert "Both networks of each were measured in turns." in speed_answer.answer(timed)
+    def in_turns(evidence: Evidence) -> list[tuple[Any, Any]]:
+        rows = tables.table("table-time-verdicts", evidence).rows
+        return [(row.cells["comparisons"].value, row.cells["together"].value) for row in rows]
+
+    assert in_turns(timed) == [(number, number) for number, _ in in_turns(timed)]
     store = made_up.fill(tmp_path, ("sbl_r50", "dpn4_64"))
     for record in store.current():
         if record.subject == "sbl_r50" and record.metric == "latency" and record.protocol["backend"] == "eager":
             processes = [{**process, "round": "another"} for process in record.detail["processes"]]
             store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
-    said = speed_answer.answer(Evidence(records_root=tmp_path))
-    assert "2 of them had both networks measured in turns; the intervals of the others are 25 % wider." in said
+    assert in_turns(Evidence(records_root=tmp_path)) == [(2, 0), (2, 2)]
 
 
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
@@ -409,7 +421,7 @@ def test_the_first_screen_shows_machines_and_noise_floor(timed: Evidence) -> Non
     assert any("noise floor is not measured" in label for _, label in answers.cards(NOTHING))
     assert "made-up-2-cores: 9 networks" not in of_page(timed)["timed on"]
     assert "made-up-2-cores: 8 networks" in of_page(timed)["timed on"]
-    assert any(line.startswith("Time, on made-up-2-cores: of 48") for line in answers.findings(timed))
+    assert any(line.startswith("Of 49 comparisons on 2 machines with") for line in answers.findings(timed))
 
 
 def test_what_is_missing_is_said(timed: Evidence) -> None:
