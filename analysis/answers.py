@@ -56,13 +56,13 @@ def summary(evidence: Evidence) -> str:
     """What the whole report comes to."""
     met, found = digits_met(evidence), verdicts(evidence)
     digits = (
-        f"Of {met.words}, {met.costed} are reproduced once Table I is given the 1x1 convolution that its costs imply, "
-        f"and {met.printed} without it."
+        f"Of {met.words}, {met.costed} are reproduced once Table I is given one more 1x1 convolution, and "
+        f"{met.printed} without it."
     )
     return (
         f"{digits if met.counted else UNCOUNTED} Of {found.total()} quantitative claims in the paper, {found[HOLDS]} "
         f"hold, {found[AS_PRINTED]} by the printed numbers but not as measured, {found[FAILS]} do not, and "
-        f"{found[OPEN]} stay open, by rounding or for want of numbers."
+        f"{found[OPEN]} stay open, by rounding or for want of numbers or words that decide them."
     )
 
 

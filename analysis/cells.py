@@ -169,6 +169,8 @@ class Table:
         columns: in order.
         rows: in order; each has a cell for each column.
         notes: footnotes, each one sentence, plain text.
+        stacked: where the screen is narrow, the cells of a row stand below one another, each under its column's label:
+            for a table of sentences.
     """
 
     id: str
@@ -177,6 +179,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

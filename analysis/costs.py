@@ -86,8 +86,9 @@ def table_readings(evidence: Evidence) -> Table:
         rows=tuple(rows),
         notes=(
             "Costed: Table I with one more 1x1 convolution, batch norm and ReLU at the modules' resolution, and with "
-            "the head's upsampling kept in the high-resolution networks. The paper states neither; its costs imply "
+            "the head's upsampling kept in the high-resolution networks. The paper states neither; its costs ask for "
             "both.",
+            "DPN2_hrnet is not among them: how it gets from HRNet's 32 channels to 256 is a choice as well.",
             COST_NOTE,
             "Shown with three decimals; the comparison rounds to the published ones.",
         ),

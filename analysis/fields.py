@@ -5,7 +5,7 @@ from functools import cache
 from typing import cast
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
-from analysis.claims.audit import audit, finding_row
+from analysis.claims.audit import COLUMNS, audit, finding_row
 from analysis.evidence import Evidence
 from analysis.plots.figure_data import short_name
 from analysis.receptive_fields.gridding import Gridding, gridding
@@ -90,17 +90,14 @@ def _gridding_cells(found: Gridding) -> dict[str, Cell]:
 def table_field_claims(evidence: Evidence) -> Table:
     """The audit's findings on receptive fields and gridding."""
     findings = {finding.id: finding for finding in audit(evidence)}
+    columns = tuple(column for column in COLUMNS if column.id != "place")
     return Table(
         id="table-field-claims",
         title="What the paper says of its fields",
         caption="Its statements on receptive fields and gridding, with their exact verdicts.",
-        columns=(
-            Column(id="quotation", label="The paper says", align="left"),
-            Column(id="paper", label="By its own numbers", align="left", hide_on_phone=True),
-            Column(id="measured", label="As measured", align="left", hide_on_phone=True),
-            Column(id="verdict", label="Verdict", align="left"),
-        ),
-        rows=tuple(finding_row(findings[name], ("quotation", "paper", "measured", "verdict")) for name in CLAIMS),
+        columns=columns,
+        rows=tuple(finding_row(findings[name], columns) for name in CLAIMS),
+        stacked=True,
         notes=("The audit of all statements is in a chapter of its own.",),
     )
 
@@ -120,7 +117,7 @@ def table_sees(evidence: Evidence) -> Table:
     return Table(
         id="table-sees",
         title="What the compared networks see",
-        caption="Rows of the image, beyond its edges too, that one unit of the output depends on.",
+        caption="Rows of the image, beyond its edges too, that a unit of the output depends on: the most of any unit.",
         columns=(
             Column(id="network", label="Network", align="left"),
             Column(id="input", label="Input"),
@@ -175,10 +172,11 @@ def answer(_: Evidence) -> str:
         f"DPM has no holes: one output {complete} position of its {dpm.rf}x{dpm.rf} field, unevenly in a single module "
         f"({least} path from the centre of an axis, {dpm.maps[0].most_paths} from where most come), while D = 8 reads "
         f"{_percent(eight.maps[0].backward_coverage_2d)} % of its own. The reversed module covers {same} field with "
-        f"different wiring: its neighbouring outputs share {_percent(reverse.mean_interior_overlap or 0)} % of what "
-        f"they read inside, those of DPM {_percent(dpm.mean_interior_overlap or 0)} % on average and nowhere less than "
-        f"{_percent(min(shared))} %; and its outputs fall into up to {groups:,} groups, {on_map} on the paper's 32x24 "
-        f"map, that share nothing of some map inside. On the paper's map the widest layer is {widest}, and "
+        f"different wiring: of the maps inside it, two outputs side by side share "
+        f"{_percent(reverse.mean_interior_overlap or 0)} % of what they read, those of DPM "
+        f"{_percent(dpm.mean_interior_overlap or 0)} % on average and nowhere less than {_percent(min(shared))} %. Its "
+        f"outputs fall into up to {groups:,} groups, {on_map} on the paper's 32x24 map, of which no two have a value "
+        f"of some map inside in common. On the paper's map the widest layer is {widest}, and "
         f"{_percent(dpm.live_share or 0)} % of a module's 3x3 multiply-adds meet data."
     )
 

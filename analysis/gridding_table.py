@@ -179,8 +179,8 @@ def _protocol(found: Sequence[Network]) -> list[str]:
         "input and output. wired: share of what an output reads of these maps that its neighbour reads too, exactly."
     ]
     said.append(
-        "A value is of these images, uncorrected; with more of them cosines tend to rise. Its interval (the "
-        "bootstrap's, reflected at the value) is for very many images, so that a value may stand at its lower end."
+        "A value is of these images. Its interval (the bootstrap's, reflected at the value) is of what very many "
+        "images would give, usually a little more, so that a value may stand at its interval's lower end."
     )
     drawn = max(record.detail["networks"] for record in records)
     runs = max(len(one.records.get(TRAINED, ())) for one in found)

@@ -132,15 +132,15 @@ def _order(evidence: Evidence) -> str:
     coco = table("table-6", evidence)
     before, after = (coco.cell("sbl_r50", column).text for column in ("rank_printed", "rank"))
     sentence = (
-        f"The unit alone changes the rank by cost of {unit} of the {total} rows that print one: SBL goes from place "
-        f"{before} to {after} in Table VI."
+        f"Put into one unit, {unit} of the {total} networks with a printed cost change places within their table: SBL "
+        f"goes from place {before} by cost to {after} in Table VI."
     )
     rows = [row for name in MAIN for row in costed(evidence, name).values()]
     others = [short_name(row.cells["method"].text) for row in rows if _is_other(row)]
     if not others:
         return sentence
     which = "which is not the network of its printed cost"
-    return f"{sentence} With {' and '.join(others)} as built, {which}, it would be {built}."
+    return f"{sentence} With {' and '.join(others)} as built, {which}, {built} change."
 
 
 def reranked(evidence: Evidence) -> tuple[int, int, int] | None:

@@ -64,10 +64,24 @@ def _timed_on(evidence: Evidence, machine: str) -> str:
     """A machine with what its newest record says of it, and how many networks were timed there."""
     records = [record for record in evidence.store.records if record.machine == machine]
     newest, networks = records[-1], {record.subject for record in records if record.metric in timings.TIMED}
-    named = {name: newest.environment[name] for name in ("gpu", "cpu", "memory_gib") if name in newest.environment}
-    facts = [f"{value} GiB" if name == "memory_gib" else str(value) for name, value in named.items()]
-    known = f" ({', '.join(facts)})" if facts else ""
-    return f"{machine}{known}: {len(networks)} networks"
+    known = newest.environment
+    facts = [str(known[name]) for name in ("gpu", "cpu") if name in known]
+    facts += [name for name in [_widest_vectors(str(known.get("cpu_vector", "")))] if name]
+    for name, words in (("cpu_tsc_mhz", "{} MHz"), ("cache_l2_kib", "L2 of {} KiB"), ("memory_gib", "{} GiB")):
+        facts += [words.format(known[name])] if name in known else []
+    told = f" ({', '.join(facts)})" if facts else ""
+    return f"{machine}{told}: {len(networks)} networks"
+
+
+def _widest_vectors(extensions: str) -> str:
+    """What an x86 processor multiplies vectors with at best, which sets two of one name apart; empty where unknown.
+
+    Example:
+        >>> _widest_vectors("avx avx2 avx512_bf16 avx512f fma"), _widest_vectors("avx avx2 fma")
+        ('AVX-512 with bf16', 'AVX2')
+    """
+    named = (("avx512_bf16", "AVX-512 with bf16"), ("avx512f", "AVX-512"), ("avx2", "AVX2"))
+    return next((name for flag, name in named if flag in extensions.split()), "")
 
 
 def explain_cell(table: Table, row: str, column: str, records: Path) -> list[str]:

@@ -62,7 +62,10 @@ def to_html(table: Table) -> str:
                 "id": re.sub(r"\s+", "_", f"{table.id}:{plain(row.id)}"),
                 "class": "rule-above" if row.rule_above else None,
             },
-            "cells": [_body_cell(column, styles[column.id], row.cells[column.id]) for column in table.columns],
+            "cells": [
+                _body_cell(column, styles[column.id], row.cells[column.id], stacked=table.stacked)
+                for column in table.columns
+            ],
         }
         for row in table.rows
     ]
@@ -87,7 +90,12 @@ def _macro(name: str, *arguments: object) -> str:
 
 
 def _cleaned(table: Table) -> dict[str, str]:
-    return {"id": table.id, "title": plain(table.title), "caption": plain(table.caption)}
+    return {
+        "id": table.id,
+        "title": plain(table.title),
+        "caption": plain(table.caption),
+        "class": "stacked" if table.stacked else "",
+    }
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,7 @@ def _label(column: Column, style: _Style, rowspan: int | None = None) -> dict[st
     return {"text": plain(column.label), "attributes": attributes}
 
 
-def _body_cell(column: Column, style: _Style, cell: Cell) -> dict[str, Any]:
+def _body_cell(column: Column, style: _Style, cell: Cell, *, stacked: bool) -> dict[str, Any]:
     sources = [plain(line) for line in cell.sources()]
     look = LOOKS.get(cell.state)
     told = [f"{look.word}: {look.meaning}", *sources] if look else sources
@@ -159,6 +167,7 @@ def _body_cell(column: Column, style: _Style, cell: Cell) -> dict[str, Any]:
         "scope": "row" if stub else None,
         "class": style.classes + (f" state-{cell.state}" if look else ""),
         "data-column": column.id,
+        "data-label": plain(column.label) if stacked and cell.text else None,
         "title": "\n".join(told) or None,
     }
     # Right-aligned digits stay aligned when every cell leaves the same room for its mark and its note.

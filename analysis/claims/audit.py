@@ -6,6 +6,7 @@ leave it open.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ VERDICTS: dict[ClaimVerdict, str] = {
     "holds": "true, and nothing measured contradicts it",
     "holds as printed only": "true of the printed numbers, false as measured, as drawn, or in one unit",
     "does not hold": "false by the paper's own numbers, however rounded, or as measured where these leave it open",
-    "open": "neither the printed numbers nor the records decide it; where rounding does, the row says so",
+    "open": "neither the printed numbers nor the records decide it; the row says where rounding or wording does",
 }
 """What each verdict means."""
 
@@ -101,16 +102,15 @@ def _run(recompute: Recompute, evidence: Evidence) -> Check:
         return Check(str(error), None)
 
 
-_COLUMNS = (
+COLUMNS = (
     Column(id="quotation", label="The paper says", align="left"),
-    Column(id="place", label="Where", align="left", hide_on_phone=True),
-    Column(id="paper", label="By its own numbers", align="left", hide_on_phone=True),
-    Column(id="measured", label="As measured", align="left", hide_on_phone=True),
+    Column(id="place", label="Where", align="left"),
     Column(id="verdict", label="Verdict", align="left"),
+    Column(id="paper", label="By its own numbers", align="left"),
+    Column(id="measured", label="As measured", align="left"),
+    Column(id="note", label="Read as, and what to know", align="left"),
 )
-
-
-_ALL = tuple(one.id for one in _COLUMNS)
+"""Of the audit's table; the ids are attributes of `Finding`."""
 
 
 def claims_table(evidence: Evidence) -> Table:
@@ -122,23 +122,22 @@ def claims_table(evidence: Evidence) -> Table:
         id="table-claims",
         title="Claims",
         caption=f"{len(findings)} quantitative statements of the paper, recomputed; {summary}.",
-        columns=_COLUMNS,
-        rows=tuple(finding_row(finding) for finding in findings),
+        columns=COLUMNS,
+        rows=tuple(finding_row(finding, COLUMNS) for finding in findings),
+        stacked=True,
         notes=(
             *(f"{name}: {meaning}." for name, meaning in VERDICTS.items()),
             "A stated figure holds when it equals the recomputed one rounded to the stated digits, not truncated.",
             f"About a fraction: within {ABOUT} of it. Much, significantly, considerably: at most {MUCH}. "
-            f"A large margin: more than {LARGE_MARGIN} points of AP or PCKh, as the text says of AP; competitive, "
-            "comparable, slightly lower: behind by no large margin.",
+            f"A large margin: more than {LARGE_MARGIN} points of AP or PCKh, as the text says of Table II; "
+            "competitive, comparable, slightly lower: behind by no large margin.",
             "Costs in one unit are multiply-adds / 2^30: a record's, or else the printed number converted from its "
             "convention.",
         ),
     )
 
 
-def finding_row(finding: Finding, columns: tuple[str, ...] = _ALL) -> Row:
+def finding_row(finding: Finding, columns: Sequence[Column]) -> Row:
     """A finding as a row of a table with some of the audit's columns."""
-    texts = {name: getattr(finding, name) for name in columns}
-    cells = {name: Cell(text=text, value=text) for name, text in texts.items()}
-    cells["verdict"] = Cell(text=finding.verdict, value=finding.verdict, how=finding.note)
-    return Row(finding.id, cells)
+    texts = {column.id: getattr(finding, column.id) for column in columns}
+    return Row(finding.id, {name: Cell(text=text, value=text) for name, text in texts.items()})

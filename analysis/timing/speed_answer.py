@@ -9,12 +9,14 @@ from analysis.plots.figure_latency import correlation, in_words
 from analysis.timing import speed, timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_data import figure_latency_data
-from analysis.timing.speed_machine import alarms, pair_alarms
+from analysis.timing.speed_machine import alarms, pair_verdicts
 from analysis.timing.speed_saved import Saving, savings
 from analysis.timing.speed_verdicts import Tally, by_backend
 from analysis.timing.timings import Setting
 from bench.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
+from bench.verdicts.trials import SLOWDOWNS
+from bench.verdicts.turns import APART
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
 NAMED = 6
@@ -65,8 +67,15 @@ def _verdicts(compared: dict[str, list[Saving]]) -> Iterator[str]:
     yield (
         f"Of {tally.comparisons} comparisons{where} with a network that takes more multiply-adds, a DPN is faster in "
         f"{tally.faster} and slower in {tally.slower}; the others decide nothing. It saves clearly less time than "
-        f"multiply-adds in {less}, and clearly more in {tally.smaller} of all."
+        f"multiply-adds in {less}, and clearly more in {tally.smaller} of all.{_not_in_turns(tally)}"
     )
+
+
+def _not_in_turns(tally: Tally) -> str:
+    """What comparisons of times from different hours cannot show; empty where there are none."""
+    apart = tally.comparisons - tally.together
+    which = f"{apart} were" if apart > 1 else "One was"
+    return f" {which} not timed in turns, and show nothing within {PERCENT * APART:.0f} %." if apart else ""
 
 
 def _pair(compared: dict[str, list[Saving]], ours: str, other: str) -> Iterator[str]:
@@ -110,8 +119,15 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
             )
             found.append((f"{wrong} of {number}", words))
     for machine in sorted({one.machine for one in evidence.copies}):
-        wrong, number = pair_alarms(evidence, machine)
-        found.append((f"{wrong} of {number}", f"pairs of records of one network called faster or slower on {machine}"))
+        (wrong, number), largest = pair_verdicts(evidence, machine), max(SLOWDOWNS)
+        (hits, _) = pair_verdicts(evidence, machine, largest)
+        found.append(
+            (
+                f"{wrong} of {number}",
+                f"pairs of records of one network called faster or slower on {machine}; so compared, {hits} of "
+                f"{number} slowdowns by {PERCENT * (largest - 1):.0f} % are found",
+            )
+        )
     return found or [("none", "networks timed; the noise floor is not measured")]
 
 

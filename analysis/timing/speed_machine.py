@@ -8,8 +8,8 @@ from analysis.evidence import Evidence
 from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
 from analysis.timing.timings import setting_of
 from bench.record import Record
+from bench.rows import UNTRUSTED
 from bench.statistics import ALPHA, Comparison, Interval, share_interval
-from bench.verdicts import noise_floor
 from bench.verdicts.copies import Copies
 from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
@@ -154,8 +154,21 @@ def _of_copies(evidence: Evidence) -> Iterator[str]:
         yield (
             f"Pairs of records are all pairs of {'; '.join(told)}, each measured in one sweep as networks are; a "
             "slowdown is one side's times multiplied by it. Each copy is in many pairs, so that the shares have no "
-            "simple interval."
+            f"simple interval.{_of_flags(evidence)}"
         )
+
+
+def _of_flags(evidence: Evidence) -> str:
+    """How many of the copies would decide nothing elsewhere on the page, since their times are flagged."""
+    records = [record for one in evidence.copies for record in one.records]
+    flagged = [record for record in records if UNTRUSTED & set(record.flags)]
+    flags = " or ".join(sorted(UNTRUSTED & {flag for record in flagged for flag in record.flags}))
+    return (
+        f" {len(flagged)} of {len(records)} copies are flagged ({flags}), as a busy machine makes them; they are "
+        "compared all the same, which such times are not elsewhere."
+        if flagged
+        else ""
+    )
 
 
 def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None:
@@ -163,10 +176,13 @@ def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None
     return _counted(evidence, machine, 1.0, _ours)
 
 
-def pair_alarms(evidence: Evidence, machine: str) -> tuple[int, int]:
-    """Pairs of records of copies of one network that were called faster or slower, and of how many pairs."""
-    pairs = [found.verdict for one in evidence.copies if one.machine == machine for found in one.comparisons()]
-    return noise_floor.alarms(pairs), len(pairs)
+def pair_verdicts(evidence: Evidence, machine: str, ratio: float = 1.0) -> tuple[int, int]:
+    """Pairs of records of copies of one network, one side's times multiplied: how many were called what counts, of all.
+
+    What counts is a false alarm where the ratio is 1, and the true verdict elsewhere.
+    """
+    pairs = [found.verdict for one in evidence.copies if one.machine == machine for found in one.comparisons(ratio)]
+    return sum(verdict in _wanted(ratio) for verdict in pairs), len(pairs)
 
 
 def _ours(trial: Decided) -> str:

@@ -89,8 +89,9 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
         rows=tuple(rows),
         notes=(
             "Only networks that take the same input are compared. Ratio and interval come from the medians of fresh "
-            "processes (Hodges-Lehmann estimate, exact rank test inverted). Where no sweep measured both in turns, the "
-            f"interval is wider by {PERCENT * APART:.0f} % at either end: what the hour can make on a shared machine.",
+            "processes (Hodges-Lehmann estimate, exact rank test inverted). Where no sweep measured both in turns, "
+            "they were timed at different hours of a shared machine, and the interval is widened: its lower end is "
+            f"divided, its upper end multiplied by {1 + APART:.2f}.",
             *interval_notes(shown),
             *flag_notes(record for cell in shown for record in (cell.record, *cell.further)),
         ),

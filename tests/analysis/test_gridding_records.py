@@ -162,7 +162,7 @@ def test_a_cell_is_its_record_with_its_interval(tmp_path: Path) -> None:
     zero = table.cell("dpn1_32_reversed_lite", "trained")
     assert (zero.text, zero.note, zero.state) == ("0", "", "measured")
     assert any("mean over 8 initialisations" in note for note in table.notes)
-    assert any("uncorrected" in note and "for very many images" in note for note in table.notes)
+    assert any("is of what very many images would give" in note for note in table.notes)
     first = next(csv.DictReader(io.StringIO(to_csv(table))))
     assert [float(first[f"random_{name}"]) for name in ("low", "high", "n")] == pytest.approx([0.24, 0.26, 8])
     assert float(first["trained_n"]) == 32  # images of one network, which its interval is over

@@ -73,7 +73,10 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
 
 
 def test_what_became_of_the_claims(evidence: Evidence) -> None:
-    found = Counter(finding.verdict for finding in audit(evidence))
+    findings = {finding.id: finding for finding in audit(evidence)}
+    found = Counter(finding.verdict for finding in findings.values())
+    assert "the least is 50.6 - 49.3 = 1.3" in findings["beats-stacked-by-far"].paper
+    assert (" = 5.2 (" in (behind := findings["competitive-on-both"].paper), " = 4.0 (" in behind) == (True, True)
     assert f"**Of {found.total()} quantitative claims, {found[FAILS]} do not hold**" in README
     assert f"and {found[AS_PRINTED]} hold by its printed numbers alone" in README
 

@@ -338,7 +338,10 @@ def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: 
         if record.subject == "sbl_r50" and record.metric == "latency" and record.protocol["backend"] == "eager":
             processes = [{**process, "round": "another"} for process in record.detail["processes"]]
             store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
-    assert in_turns(Evidence(records_root=tmp_path)) == [(2, 0), (2, 2)]
+    mixed = Evidence(records_root=tmp_path)
+    assert in_turns(mixed) == [(2, 0), (2, 2)]
+    assert "2 were not timed in turns, and show nothing within 25 %." in speed_answer.answer(mixed)
+    assert "in turns" not in speed_answer.answer(timed)
 
 
 def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path) -> None:
@@ -356,7 +359,8 @@ def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path)
     assert table.cell("made-up-2-cores/records", "ratio_1.25").text == "3 of 3"
     assert table.cell("another/harness", "ratio_1.25").state == "missing"
     assert len(table.notes) == 3
-    assert any("3 copies of dpn1_32 at 64x48 (eager, 1 thread)" in note for note in table.notes)
+    (note,) = (note for note in table.notes if "3 copies of dpn1_32 at 64x48 (eager, 1 thread)" in note)
+    assert "flagged" not in note
 
 
 def test_copies_alone_are_a_noise_floor(tmp_path: Path) -> None:
@@ -366,9 +370,18 @@ def test_copies_alone_are_a_noise_floor(tmp_path: Path) -> None:
     assert [column.id for column in table.columns[2:]] == ["ratio_1", "ratio_1.1", "ratio_1.25"]
     (note,) = table.notes
     assert note.startswith("Pairs of records are all pairs of 3 copies")
-    words = "pairs of records of one network called faster or slower on made-up-2-cores"
+    words = (
+        "pairs of records of one network called faster or slower on made-up-2-cores; so compared, 3 of 3 slowdowns by "
+        "25 % are found"
+    )
     assert speed_answer.cards(there) == [("2 of 3", words)]
     assert not any("noise floor" in sentence for sentence in answers.missing(there))
+
+
+def test_copies_that_were_disturbed_are_compared_and_said_to_be(tmp_path: Path) -> None:
+    add_copies(Store(tmp_path), 0.1, 0.1, flags=("disturbed", "budget spent"))
+    (note,) = tables.table("table-noise", Evidence(records_root=tmp_path)).notes
+    assert "2 of 2 copies are flagged (disturbed), as a busy machine makes them; they are compared all the same" in note
 
 
 def test_duels_of_a_network_with_itself_alone_have_no_other_columns(tmp_path: Path) -> None:

@@ -162,10 +162,8 @@ def test_what_the_unit_changes_is_told_apart_from_what_another_network_changes()
     assert one_unit.reranked(REAL) == (8, 10, 17)
     assert one_unit.reranked(EMPTY) is None
     said = answers.ALL["comparison"](REAL)
-    assert (
-        "The unit alone changes the rank by cost of 8 of the 17 rows that print one: SBL goes from place 6 to" in said
-    )
-    assert said.endswith("With Hourglass as built, which is not the network of its printed cost, it would be 10.")
+    assert "Put into one unit, 8 of the 17 networks with a printed cost change places within their table: SBL" in said
+    assert said.endswith("With Hourglass as built, which is not the network of its printed cost, 10 change.")
 
 
 def test_an_old_count_does_not_stand_for_a_print_in_one_unit(tmp_path: Path) -> None:
