@@ -117,11 +117,12 @@ FIGURES: dict[str, Drawing] = {
             id="figure-erf",
             title="Exact and effective fields",
             caption="Fields of the central unit of one module in the map that the module reads, at the paper's 32x24. "
-            "Above: where its paths come from, exactly. Middle: the exact expectation with shortcuts, if each block "
-            "adds as much variance as the image brought. Both with their effective inputs, as a share of the map. "
-            "Below: mean squared gradients of whole networks, with the smallest window around half of them, as a share "
-            "of the map and as a 95 % interval; where there are records, also of the modules behind the light stem "
-            "after training on synthetic figures (one seed), from such figures. Grey contributes exactly nothing.",
+            "First row: where its paths come from, without shortcuts, exactly. Second: the exact expectation with "
+            "shortcuts, if each block adds as much variance as the image brought. Both with their effective inputs, as "
+            "a share of the map. Below: mean squared gradients of whole networks with random weights, with the "
+            "smallest window around half of them, as a share of the map and as a 95 % interval; where there are "
+            "records, also of modules trained on synthetic figures behind a light stem, two convolutions in place of "
+            "conv0 to conv2 (one seed), from such figures. Grey contributes exactly nothing.",
             data=figure_erf.data,
             draw=figure_erf.draw,
             alt=figure_erf.alt,

@@ -122,7 +122,7 @@ def table_neighbours(evidence: Evidence) -> Table:
         title="Neighbours, by their gradients",
         caption="How much two neighbouring outputs of a module depend on the same positions: the cosine of their "
         "squared gradients in percent, with 95 % intervals. Where the wiring parts them it is exactly 0, whatever the "
-        "weights. Above the line: one module of width 32 behind the light stem.",
+        "weights. Above the line: one module of width 32 behind a light stem of two convolutions.",
         columns=(
             Column(id="schedule", label="Module", align="left"),
             Column(id="wired", label="wired (%)", hide_on_phone=True),

@@ -108,7 +108,7 @@ COLUMNS = (
     Column(id="verdict", label="Verdict", align="left"),
     Column(id="paper", label="By its own numbers", align="left"),
     Column(id="measured", label="As measured", align="left"),
-    Column(id="note", label="Read as, and what to know", align="left"),
+    Column(id="note", label="Note", align="left"),
 )
 """Of the audit's table; the ids are attributes of `Finding`."""
 
