@@ -3,8 +3,9 @@
 import signal
 
 from dpn.interrupts import quiet
+from dpn.missing import told
 
-with quiet():
+with quiet(), told():
     from dpn import cli
     from dpn.verbs.checkpoint import checkpoint
     from dpn.verbs.data import check, info

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 from contextlib import suppress
 from functools import cache
@@ -17,11 +18,19 @@ PACKAGES = ("bench", "dpn")
 def commit() -> tuple[str, bool]:
     """The checkout's commit and whether tracked files outside results/ differ from it; "unknown" outside a checkout.
 
-    They are taken to differ where git does not say.
+    They are taken to differ where git does not say. Where there is no git to ask, as in a copy of the files on another
+    machine, the environment variable DPN_COMMIT says of which commit they are, unchanged: 7 to 40 hexadecimal digits.
+
+    Raises:
+        ValueError: DPN_COMMIT is asked and is no such name.
     """
     head = _git("rev-parse", "HEAD")
     if head is None:
-        return "unknown", True
+        told = os.environ.get("DPN_COMMIT", "")
+        if told and not re.fullmatch("[0-9a-f]{7,40}", told):
+            raise ValueError(f"DPN_COMMIT={told!r} is no commit; set it to what git rev-parse HEAD says where the "
+                             "files are from, or unset it")  # fmt: skip
+        return told or "unknown", not told
     return head, _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") != ""
 
 

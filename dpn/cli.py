@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from dpn import bad_options
+from dpn import bad_options, missing
 
 LEAST_COLUMNS = 20
 """Help is made for a terminal of so many columns at least: in a handful of them no word fits, and it would not end."""
@@ -80,6 +80,7 @@ class ByName:
         return verb
 
 
+@missing.told()
 def run(
     program: str, description: str, verbs: Mapping[str, Verb | Group | ByName], arguments: Sequence[str] | None = None
 ) -> NoReturn:  # fmt: skip
@@ -174,7 +175,7 @@ def _fit_terminal() -> None:
     """Keeps a terminal of a few columns, or one that lacks a letter, from ending the program."""
     if shutil.get_terminal_size().columns < LEAST_COLUMNS:
         os.environ["COLUMNS"] = str(LEAST_COLUMNS)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="replace")
 
 

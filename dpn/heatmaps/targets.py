@@ -2,6 +2,8 @@
 
 # ruff: noqa: N803 - the capitals at the end of a name are its axes
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -33,9 +35,9 @@ def encode(joints_BK2: Tensor, visible_BK: Tensor, codec: Codec) -> tuple[Tensor
             f"joints of shape {tuple(joints_BK2.shape)} and visibilities of shape {tuple(visible_BK.shape)}; "
             "pass (B, K, 2) and (B, K), or (K, 2) and (K,)"
         )
-    exact = joints_BK2.double() / torch.tensor(codec.stride_xy, dtype=torch.float64, device=joints_BK2.device)
+    stride_xy, size_wh = _constants(codec, joints_BK2.device)
+    exact = joints_BK2.double() / stride_xy
     middle = exact if codec.name == "dark" else (exact + 0.5).trunc()
-    size_wh = torch.tensor(codec.heatmap_hw[::-1], device=exact.device)
     radius = 3 * codec.sigma
     inside = ((middle - radius < size_wh) & (middle + radius + 1 >= 0)).all(-1)  # NaN is not inside
     weights = torch.where(inside, visible_BK.to(exact), 0.0)
@@ -48,3 +50,10 @@ def encode(joints_BK2: Tensor, visible_BK: Tensor, codec: Codec) -> tuple[Tensor
         within = (places - middle[..., axis, None]).abs() <= (torch.inf if codec.name == "dark" else radius)
         profiles.append(torch.where(within & drawn[..., None], profile, 0.0).float())
     return profiles[1][..., :, None] * profiles[0][..., None, :], weights.float()
+
+
+@cache
+def _constants(codec: Codec, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Stride and size of the heatmaps, along x and y, on the device: each copy to a GPU would make a step wait."""
+    stride_xy = torch.tensor(codec.stride_xy, dtype=torch.float64, device=device)
+    return stride_xy, torch.tensor(codec.heatmap_hw[::-1], device=device)

@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-from dpn.data.workers import processors
-
-MOST_FOR_GPU = 8
-"""Processes that make samples for a GPU unless somebody asks for more; each keeps four batches ready."""
+from dpn.data.workers import MOST_WORKERS, processors
 
 
 def physical_cores() -> int:
@@ -19,7 +16,10 @@ def physical_cores() -> int:
 
 
 def workers_for_gpu(gpus: int) -> int:
-    """Processes that make samples for each of so many GPUs at work: its share of the cores, or what Slurm gives it."""
+    """Processes that make samples for each of so many GPUs at work: its cores but one, which the process itself needs.
+
+    Its cores are its share of them all, or what Slurm gives it. Samples do not depend on how many make them.
+    """
     own = os.environ.get("SLURM_CPUS_PER_TASK", "") if os.environ.get("SLURM_NTASKS", "1") != "1" else ""
     share = min(physical_cores(), int(own)) if own.isdecimal() else physical_cores() // gpus
-    return min(MOST_FOR_GPU, max(1, share))
+    return min(MOST_WORKERS, max(1, share - 1))

@@ -23,7 +23,7 @@ LOG_EVERY = 10
 the other processes, which all look at the mean of theirs."""
 
 WATCHED_ROWS = 10
-"""Of the log, after the first one, in which everything starts: so long is looked at how a GPU waits for its samples."""
+"""Of the log, after the first one, in which everything starts: so long is looked at how a run waits for its samples."""
 
 LONG_WAIT = 0.2
 """Share of that time, from which on it is said."""
@@ -206,13 +206,13 @@ class Flow(lightning.Callback):
         self.told(task.step, f"loss {loss:.2e}{best}")
 
     def _say_waits(self, task: PoseTask) -> None:
-        """Says, once enough is known, that a GPU waits long for samples, where they are made anew in every epoch."""
+        """Says, once enough is known, that a GPU's process waits long for samples, made anew in every epoch."""
         if len(self._waits) <= WATCHED_ROWS or not self._log or task.device.type != "cuda" or not self.recipe.augment:
             return
         waited_s, spent_s = map(sum, zip(*self._waits[1:], strict=True))
         if waited_s > LONG_WAIT * spent_s:
-            note(f"the GPU has waited for samples {waited_s / spent_s:.0%} of the time; give more --workers if there "
-                 "are cores for them")  # fmt: skip
+            note(f"the process has waited for samples {waited_s / spent_s:.0%} of the time, while its GPU may still "
+                 "have been at work; give more --workers if there are cores for them")  # fmt: skip
 
     def _add_row(self, task: PoseTask, values: Mapping[str, float]) -> None:
         epoch = (task.step - 1) // self.per_epoch

@@ -84,7 +84,7 @@ class RunFolder:
             found = dict(json.loads(self.result_file.read_text()))
             # what everybody reads
             _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"]), dict(found.get("fields", {}))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise TrainingError(
                 f"{self.result_file} is no result of a run of this version ({in_words(error)}); remove it to go on "
                 "from the run's last state"

@@ -21,7 +21,7 @@ class RunOptions:
         devices: processes on this machine, one for each device.
         num_nodes: machines, started by torchrun or Slurm.
         workers: processes that make samples, for each device; by default one on a CPU, and for a GPU its share of the
-            cores, 8 at most.
+            cores but one.
         threads: of torch in each process; 0 leaves them as they are. On a CPU they decide rounding, so a run is
             continued with the number that it was begun with.
         keep_gb: memory, in 10^9 bytes, in which each process may keep samples that are the same in every epoch, which

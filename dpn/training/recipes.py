@@ -87,7 +87,9 @@ def quick(spec: ModelSpec) -> Recipe:
 def full(spec: ModelSpec) -> Recipe:
     """On synthetic figures with the paper's own architecture, on one GPU.
 
-    A table with three seeds is meant to take about 20 minutes there; not timed yet.
+    Not timed there yet; drawing alone bounds it from below. Figures are drawn on CPUs, anew in every epoch: a sample
+    took some 7 ms of one core of an AMD EPYC (process time of 400 of them), so the 320,000 of a run take 37 minutes of
+    a core. With 16 cores to a GPU, 15 of which draw, a run takes 2.5 minutes at least, and table-2's 24 take an hour.
 
     SimpleBaseline with ResNet-50 and HRNet-W32 too, trained as DPN is, with its boxes, augmentation and epochs, so that
     networks alone are compared; no backbone has seen ImageNet. Nothing is in print to expect.

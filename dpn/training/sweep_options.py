@@ -18,8 +18,8 @@ class SweepOptions:
         at_once: runs at the same time; by default one for each physical core, or for each GPU, and with Slurm all.
         accelerator: cpu, cuda, or whichever there is.
         threads: of torch in each run; on a CPU they decide rounding, so runs are continued with the same number.
-        workers: processes that make samples, for each run; by default one, with GPUs each run's share of the cores, 8
-            at most, and on a cluster 4 for each GPU.
+        workers: processes that make samples, for each run; by default one, with GPUs each run's share of the cores
+            but one, and on a cluster 4 for each GPU.
         pictures_every: epochs between two pictures of predictions; 0 for none.
         sanity: look at data, network and scoring before each run.
         partition: of the cluster; by default its own default.

@@ -36,7 +36,8 @@ class PoseTask(lightning.LightningModule):
         average: its moving average, or None.
         step: steps done in the whole run, those before it was continued among them.
         batches: the batches of the process of a rank, from the next step on.
-        waited_s: time that steps waited for their data, since it was last set to 0.
+        waited_s: time that the process waited for the data of its steps, since it was last set to 0; a GPU may still
+            have been at work on the step before.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe, codec: Codec, per_epoch: int, start: State | None) -> None:

@@ -51,8 +51,30 @@ def test_every_edit_makes_other_code_and_what_is_no_code_does_not(tree: Path) ->
 def test_code_has_a_name_without_git(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = code()
     monkeypatch.setenv("PATH", str(tree))
+    monkeypatch.delenv("DPN_COMMIT", raising=False)
     assert code() == named
     assert checkout.commit() == ("unknown", True)
+
+
+@pytest.mark.parametrize("name", ["0123abc", "0123456789abcdef0123456789abcdef01234567"])
+def test_a_variable_names_the_commit_where_git_cannot(name: str, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tree
+    monkeypatch.setenv("DPN_COMMIT", name)
+    answers = {"rev-parse": None, "status": ""}
+    monkeypatch.setattr(checkout, "_git", lambda command, *_: answers[command])
+    assert checkout.commit() == (name, False)
+    answers["rev-parse"] = "fedcba9"
+    forget()
+    assert checkout.commit() == ("fedcba9", False)
+
+
+@pytest.mark.parametrize("name", ["main", "0123ab", "0123ABCD", "0123abcd\n", "0" * 41])
+def test_a_variable_that_names_no_commit_is_refused(name: str, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tree
+    monkeypatch.setenv("DPN_COMMIT", name)
+    monkeypatch.setattr(checkout, "_git", lambda *_: None)
+    with pytest.raises(ValueError, match=r"^DPN_COMMIT='.*' is no commit; set it to what git rev-parse HEAD says"):
+        checkout.commit()
 
 
 def test_a_checkout_of_which_git_does_not_say_is_taken_to_differ(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

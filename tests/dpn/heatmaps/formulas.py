@@ -6,20 +6,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
-import torch
 from numpy.typing import NDArray
 
 from dpn.heatmaps import Codec
 
 Floats = NDArray[np.floating[Any]]
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
-    ),
-]
 QUARTER = Codec(name="quarter", input_hw=(256, 192), sigma=2)
 DARK = Codec(name="dark", input_hw=(256, 192), sigma=2)
 UDP = Codec(name="udp", input_hw=(256, 192), sigma=2)

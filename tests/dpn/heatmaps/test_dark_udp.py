@@ -12,9 +12,9 @@ from dpn.data.crops import affine, box_to_center_scale, transform
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
 from dpn.heatmaps.newton import dark_step, udp_step
 from dpn.skeletons import COCO_17
+from tests.dpn.devices import DEVICES
 from tests.dpn.heatmaps.formulas import (
     DARK,
-    DEVICES,
     QUARTER,
     UDP,
     Floats,

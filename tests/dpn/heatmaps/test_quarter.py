@@ -15,7 +15,8 @@ from dpn.data.crops import affine, box_to_center_scale, transform
 from dpn.heatmaps import Codec, decode, encode, flip_average, flip_back, joints_mse, to_image
 from dpn.protocols import PROTOCOLS, protocol
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
-from tests.dpn.heatmaps.formulas import DEVICES, QUARTER, decoded, smooth_maps, target
+from tests.dpn.devices import DEVICES
+from tests.dpn.heatmaps.formulas import QUARTER, decoded, smooth_maps, target
 from tests.dpn.samples import COCO, needs_samples
 
 PAIRS = COCO_17.flip_pairs
@@ -44,6 +45,14 @@ def decoded_at(heatmaps: Tensor, codec: Codec = QUARTER) -> tuple[float, float]:
 
 
 # Targets
+
+
+def test_a_step_sends_no_numbers_to_the_device_but_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would make it wait for all that the GPU has to do."""
+    first = encode(torch.rand(3, 2), torch.ones(3), LARGE)
+    monkeypatch.delattr(torch, "tensor")
+    again = encode(torch.rand(3, 2), torch.ones(3), LARGE)
+    assert [part.shape for part in again] == [part.shape for part in first]
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -14,8 +14,8 @@ def test_cores_are_counted_once() -> None:
     assert physical_cores() <= (psutil.cpu_count(logical=False) or 10**6)
 
 
-@pytest.mark.parametrize(("cores", "devices", "workers"), [(16, 4, 4), (4, 8, 1), (96, 1, 8)])
-def test_each_gpu_has_its_share_of_the_cores(
+@pytest.mark.parametrize(("cores", "devices", "workers"), [(16, 4, 3), (4, 8, 1), (96, 1, 95), (999, 1, 256)])
+def test_each_gpu_has_its_share_of_the_cores_but_one(
     monkeypatch: pytest.MonkeyPatch, cores: int, devices: int, workers: int
 ) -> None:
     monkeypatch.setattr("dpn.training.cores.physical_cores", lambda: cores)
@@ -24,5 +24,5 @@ def test_each_gpu_has_its_share_of_the_cores(
     assert RunOptions(devices=devices).workers_each() == workers
     monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")  # a task's own, which are not divided once more
-    assert RunOptions(devices=devices).workers_each() == min(3, cores)
+    assert RunOptions(devices=devices).workers_each() == 2
     assert [RunOptions(devices=devices, workers=asked).workers_each() for asked in (0, 1, 20)] == [0, 1, 20]

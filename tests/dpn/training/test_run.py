@@ -1,4 +1,4 @@
-"""Runs end to end, in processes of their own: killed, stopped, continued, refused."""
+"""Runs end to end, most of them in processes of their own: killed, stopped, continued, refused."""
 
 import csv
 import json
@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import torch
 
+from dpn import cli
 from dpn.locks import is_locked
 from dpn.network_names import definition_of
 from dpn.training.errors import TrainingError
@@ -21,6 +23,7 @@ from dpn.training.folder import RunFolder
 from dpn.training.processes import _explain
 from dpn.training.recipes import Recipe, find
 from dpn.training.task import layer_seed
+from dpn.verbs.train import train_named
 from dpn.zoo import ZOO
 from tests.dpn.training.runs import (
     HERE,
@@ -38,6 +41,25 @@ from tests.dpn.training.tiny_network import build, without_dropout
 
 def run(folder: Path, *extra: str, **changes: str) -> "subprocess.CompletedProcess[str]":
     return finished(command(folder, *extra, **changes))
+
+
+Typed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None) -> Typed:
+    """The same words in this process: exit code and errors."""
+    del one_thread
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def typed(folder: Path, **changes: str) -> tuple[int, str]:
+        _, _, _, verb, *words = command(folder, **changes)
+        with pytest.raises(SystemExit) as caught:
+            cli.run("python -m dpn", "", {verb: cli.ByName("RECIPE", "", train_named)}, [verb, *words])
+        return int(caught.value.code or 0), capsys.readouterr().err
+
+    return typed
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +100,9 @@ def test_pictures_come_in_epochs_without_a_validation_too(tmp_path: Path) -> Non
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["epoch-002.png", "epoch-004.png"]
 
 
-def test_a_finished_run_is_not_repeated(undisturbed: Path) -> None:
+def test_a_finished_run_is_not_repeated(undisturbed: Path, typed: Typed) -> None:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.iterdir()}
-    assert run(undisturbed).returncode == 0
+    assert typed(undisturbed) == (0, "")
     assert {path: path.stat().st_mtime_ns for path in undisturbed.iterdir()} == before
 
 
@@ -129,16 +151,15 @@ def test_a_stopped_run_saves_and_goes_on(undisturbed: Path, tmp_path: Path, numb
     assert_same(weights(undisturbed), weights(folder))
 
 
-def test_a_run_is_not_continued_as_another(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_continued_as_another(undisturbed: Path, tmp_path: Path, typed: Typed) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "last.pt").write_bytes((undisturbed / "last.pt").read_bytes())
-    done = run(folder, lr="0.01")
-    assert done.returncode == 1
-    assert "lr 0.001 there and 0.01 here; give another --folder" in done.stderr
-    assert done.stderr.count("\n") == 1
-    done = run(undisturbed, lr="0.01")
-    assert "lr 0.001 there and 0.01 here; give another --folder" in done.stderr
+    for known in (folder, undisturbed):
+        code, said = typed(known, lr="0.01")
+        assert code == 1
+        assert "lr 0.001 there and 0.01 here; give another --folder" in said
+        assert said.count("\n") == 1
 
 
 LIGHT = find("quick/dpn1_32_lite")
@@ -254,11 +275,11 @@ def test_a_run_of_a_network_that_has_changed_is_neither_continued_nor_returned(t
         assert (folder / "result.json").is_file()
 
 
-def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path: Path) -> None:
-    done = run(tmp_path / "run", network="tiny_network:bursting", precision="fp32")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: the loss is nan at step 13; the last checkpoint is from before that")
-    assert done.stderr.count("\n") == 1
+def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path: Path, typed: Typed) -> None:
+    code, said = typed(tmp_path / "run", network="tiny_network:bursting", epochs="3", workers="0", pictures_every="0")
+    assert code == 1
+    assert said.startswith("error: the loss is nan at step 13; the last checkpoint is from before that")
+    assert said.count("\n") == 1
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["step"] <= 12
 
 
@@ -307,12 +328,12 @@ def test_a_compiler_that_fails_without_a_word_is_named(tmp_path: Path) -> None:
         _explain(silent(), RunFolder(tmp_path), lost=False)
 
 
-def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path, typed: Typed) -> None:
     (tmp_path / "file").write_text("")
-    done = run(tmp_path / "file" / "run")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
+    code, said = typed(tmp_path / "file" / "run")
+    assert code == 1
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.slow

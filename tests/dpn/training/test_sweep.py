@@ -338,8 +338,8 @@ def test_what_is_left_open_is_settled_by_the_machine(monkeypatch: pytest.MonkeyP
     with pytest.raises(ValueError, match="no GPU here"):
         at_once_and_workers(accelerator="cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert at_once_and_workers() == (2, 8)
-    assert at_once_and_workers(at_once=8) == (8, 2)
+    assert at_once_and_workers() == (2, 7)
+    assert at_once_and_workers(at_once=8) == (8, 1)
     assert at_once_and_workers(accelerator="cpu") == (16, 1)
     assert at_once_and_workers(executor="slurm") == (sys.maxsize, 4)
     assert SweepOptions(executor="slurm", gpus=0).where(recipe_of("one")).accelerator == "cpu"
