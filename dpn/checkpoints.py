@@ -1,7 +1,9 @@
 """Reads weights from files, safely: nothing in a file is ever executed, and a wrong file is named as what it is."""
 
 import warnings
+import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,6 +19,8 @@ from dpn.error_words import first_said
 WRAPPERS = ("best_state_dict", "state_dict")
 """Where training programs put the weights in a larger file; the first that is there is taken."""
 
+WHOLE = "of whole numbers, as a quantised file holds them"
+
 Shape = tuple[int, ...]
 
 
@@ -28,8 +32,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, unwrapped from `best_state_dict` or `state_dict`, without `module.` prefix.
 
     Raises:
-        CheckpointError: the file is missing, cut short, holds code, or holds something else than named tensors of
-            real numbers.
+        CheckpointError: the file is missing, cut short, holds code, holds something else than named tensors of real
+            numbers, or two of one name.
     """
     content = load_plain(path)
     if isinstance(content, Mapping):
@@ -44,7 +48,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for name, tensor in content.items():
         if wrong := _unusable(tensor):
             raise CheckpointError(f"{path}: {name} {wrong}")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    found: dict[str, Tensor] = {}
+    for name, tensor in content.items():
+        if (own := str(name).removeprefix("module.")) in found:
+            raise CheckpointError(f"{path} holds {own} and module.{own}, which are one; save net.state_dict() alone")
+        found[own] = tensor
+    return found
 
 
 def _unusable(tensor: Tensor) -> str:
@@ -53,9 +62,15 @@ def _unusable(tensor: Tensor) -> str:
         return "is sparse, quantised or empty of numbers; save the state dict of the network as it is in memory"
     if tensor.is_complex():
         return "holds complex numbers; save real ones"
-    if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+    if tensor.is_floating_point() and bool(torch.isnan(_stored(tensor)).any()):
         return "holds values that are no numbers, as after a training that diverged; take an earlier file"
     return ""
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Its numbers, each once: of an expanded tensor there are fewer in memory than its shape says, by any factor."""
+    stored = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor if tensor.numel() <= stored else tensor.as_strided((stored,), (1,), 0)
 
 
 def load(net: nn.Module, path: Path) -> None:
@@ -84,7 +99,9 @@ def check(net: nn.Module, path: Path) -> dict[str, Tensor]:
         return renamed(net, found)
     kind = type(net).__name__
     remedies = [f"python -m dpn checkpoint {path} says which network the file fits"]
-    if comparison.joints:
+    if comparison.whole:
+        remedies = ["save the float weights"]
+    elif comparison.joints:
         remedies = [f"build the network for {comparison.joints[0]} joints"]
         if fits_as_backbone(net, found):
             remedies.append("or take its backbone alone with load_backbone")
@@ -132,17 +149,19 @@ class Comparison:
         missing: names that only the network has.
         unexpected: names that only the file has.
         misshapen: shape in the file and in the network, of names that both have.
+        whole: names of whole numbers in the file and of fractions in the network.
     """
 
     matching: int
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     misshapen: Mapping[str, tuple[Shape, Shape]]
+    whole: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
         """Whether the file has what the network needs, and nothing else."""
-        return not (self.missing or self.unexpected or self.misshapen)
+        return not (self.missing or self.unexpected or self.misshapen or self.whole)
 
     @property
     def joints(self) -> tuple[int, int] | None:
@@ -166,7 +185,7 @@ class Comparison:
             return "it was made for {} joints, the network has {}".format(*self.joints)
         said = [
             f"{len(names)} {what} ({some(list(names))})"
-            for what, names in (("missing", self.missing), ("unexpected", self.unexpected))
+            for what, names in (("missing", self.missing), ("unexpected", self.unexpected), (WHOLE, self.whole))
             if names
         ]
         if self.misshapen:
@@ -211,11 +230,13 @@ def _compare(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Comparis
     needed = {name: tuple(tensor.shape) for name, tensor in own.items() if not _is_count(name)}
     given = {name: tuple(tensor.shape) for name, tensor in found.items() if not _is_count(name)}
     misshapen = {name: (given[name], shape) for name, shape in needed.items() if given.get(name, shape) != shape}
+    whole = [name for name in needed if name in given and own[name].dtype.is_floating_point]
     return Comparison(
         matching=len(needed.keys() & given.keys()) - len(misshapen),
         missing=tuple(name for name in needed if name not in given),
         unexpected=tuple(name for name in given if name not in needed),
         misshapen=misshapen,
+        whole=tuple(name for name in whole if not found[name].dtype.is_floating_point),
     )
 
 
@@ -232,7 +253,7 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         mapped: leave tensors in the file until they are looked at.
 
     Raises:
-        CheckpointError: the file is missing, cut short, or holds code.
+        CheckpointError: the file is missing, cut short, of another kind, or holds code.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist or is not a file")
@@ -240,15 +261,27 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
             warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
-            "fetch it again, or save net.state_dict() alone"
-        ) from error
     except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
-        raise CheckpointError(
-            f"{path} cannot be read, it may be cut short; fetch it again ({first_said(error)})"
-        ) from error
+        wrong = _other_kind(path)
+        if not wrong and isinstance(error, UnpicklingError):
+            wrong = (
+                "is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
+                "fetch it again, or save net.state_dict() alone"
+            )
+        wrong = wrong or f"cannot be read, it may be cut short; fetch it again ({first_said(error)})"
+        raise CheckpointError(f"{path} {wrong}") from error
+
+
+def _other_kind(path: Path) -> str:
+    """What a file of weights of another kind is, with how to make a file of torch from it; empty for what is none."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        return "is a safetensors file; convert it: torch.save(safetensors.torch.load_file(FILE), NEW)"
+    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
+        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+            return "is a TorchScript archive; save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
+    return ""
 
 
 def _numbers() -> list[Any]:

@@ -26,14 +26,14 @@ def pyramid(layers: int = PYRAMID_LAYERS) -> tuple[int, ...]:
     return tuple(layer_dilation(i, layers) for i in range(1, layers + 1))
 
 
-def reversed_pyramid(layers: int = PYRAMID_LAYERS) -> tuple[int, ...]:
+def reversed_pyramid() -> tuple[int, ...]:
     """Dilations of the reversed module, RDPM: doubling from 1 (Table V).
 
     Example:
         >>> reversed_pyramid()
         (1, 2, 4, 8, 16, 32)
     """
-    return pyramid(layers)[::-1]
+    return pyramid()[::-1]
 
 
 def constant(dilation: int, layers: int = PYRAMID_LAYERS) -> tuple[int, ...]:

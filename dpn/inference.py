@@ -130,7 +130,11 @@ class Forward:
     def _forward(self, images: Tensor) -> Tensor:
         device, half = self.device.type, self._type
         with arithmetic(device, half), torch.autocast(device, half, enabled=half is not None):
-            output = self._net(images.contiguous(memory_format=self._format))
+            try:
+                output = self._net(images.contiguous(memory_format=self._format))
+            except SystemExit as error:  # the network is anybody's
+                left = f"{type(self._net).__name__} leaves ({in_words(error)})"
+                raise OutputError(f"{left}; a forward pass must return, never leave") from error
         heatmaps = final_heatmaps(output, len(self._skeleton.joints), (images.shape[2], images.shape[3]))
         if len(heatmaps) != len(images):
             raise OutputError(f"the network returns heatmaps of {len(heatmaps)} images for {len(images)}")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from dpn import zoo
 from dpn.digests import digest_of, file_digest
 from dpn.error_words import in_words
 from dpn.released import released
-from dpn.spec import ModelSpec
+from dpn.spec import ModelSpec, SimpleBaselineSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +40,7 @@ class Network:
     """A network with what identifies it.
 
     Attributes:
-        name: as given.
+        name: in the zoo, or as given.
         net: the network itself, with its weights.
         input_hw: height and width of its own input in pixels; None for anybody's factory.
         spec: its definition, for a network of the zoo.
@@ -54,9 +55,15 @@ class Network:
     weights_sha256: str | None = None
     note: str = ""
 
+    def note_under(self, protocol: str) -> str:
+        """What its user should know of the weights, where they are used by this publication's conventions."""
+        if isinstance(self.spec, SimpleBaselineSpec) and self.weights_sha256 and protocol != "sbl":
+            return "SimpleBaseline's released weights take BGR images: for these give --protocol sbl"
+        return self.note
+
     def state_digest(self) -> str:
         """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names."""
-        digest = hashlib.sha256(f"{self.spec.digest() if self.spec else self.net!r}".encode())
+        digest = hashlib.sha256(definition_of(self.net, self.spec).encode())
         for name, tensor in self.net.state_dict().items():
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
@@ -73,10 +80,12 @@ def network(name: str, weights: Path | None = None) -> Network:
 
     Raises:
         KeyError: no such network in the zoo, with the nearest; or none of its weights come with this project.
-        NetworkError: the factory cannot be imported or called, or a network of the zoo is left without weights.
+        NetworkError: the factory cannot be imported or called, or builds on the meta device, or a network of the zoo is
+            left without weights.
         CheckpointError: the file cannot be used, or is not this network's.
     """
     spec = None if ":" in name else zoo.lookup(name)
+    name = spec.name if spec else name
     own = released(name, weights)
     weights = own.path if own else weights
     if spec and weights is None:
@@ -88,6 +97,8 @@ def network(name: str, weights: Path | None = None) -> Network:
         from dpn.checkpoints import load
 
         load(net, weights)
+    if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):
+        raise NetworkError(f"{name} is on the meta device, without numbers; build it on the CPU")
     return Network(
         name=name,
         net=net,
@@ -180,7 +191,8 @@ def imported(name: str) -> "Callable[[], nn.Module]":
             function cannot be called without arguments or returns no network.
     """
     module_name, _, attribute = name.partition(":")
-    if not attribute or not all(part.isidentifier() for part in module_name.split(".")):
+    parts = module_name.split(".")
+    if not attribute or parts[-1] == "py" or not all(part.isidentifier() for part in parts):
         raise NetworkError(f"a network of your own is package.module:factory, not {name!r}: write mine:net for net in "
                            "mine.py, and run from the folder that has it")  # fmt: skip
     try:

@@ -30,14 +30,20 @@ def final_heatmaps(output: object, joints: int, input_hw: tuple[int, int]) -> Te
     found = output
     while not isinstance(found, Tensor):
         if isinstance(found, Mapping):
-            found = found.get("heatmaps")
+            if "heatmaps" not in found:
+                names = ", ".join(map(str, found)) or "none"
+                raise OutputError(f"the network returns {_kind(found)}: name the entry 'heatmaps'; it has {names}")
+            found = found["heatmaps"]
         elif isinstance(found, tuple) and hasattr(found, "_fields"):
             found = getattr(found, "heatmaps", None)
         elif isinstance(found, Sequence) and not isinstance(found, str) and len(found):
             found = found[-1]
         else:
             raise OutputError(f"the network returns {_kind(output)} and no heatmaps (B, {joints}, h, w)")
-    if found.ndim != 4 or not found.is_floating_point():
+    if not found.is_floating_point():
+        kind = str(found.dtype).removeprefix("torch.")
+        raise OutputError(f"the network returns heatmaps of {kind}; return floating-point ones, such as float32")
+    if found.ndim != 4:
         raise OutputError(f"the network returns {_kind(output)} of {tuple(found.shape)}, not (B, {joints}, h, w)")
     if found.shape[1] != joints:
         raise OutputError(

@@ -17,7 +17,7 @@ from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
 from dpn.metrics.oks import labelled_oks
 from dpn.protocols import Protocol
-from dpn.whole_files import make_folder, whole
+from dpn.whole_files import make_folder, refuse_special, whole
 
 SUBMITTED = "person_keypoints_test-dev2017_{}_results"
 """Name of the file for COCO's test server, with the method's."""
@@ -28,13 +28,14 @@ def check_before(data: DataSet, results: Path | None) -> None:
 
     Raises:
         DataError: there is no truth, and no file for the results either.
-        OSError: the results' folder cannot be made, or is not writable.
+        OSError: the results' folder cannot be made, or is not writable, or their file is a device or a pipe.
     """
     if data.truth is None and results is None:
         raise DataError(
             Problem(data.name, "", "has no truth to score against", "give --results FILE to have a file to submit")
         )
     if results is not None:
+        refuse_special(results)
         make_folder(results.parent)
         if results.is_dir() or not os.access(results.parent, os.W_OK):
             raise OSError(f"{results} cannot be written; give the path of a file in a folder of yours")

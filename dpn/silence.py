@@ -1,9 +1,14 @@
-"""Standard output kept clean of what libraries print there. Imports no torch."""
+"""Standard output and standard error kept clean of what libraries print there. Imports no torch."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -23,3 +28,25 @@ def silent() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
+
+
+def overheard(work: Callable[[], Result], line: re.Pattern[bytes]) -> tuple[Result, str]:
+    """What the work gives, and the first such line that it, or C++ in it, says on standard error; empty for none.
+
+    Such lines are not shown there, all others are, when the work is done.
+    """
+    if sys.stderr is None:  # closed by `2>&-`: its number may be another file's
+        return work(), ""
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            result = work()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            said = file.read()
+            os.write(2, line.sub(b"", said))
+    found = line.search(said)
+    return result, found[0].decode(errors="replace").strip() if found else ""

@@ -30,12 +30,16 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """`write_whole` for what writes to a path by itself, or is looked at before it gets its name.
 
+    Behind a symbolic link, what it points to is replaced.
+
     Yields:
         Where to write: a hidden file of the same folder, with an ending of its own. It is there, empty, and locked.
 
     Raises:
-        OSError: as `write_whole`.
+        OSError: as `write_whole`, or `refuse_special`.
     """
+    refuse_special(path)
+    asked, path = path, Path(os.path.realpath(path))
     ending = f".{secrets.token_hex(4)}.dpn-part"
     beginning = f".{path.name}".encode(errors="ignore")[: _NAME_BYTES - len(ending)].decode(errors="ignore")
     beside = path.with_name(beginning + ending)
@@ -53,10 +57,16 @@ def whole(path: Path) -> Iterator[Path]:
         others = {str(error.filename)} - {"None", str(beside), *map(str, path.parents)}
         if error.errno is None or others:
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise type(error)(error.errno, error.strerror, str(asked)) from error
     except BaseException:  # Ctrl-C, or what was written is not good
         _remove(beside)
         raise
+
+
+def refuse_special(path: Path) -> None:
+    """Raises OSError for a device, a pipe or a socket, such as /dev/null, whose name a file would take."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 
 def make_folder(path: Path) -> None:

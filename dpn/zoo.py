@@ -120,13 +120,16 @@ ZOO: dict[str, ModelSpec] = {spec.name: spec for spec in _networks()}
 
 
 def lookup(name: str) -> ModelSpec:
-    """The spec of that name; a KeyError names the nearest names when there is none.
+    """The spec of that name, in capitals or not; a KeyError names the nearest names when there is none.
 
     Example:
         >>> lookup("dpn4_64").digest() == ZOO["dpn4_64"].digest()
         True
     """
-    if name in ZOO:
-        return ZOO[name]
-    near = difflib.get_close_matches(name, ZOO, n=4, cutoff=0.5) or sorted(ZOO)[:4]
-    raise KeyError(f"no network named {name!r}; the nearest names are {', '.join(near)} (all: python -m bench list)")
+    if spec := ZOO.get(name) or ZOO.get(name.lower()):
+        return spec
+    near = difflib.get_close_matches(name.lower(), ZOO, n=4, cutoff=0.5) or sorted(ZOO)[:4]
+    raise KeyError(
+        f"no network named {name!r}; the nearest names are {', '.join(near)} (all: python -m bench list; a network of "
+        "your own is mine:net for net in mine.py)"
+    )

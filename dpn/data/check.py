@@ -11,15 +11,18 @@ import numpy as np
 
 from dpn.data import coco, coco_folder
 from dpn.data.coco_problems import BORDER_PX, PERSON, is_name, problems_in, problems_in_detections
-from dpn.data.images import open_images
+from dpn.data.images import AGAIN, open_images
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import DataSet, Images
 from dpn.data.problems import DataError, Problem
 from dpn.data.workers import check_workers, in_order
+from dpn.silence import overheard
 
 Size = tuple[int, int]
 Found = TypeVar("Found")
+_HOLE = re.compile(rb"Corrupt JPEG data: (?!\d+ extraneous bytes).*\n")
+"""What libjpeg says of a JPEG that lacks data; bytes too many before a marker do no harm."""
 _MPII_NAME = re.compile(r"\d{9}\.jpg")
 """How MPII calls its images; folders that others write in its layout may hold other people under the same file name."""
 
@@ -181,12 +184,17 @@ def _opened(asked: Asked, problems: list[Problem]) -> _Listed:
 
 
 def _look(images: Images, name: str) -> Size | Problem:
-    """Height and width of an image, or what is wrong with it."""
+    """Height and width of an image, or what is wrong with it.
+
+    OpenCV fills a hole in a JPEG with grey, and its library says so on standard error alone.
+    """
     try:
-        height, width, _ = images.read(name).shape
+        pixels, said = overheard(partial(images.read, name), _HOLE)
     except DataError as error:
         return error.problems[0]
-    return height, width
+    if said:
+        return Problem(images.find(name) or name, "", f"the image is damaged ({said})", AGAIN)
+    return pixels.shape[0], pixels.shape[1]
 
 
 def _of_images(listed: _Listed, decoded: Mapping[str, Size | Problem]) -> Iterator[Problem]:

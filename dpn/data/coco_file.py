@@ -11,21 +11,26 @@ from dpn.data.problems import DataError, Problem
 __all__ = ["coco_in", "detections_in", "problems_in", "problems_in_detections", "read_coco"]
 
 
-def read_coco(path: Path, *, people: bool = True) -> dict[str, Any]:
+def read_coco(path: Path) -> dict[str, Any]:
     """The content of an annotation file, validated.
 
     Args:
         path: a .json file, which may lie in an archive: annotations_trainval2017.zip/annotations/FILE.json.
-        people: whether there must be annotated people; in image_info_test-dev2017.json there are none.
 
     Raises:
         DataError: with everything that is wrong with it.
     """
-    return coco_in(read_bytes(path), str(path), people=people)
+    return coco_in(read_bytes(path), str(path))
 
 
 def coco_in(data: bytes, file: str, *, people: bool = True) -> dict[str, Any]:
-    """Like `read_coco`, from the file's bytes; `file` is its name for messages."""
+    """Like `read_coco`, from the file's bytes.
+
+    Args:
+        data: the bytes.
+        file: its name for messages.
+        people: whether there must be annotated people; in image_info_test-dev2017.json there are none.
+    """
     content = parse(data, file)
     _refuse(problems_in(content, file, people=people))
     assert isinstance(content, dict)

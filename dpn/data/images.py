@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dpn.data.people import Images, Pixels
-from dpn.data.problems import DataError, Problem
+from dpn.data.problems import DataError, Problem, unreadable
 from dpn.digests import digest_of
 from dpn.metrics.mat_format import MOST_BYTES
 
@@ -130,7 +130,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
         raise DataError(Problem(str(path), "", "the zip archive is cut short or damaged", AGAIN)) from None
     except OSError as error:
-        raise DataError(Problem(str(path), "", f"cannot be read ({error.strerror})", "make it readable")) from None
+        raise unreadable(path, error) from None
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -176,9 +176,8 @@ def read_image(path: Path, *, upright: bool = False) -> Pixels:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(Problem(str(path), "", "there is no such image", AGAIN)) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(Problem(str(path), "", f"cannot be read ({reason})", "make it readable")) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
     return decode(data, str(path), upright=upright)
 
 
@@ -207,7 +206,10 @@ def decode(data: bytes, file: str, *, upright: bool = False) -> Pixels:
 
 
 def _whole(data: bytes) -> bool:
-    """Whether the image has its end: OpenCV fills what is missing with grey and says nothing."""
+    """Whether the image has its end: OpenCV fills what is missing with grey and says nothing.
+
+    A hole before the end of a JPEG is not found here; `dpn.data.check` finds it.
+    """
     if data.startswith(_PNG):
         return b"IEND" in data[-64:] or b"IEND" in data
     if data[:2] != b"\xff\xd8":

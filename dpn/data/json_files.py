@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dpn.data.images import open_zip, read_member
 from dpn.data.json_columns import FIX
-from dpn.data.problems import DataError, Problem
+from dpn.data.problems import DataError, Problem, unreadable
 
 
 def read_bytes(path: Path) -> bytes:
@@ -24,9 +24,8 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(Problem(str(path), "", "there is no such file", "give the path of one")) from None
     except IsADirectoryError:
         raise DataError(Problem(str(path), "", "is a folder", "give the path of the file in it")) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(Problem(str(path), "", f"cannot be read ({reason})", "make it readable")) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
 
 
 def parse(data: bytes, file: str) -> object:

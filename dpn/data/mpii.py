@@ -82,20 +82,16 @@ def _wrong_fields(entry: Mapping[str, Any], joints: bool) -> Iterator[tuple[str,
         yield "joints_vis", f"is not {_JOINTS} times 0 or 1"
 
 
-def read_mpii(path: Path, *, joints: bool = True) -> list[dict[str, Any]]:
+def read_mpii(path: Path) -> list[dict[str, Any]]:
     """The people of an annotation file such as annot/valid.json, just as they stand there (counted from 1).
-
-    Args:
-        path: the file.
-        joints: whether there must be joints; the test set's file has none.
 
     Raises:
         DataError: there is no such file, or it is not what it should be; with all that is wrong.
     """
-    return _checked(read_bytes(path), path, joints)
+    return _checked(read_bytes(path), path)
 
 
-def _checked(data: bytes, path: Path, joints: bool) -> list[dict[str, Any]]:
+def _checked(data: bytes, path: Path, *, joints: bool = True) -> list[dict[str, Any]]:
     content = parse(data, str(path))
     problems = list(problems_in(content, str(path), joints=joints))
     if problems:

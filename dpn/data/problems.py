@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,9 @@ class DataError(ValueError):
     def __reduce__(self) -> tuple[type["DataError"], tuple[tuple[Problem, ...]]]:
         """Made again from its problems in another process, not from its message, as exceptions are by default."""
         return type(self), (self.problems,)
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """For what a system says of a file that it does not open; a name that no file can have is a ValueError."""
+    reason = getattr(error, "strerror", None) or error
+    return DataError(Problem(str(path), "", f"cannot be read ({reason})", "make it readable"))

@@ -3,13 +3,11 @@
 import contextlib
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.data.coco_file import read_coco
 from dpn.data.coco_problems import PERSON
 from dpn.data.crops import PIXEL_STD
 from dpn.data.people import Floats, People
@@ -19,7 +17,7 @@ from dpn.metrics.coco_scores import NAMES, Engine, Scores, as_scores, refuse_oth
 from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
 from dpn.protocols import Protocol
 
-__all__ = ["NAMES", "Engine", "Scores", "read_results", "results", "score", "score_files", "write_results"]
+__all__ = ["NAMES", "Engine", "Scores", "read_results", "results", "score", "write_results"]
 
 FIELDS = ("image_id", "category_id", "keypoints", "score")
 """Of a row of results: what is scored."""
@@ -91,20 +89,6 @@ def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
         evaluation.accumulate()
         evaluation.summarize()
     return as_scores(truth, evaluation.stats, "pycocotools")
-
-
-def score_files(annotations: Path, results: Path) -> Scores:
-    """`score` of two files.
-
-    Args:
-        annotations: a COCO annotation file, or one inside an archive.
-        results: a COCO results file for its images.
-
-    Raises:
-        DataError: either cannot be used.
-    """
-    truth = read_coco(annotations)
-    return score(truth, read_results(results, truth))
 
 
 def _checked(people: People, keypoints: Floats) -> Floats:

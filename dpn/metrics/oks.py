@@ -105,43 +105,22 @@ def rescore(box_scores: Floats, joint_scores: Floats, threshold: float = 0.2) ->
     return np.asarray(means * _floats(box_scores))
 
 
-def nms(
-    keypoints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float], threshold: float = 0.9
+def nms_by_image(
+    image_ids: NDArray[np.integer[Any]], keypoints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float],
+    threshold: float = 0.9,
 ) -> Rows:  # fmt: skip
-    """Who of one image stays: from the best on, each drops all worse ones that are more alike than the threshold.
+    """Who of each image stays: from the best on, each drops all worse ones that are more alike than the threshold.
 
-    HRNet's `oks_nms`. Of equal scores the later row counts as the better one, as in HRNet's `argsort()[::-1]`; the sort
-    here is stable, so that this holds on every machine.
+    HRNet's `oks_nms`, of many images at once. Of equal scores the later row counts as the better one, as in HRNet's
+    `argsort()[::-1]`; the sort here is stable, so that this holds on every machine.
 
     Args:
+        image_ids: (N,), in any order.
         keypoints: (N, K, 2) in image pixels; further columns are not read.
         scores: (N,).
         areas: (N,) in square pixels, of the padded boxes of the network's aspect.
         sigmas: K of them.
         threshold: similarity beyond which the worse of two is dropped; at the threshold both stay.
-
-    Returns:
-        Rows that stay, best first.
-
-    Raises:
-        ValueError: as `oks`.
-    """
-    return nms_by_image(np.zeros(len(scores), np.int64), keypoints, scores, areas, sigmas, threshold)
-
-
-def nms_by_image(
-    image_ids: NDArray[np.integer[Any]], keypoints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float],
-    threshold: float = 0.9,
-) -> Rows:  # fmt: skip
-    """`nms` within each of many images at once.
-
-    Args:
-        image_ids: (N,), in any order.
-        keypoints: as for `nms`.
-        scores: as for `nms`.
-        areas: as for `nms`.
-        sigmas: as for `nms`.
-        threshold: as for `nms`.
 
     Returns:
         Rows that stay: images in the order of their first rows, best first within each.
@@ -166,14 +145,14 @@ def soft_nms(
     """Who of one image stays where likeness to a better one lowers a score instead of dropping the person.
 
     HRNet's `soft_oks_nms`: after each choice the scores of the rest are multiplied by exp(-oks^2 / threshold). The
-    lowered scores decide the order alone; results keep the scores they had. Equal scores are ordered as for `nms`, but
-    anew after each choice, which turns their order round.
+    lowered scores decide the order alone; results keep the scores they had. Equal scores are ordered as for
+    `nms_by_image`, but anew after each choice, which turns their order round.
 
     Args:
-        keypoints: as for `nms`.
-        scores: as for `nms`.
-        areas: as for `nms`.
-        sigmas: as for `nms`.
+        keypoints: as for `nms_by_image`.
+        scores: as for `nms_by_image`.
+        areas: as for `nms_by_image`.
+        sigmas: as for `nms_by_image`.
         threshold: the larger, the less a score is lowered.
         most: so many stay.
 

@@ -170,21 +170,6 @@ def read_predictions(path: Path) -> NDArray[np.float64]:
     return found
 
 
-def score_files(truth: Path, predictions: Path) -> Scores:
-    """PCKh of a pred.mat.
-
-    Args:
-        truth: gt_valid.mat; for the test set see `Truth.from_mat`; or annotations such as valid.json, see
-            `Truth.from_annotations`.
-        predictions: pred.mat.
-
-    Raises:
-        DataError: one of the files is not what it should be, or they are of different people.
-    """
-    known = read_truth(truth)[0]
-    return score(known, read_answers(predictions, truth, len(known)))
-
-
 def read_truth(path: Path) -> tuple[Truth, list[str] | None]:
     """The truth in a file, and in which image each person is: annotations say that, the others are of people alone.
 

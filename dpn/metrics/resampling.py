@@ -20,6 +20,9 @@ from dpn.progress import Told
 LEVEL = 0.95
 """The share of the resamples' numbers that lie within an interval."""
 
+LEAST = 100
+"""Resamples: of fewer, less than three would lie outside on either side."""
+
 Weighted = Callable[[Rows], Floats]
 """Numbers (n,) of a data set in which each unit (units,) stands so many times; NaN where there is no number."""
 
@@ -29,7 +32,7 @@ class Draws:
     """From which resamples intervals come.
 
     Attributes:
-        resamples: how many; with 0 there are no intervals.
+        resamples: how many, at least `LEAST`; with 0 there are no intervals.
         seed: of what is drawn: the same seed, data and number of resamples give the same intervals.
     """
 
@@ -37,13 +40,11 @@ class Draws:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(
-                    f"{name} are counted from 0, not {value}; give --{name} 1000"
-                    if name == "resamples"
-                    else f"a seed is 0 or more, not {value}; give --seed 0"
-                )
+        if self.resamples and self.resamples < LEAST:
+            raise ValueError(f"an interval takes at least {LEAST} resamples, not {self.resamples}; give --resamples "
+                             "1000, or 0 for no intervals")  # fmt: skip
+        if self.seed < 0:
+            raise ValueError(f"a seed is 0 or more, not {self.seed}; give --seed 0")
 
     def weights(self, number: int, units: int) -> Rows:
         """How many times each unit stands in a resample; all of them together as many times as there are units.

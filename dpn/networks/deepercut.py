@@ -10,17 +10,14 @@ from dpn.spec import DeeperCutSpec
 INTERMEDIATE_UNIT = 12
 """Of the third stage's bottlenecks, counted from one: the one whose map is supervised too."""
 
-OFFSET_UNIT_PX = 7.2801
-"""Pixels of the image in one unit of an offset, the standard deviation that the authors divide by."""
-
 
 class PartMaps(NamedTuple):
     """What DeeperCut gives, for images (B, 3, H, W); h, w are H/8, W/8 in both its variants.
 
     Attributes:
         scores: (B, J, h, w), logits of a part being near, trained with sigmoid cross-entropy.
-        offsets: (B, 2J, h, w), x and y to part j in channels 2j and 2j + 1, in units of `OFFSET_UNIT_PX`; trained with
-            Huber's loss, weight 0.05, near the parts.
+        offsets: (B, 2J, h, w), x and y to part j in channels 2j and 2j + 1, in units of 7.2801 pixels of the image, the
+            standard deviation that the authors divide by; trained with Huber's loss, weight 0.05, near the parts.
         intermediate_scores: as `scores` and with the same loss, from the middle of the third stage; only of the
             network with transposed heads, else None.
     """

@@ -1,8 +1,8 @@
 """The stacked hourglass network (Newell et al., ECCV 2016), and the recursion that later networks build on."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, MutableMapping
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -74,7 +74,7 @@ class StackedHourglass(nn.Module):
 
     Structure and names are those of the authors' PyTorch port (princeton-vl/pytorch_stacked_hourglass), which follows
     their Torch release (princeton-vl/pose-hg-train, src/models/hg.lua). The port's files hold a `skip_layer` for every
-    residual, also where the shortcut is the identity and the weights are never used; `live_entries` drops these.
+    residual, also where the shortcut is the identity and the weights are never used: these are left out on loading.
     Without the residual after each hourglass (`spec.post_residual`) this is an earlier state of the Torch release
     (commit 528ff3e), whose cost is the one that HRNet and DPN print. Weights start as PyTorch's do: convolutions as
     Torch's, uniform within 1 / sqrt(fan in); batch norm at 1 and 0, where Torch draws scales from 0 to 1.
@@ -106,6 +106,7 @@ class StackedHourglass(nn.Module):
         self.outs = nn.ModuleList(_conv(channels, spec.joints, 1) for _ in stacks)
         self.merge_features = nn.ModuleList(_merge(channels, channels) for _ in passed_on)
         self.merge_preds = nn.ModuleList(_merge(spec.joints, channels) for _ in passed_on)
+        self.register_load_state_dict_pre_hook(_take_port_names)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) -> the last stack's heatmaps (B, J, H/4, W/4); in training mode a list, all stacks'."""
@@ -119,22 +120,13 @@ class StackedHourglass(nn.Module):
         return heatmaps if self.training else heatmaps[-1]
 
 
-def live_entries(net: StackedHourglass, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the authors' port without the shortcuts' weights that it allocates and never uses.
-
-    Example:
-        >>> net = StackedHourglass(HourglassSpec(name="one", stacks=1, channels=16))
-        >>> unused = {"pre.3.skip_layer.conv.bias": net.pre[3].conv3.conv.bias}
-        >>> theirs = net.state_dict() | unused  # as their file has it
-        >>> net.load_state_dict(live_entries(net, theirs))
-        <All keys matched successfully>
-
-    Args:
-        net: what the state is for.
-        state: names and tensors of the port's own file, without a prefix.
-    """
+def _take_port_names(net: nn.Module, weights: MutableMapping[str, Any], prefix: str, *_: Any) -> None:
+    """Takes the port's wrappers off the names of what is about to be loaded, and leaves out its unused shortcuts."""
     own = net.state_dict().keys()
-    return {name: tensor for name, tensor in state.items() if name in own or ".skip_layer." not in name}
+    for name in [name for name in weights if name.startswith(prefix)]:
+        value, bare = weights.pop(name), name.removeprefix(prefix).removeprefix("model.module.")
+        if bare in own or ".skip_layer." not in bare:
+            weights[prefix + bare] = value
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:

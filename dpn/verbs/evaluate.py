@@ -113,7 +113,7 @@ def evaluate(
         raise ValueError("nobody is suppressed in MPII's scoring; leave out --soft-nms")
     data, protocol = wanted.opened(asked)
     protocol = replace(protocol, soft_nms=soft_nms)
-    note(net.note)
+    note(net.note_under(wanted.protocol))
     try:
         with progress("people") as done:
             found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)
@@ -127,7 +127,8 @@ def evaluate(
         return
     flip = "with flip test" if found.flip_test else "without flip test"
     soft = ", soft suppression" if found.soft_nms else ""
-    print(f"{name} at {_size(found.input_hw)} on {data.name} ({found.boxes} boxes), {found.codec} codec, {flip}{soft}")
+    conventions = f"protocol {wanted.protocol} ({protocol.color.upper()} images), {found.codec} codec, {flip}{soft}"
+    print(f"{net.name} at {_size(found.input_hw)} on {data.name} ({found.boxes} boxes), {conventions}")
     _say_scores(found.scores)
     if found.scores and found.kind == "coco" and found.boxes == "truth" and not synthetic_options(asked.data):
         print("ground-truth boxes: not comparable with published AP, which takes --boxes detections")

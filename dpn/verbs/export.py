@@ -46,13 +46,13 @@ def export(
         format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels
     )
     size = "x".join(map(str, input_hw))
-    path = output or Path(f"{name.partition(':')[2] or name}-{size}{ENDINGS[format]}")
+    path = output or Path(f"{net.name.partition(':')[2] or net.name}-{size}{ENDINGS[format]}")
     found = exported(net, wanted, path)
-    note(net.note)
+    note(net.note_under(protocol))
     if as_json:
         print(json.dumps(found.as_dict()))
         return
-    print(f"{path}: {name} at {size}, {found.size_bytes / 1e6:.1f} MB")
+    print(f"{path}: {net.name} at {size}, {found.size_bytes / 1e6:.1f} MB")
     if found.checked_with is None:
         print(f"not run, and so not compared: onnxruntime is not installed; {INSTALL}")
         return

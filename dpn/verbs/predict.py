@@ -53,7 +53,7 @@ def predict(
         finder: Predictor | WholeImages = WholeImages(network=net, runtime=runtime)
     else:
         finder = Predictor.of(net, protocol, input_hw, runtime)
-    note(net.note)
+    note(net.note_under(protocol))
     failed = 0
     for found in predict_images(finder, images, known, drawing):
         if found.error:

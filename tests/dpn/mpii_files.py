@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from dpn.metrics.pckh import Scores, read_answers, read_truth, score
+
 Floats = NDArray[np.float64]
 SHORT_NAMES = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri"
 
@@ -56,6 +58,12 @@ def write(path: Path, variables: dict[str, Any], *, compressed: bool = False) ->
     """Writes a .mat file, as MATLAB's version 5 (or 7, compressed)."""
     savemat(path, variables, do_compression=compressed)
     return path
+
+
+def scored(truth: Path, predictions: Path) -> Scores:
+    """What `dpn score mpii` finds of these files."""
+    known = read_truth(truth)[0]
+    return score(known, read_answers(predictions, truth, len(known)))
 
 
 def release(count: int, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any], Floats]:

@@ -4,6 +4,7 @@ import math
 import pickle
 import subprocess
 import sys
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
@@ -463,6 +464,44 @@ def test_tensors_that_are_no_weights_are_named(tensor: Tensor, message: str, tmp
     torch.save({"conv.weight": tensor, "conv.bias": torch.zeros(3)}, path)
     with pytest.raises(CheckpointError, match=message):
         read_state_dict(path)
+
+
+def test_one_weight_under_two_names_is_refused(tmp_path: Path) -> None:
+    path = saved({"module.weight": torch.zeros(1), "weight": torch.ones(1)}, tmp_path / "both.pth")
+    with pytest.raises(CheckpointError, match=r"both\.pth holds weight and module\.weight, .*; save net\.state_dict"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool])
+def test_whole_numbers_are_no_weights_of_a_network_of_floats(dtype: torch.dtype, tmp_path: Path) -> None:
+    path = saved({"weight": torch.ones(1, 2, dtype=dtype), "bias": torch.zeros(1)}, tmp_path / "int8.pth")
+    net = nn.Linear(2, 1)
+    before = copied(net)
+    with pytest.raises(
+        CheckpointError, match=r"int8\.pth .* 1 of whole numbers, .* quantised .* \(weight\); save the float weights$"
+    ):
+        load(net, path)
+    assert unchanged(net, before)
+
+
+def test_a_tensor_that_names_a_number_many_times_takes_no_room(tmp_path: Path) -> None:
+    path = saved({"weight": torch.zeros(1).expand(10**7, 10**6), "bias": torch.zeros(1)}, tmp_path / "wide.pth")
+    with pytest.raises(CheckpointError, match=r"wide\.pth .*\(weight \(10000000, 1000000\) instead of \(1, 2\)"):
+        load(nn.Linear(2, 1), path)
+    with pytest.raises(CheckpointError, match="weight holds values that are no numbers"):
+        read_state_dict(saved({"weight": torch.tensor([math.nan]).expand(4, 4)}, path))
+
+
+def test_files_of_other_kinds_are_called_what_they_are(tmp_path: Path) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tmp_path / "a.pth").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with zipfile.ZipFile(tmp_path / "b.pth", "w") as archive:  # what tells such an archive from one of tensors
+        archive.writestr("b/constants.pkl", b"")
+        archive.writestr("b/data.pkl", b"")
+    for name, said in (("a", r"safetensors file; convert it"), ("b", r"TorchScript archive; save its state dict")):
+        with pytest.raises(CheckpointError, match=rf"{name}\.pth is a {said}: torch\.save\(") as caught:
+            read_state_dict(tmp_path / f"{name}.pth")
+        assert one_line(caught.value)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

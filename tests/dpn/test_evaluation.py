@@ -1,6 +1,7 @@
 """A network that is right scores 1, also when it was stopped, and what the number depends on is told."""
 
 import json
+import os
 import sys
 import zipfile
 from dataclasses import replace
@@ -104,9 +105,8 @@ def test_soft_suppression_keeps_who_is_like_a_better_one(soft: bool, kept: int, 
 def test_the_results_file_scores_the_same(tmp_path: Path) -> None:
     data, results = coco_set(2), tmp_path / "folder" / "results.json"
     found = run(data, results=results)
-    truth = tmp_path / "truth.json"
-    truth.write_text(json.dumps(data.truth))
-    again = coco.score_files(truth, results)
+    truth = json.loads(json.dumps(data.truth))
+    again = coco.score(truth, coco.read_results(results, truth))
     assert found.scores == {name: getattr(again, name) for name in found.scores or ()}
     assert list(results.parent.iterdir()) == [results]
 
@@ -251,6 +251,13 @@ def test_the_engine_may_be_chosen() -> None:
 def test_a_folder_is_no_results_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot be written; give the path of a file"):
         run(coco_set(1), results=tmp_path)
+
+
+def test_a_device_is_no_results_file_and_nothing_is_kept_beside_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no regular file"):
+        run(coco_set(1), results=tmp_path / "pipe")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 # The first images

@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from bench.conventions import CONVENTIONS
 from dpn.build import build
-from dpn.networks.hourglass import Hourglass, Residual, StackedHourglass, live_entries
+from dpn.checkpoints import CheckpointError, load
+from dpn.networks.hourglass import Hourglass, Residual, StackedHourglass
 from dpn.spec import HourglassSpec, replace
 from tests.dpn.learning import losses_of_ten_steps
 from tests.dpn.parity import Layers, counted, relative_error, scramble
@@ -243,7 +245,7 @@ def test_names_in_the_state_dict(spec: HourglassSpec, absent: list[int]) -> None
     assert [i for i, keys in enumerate(used) if not keys] == absent
 
 
-def test_a_file_of_the_authors_port_loads_without_its_dead_shortcuts() -> None:
+def test_a_file_of_the_authors_port_loads_without_its_dead_shortcuts(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net, theirs = build(replace(SMALL, stacks=1)), build(replace(SMALL, stacks=1)).state_dict()
     dead = {
@@ -253,10 +255,14 @@ def test_a_file_of_the_authors_port_loads_without_its_dead_shortcuts() -> None:
         for kind in ("weight", "bias")
     }
     assert len(dead) == 2 * (1 + 13 + 1)
-    net.load_state_dict(live_entries(net, {**theirs, **dead}))
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in net.state_dict().items())
-    with pytest.raises(RuntimeError, match=r"Unexpected key\(s\) in state_dict: \"fc"):
-        net.load_state_dict(live_entries(net, {**theirs, "fc.weight": torch.zeros(1)}))
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"state_dict": {f"model.module.{name}": value for name, value in (theirs | dead).items()}}, path)
+    before = {name: tensor.zero_() for name, tensor in net.state_dict().items()}
+    load(net, path)
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in before.items())
+    torch.save(theirs | {"fc.weight": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"1 unexpected \(fc\.weight\)"):
+        load(net, path)
 
 
 # Start and learning

@@ -284,13 +284,16 @@ def test_the_last_heatmaps_count(output: Any) -> None:
     [
         (torch.zeros(2, 16, 16, 12), "16 heatmaps and this data 17 joints"),
         (torch.zeros(2, 34), r"a Tensor of \(2, 34\)"),
-        (torch.zeros(2, 17, 16, 12, dtype=torch.int64), "a Tensor of"),
+        (torch.zeros(2, 17, 16, 12, dtype=torch.int64), "heatmaps of int64; return floating-point ones"),
+        (torch.zeros(2, 17, 16, 12, dtype=torch.complex64), "heatmaps of complex64; return floating-point ones"),
         (torch.zeros(2, 17, 16, 16), "16x16 are no whole fraction of an input of 64x48"),
         (torch.zeros(2, 17, 128, 96), "128x96 are no whole fraction"),
         ([], "an empty list and no heatmaps"),
         ("heatmaps", "a str and no heatmaps"),
         (None, "a NoneType and no heatmaps"),
-        ({"losses": MAPS}, "a dict and no heatmaps"),
+        ({"out": MAPS, "aux": MAPS}, "a dict: name the entry 'heatmaps'; it has out, aux$"),
+        ([{}], "a dict: name the entry 'heatmaps'; it has none$"),
+        ({"heatmaps": None}, "a dict and no heatmaps"),
         (Unnamed(MAPS, MAPS), "a Unnamed and no heatmaps"),
     ],
 )
@@ -363,6 +366,7 @@ class Failing(nn.Module):
     [
         (AttributeError("no 'stem'"), r"Failing fails on an image of 64x48, .*: AttributeError: no 'stem'"),
         (AssertionError(), r"\(1, 3, 64, 48\): AssertionError$"),
+        (SystemExit(3), r"Failing leaves \(SystemExit: 3\); a forward pass must return, never leave$"),
         (None, "heatmaps of 0 images for 1"),
     ],
 )

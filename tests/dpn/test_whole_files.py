@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dpn.cli import message
 from dpn.whole_files import whole, write_whole
 
 
@@ -99,6 +100,35 @@ def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
         assert re.fullmatch(r"\..+\.[0-9a-f]{8}\.dpn-part", beside.name)  # by which those of killed processes are found
     assert path.read_bytes() == b"one"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_link_points_to_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "file.json", tmp_path / "link.json"
+    link.symlink_to(target)
+    for content in (b"one", b"two"):  # into a file that is not there yet, and over one
+        write_whole(link, content)
+        assert link.is_symlink()
+        assert target.read_bytes() == content
+    assert list(target.parent.iterdir()) == [target]
+    link.unlink()
+    link.symlink_to(target / "below.json")
+    with pytest.raises(OSError, match="director") as caught:
+        write_whole(link, b"")
+    assert caught.value.filename == str(link)
+
+
+def test_what_is_no_regular_file_keeps_its_name(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="is no regular file") as caught:
+            write_whole(path, b"one")
+        assert caught.value.filename == str(path)
+        assert message(caught.value).startswith(f"{path}: is no regular file; give the path of a file")
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
 
 
 def test_a_name_that_no_file_can_have_is_told_as_it_is(tmp_path: Path) -> None:

@@ -98,11 +98,11 @@ def test_impossible_specs_are_refused(changes: dict, message: str) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_lookup_finds_every_network(name: str) -> None:
-    assert lookup(name) is ZOO[name]
+    assert lookup(name) is lookup(name.upper()) is ZOO[name]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "meant"), [("dpn4-64", "dpn4_64"), ("DPN1_32", "dpn1_32"), ("dpn4_64_hires", "dpn4_64_highres")]
+    ("wrong", "meant"), [("dpn4-64", "dpn4_64"), ("DPN1-32", "dpn1_32"), ("dpn4_64_hires", "dpn4_64_highres")]
 )
 def test_a_wrong_name_is_answered_with_near_ones(wrong: str, meant: str) -> None:
     with pytest.raises(KeyError) as caught:

@@ -94,6 +94,22 @@ def test_without_decoding_only_absent_images_are_found(root: Path) -> None:
     assert len(found(root)) == 2
 
 
+def test_a_hole_in_a_jpeg_is_found_and_named_though_its_end_is_there(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = root / file_name(7)
+    data = path.read_bytes()
+    for hollow in (data[: len(data) // 2] + b"\xff\xd9", data[:-250] + data[-50:]):
+        path.write_bytes(hollow)
+        (line,) = found(root)
+        assert re.fullmatch(
+            rf"{path}: the image is damaged \(Corrupt JPEG data: [a-z ]+\); download or copy it again", line
+        )
+    path.write_bytes(data[:-2] + b"\0\0\0" + data[-2:])  # bytes too many, after the last pixel
+    assert found(root) == []
+    assert "premature" not in capfd.readouterr().err
+
+
 def test_images_turned_after_they_were_annotated_are_found(root: Path) -> None:
     """Trap of section 1: whoever applies the EXIF orientation and stores the result gets this."""
     path = root / file_name(7)

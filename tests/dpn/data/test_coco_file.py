@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dpn.data.coco_file import detections_in, problems_in, problems_in_detections, read_coco
+from dpn.data.coco_file import coco_in, detections_in, problems_in, problems_in_detections, read_coco
 from dpn.data.problems import DataError
 from tests.dpn.data.made_coco_folder import Row, content, detections, person, put
 from tests.dpn.samples import COCO, needs_samples
@@ -189,7 +189,7 @@ def test_annotations_that_are_not_of_keypoints_are_recognised(tmp_path: Path) ->
 def test_images_alone_need_nothing_else(tmp_path: Path) -> None:
     """image_info_test-dev2017.json has no annotations."""
     path = put(tmp_path / "image_info_test-dev2017.json", {"images": content()["images"]})
-    assert len(read_coco(path, people=False)["images"]) == 3
+    assert len(coco_in(path.read_bytes(), str(path), people=False)["images"]) == 3
     with pytest.raises(DataError, match=r"annotations: is missing|categories: is missing"):
         read_coco(path)
 

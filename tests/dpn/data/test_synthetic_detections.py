@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from scipy.stats import spearmanr
 
 from dpn.data.coco_problems import problems_in_detections
@@ -15,6 +13,9 @@ from dpn.data.people import Floats
 from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_detections import COCO_BOX_AP, _hardness, detections
 from dpn.data.synthetic_set import coco_content
+
+COCO = pytest.importorskip("pycocotools.coco").COCO
+COCOeval = pytest.importorskip("pycocotools.cocoeval").COCOeval
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,9 @@ from dpn.data.synthetic_examples import TRAIN_FIRST
 from dpn.data.synthetic_files import UNFINISHED, encode, write_coco, write_mpii
 from dpn.data.synthetic_set import coco_content, open_synthetic
 from dpn.locks import is_locked
-from dpn.metrics.pckh import Truth, score_files, write_predictions
+from dpn.metrics.pckh import Truth, write_predictions
 from dpn.protocols import protocol
+from tests.dpn import mpii_files
 
 SEED, TRAIN, VAL = 5, 3, 8
 
@@ -98,10 +99,10 @@ def test_gt_valid_counts_from_one_and_scores_by_head_boxes(mpii: Path, tmp_path:
     seen = np.array(entry["joints_vis"]) > 0
     assert truth.joints[0][seen] == pytest.approx(np.array(entry["joints"])[seen] - 1)
     write_predictions(tmp_path / "pred.mat", truth.joints)
-    assert score_files(path, tmp_path / "pred.mat").at[0.1].mean == pytest.approx(100)
+    assert mpii_files.scored(path, tmp_path / "pred.mat").at[0.1].mean == pytest.approx(100)
     moved = truth.joints + 0.25 * truth.head_sizes[:, None, None] * (1, 0)
     write_predictions(tmp_path / "pred.mat", moved)
-    at = score_files(path, tmp_path / "pred.mat").at
+    at = mpii_files.scored(path, tmp_path / "pred.mat").at
     assert at[0.11].mean == 0
     assert at[0.5].mean == pytest.approx(100)
 

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
 from torch.utils.data import DataLoader, Dataset
 
 from dpn.data.coco_problems import problems_in
@@ -35,6 +34,8 @@ from dpn.metrics.coco import NAMES, score
 from dpn.metrics.pckh import score as pckh
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16
+
+COCO = pytest.importorskip("pycocotools.coco").COCO
 
 IMAGES = 40
 FIGURES = SyntheticFigures(seed=3)

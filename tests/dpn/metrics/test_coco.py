@@ -11,7 +11,7 @@ import pytest
 
 from dpn.data.people import People
 from dpn.metrics.coco import NAMES, Scores, read_results, results, score
-from dpn.metrics.oks import nms, rescore
+from dpn.metrics.oks import nms_by_image, rescore
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16
 from dpn.training.validation import together
@@ -168,7 +168,8 @@ def test_results_are_rescored_and_suppressed_as_published() -> None:
     expected = []
     for image_id in dict.fromkeys(people.image_ids.tolist()):
         mine = np.flatnonzero(people.image_ids == image_id)
-        for person in mine[nms(keypoints[mine], scores[mine], areas[mine], COCO_17.oks_sigmas, 0.9)]:
+        kept = nms_by_image(people.image_ids[mine], keypoints[mine], scores[mine], areas[mine], COCO_17.oks_sigmas, 0.9)
+        for person in mine[kept]:
             flat = keypoints[person].reshape(-1).tolist()
             expected.append({"image_id": image_id, "category_id": 1, "keypoints": flat, "score": float(scores[person])})
     assert rows == expected
@@ -185,7 +186,8 @@ def test_suppression_goes_by_the_padded_box() -> None:
     keypoints[1, :, 0] += move
     assert len(results(people, keypoints, PROTOCOL)) == 1
     unpadded = float(people.boxes[0, 2] * people.boxes[0, 3])
-    assert len(nms(keypoints, np.array([0.9, 0.8]), np.full(2, unpadded), COCO_17.oks_sigmas)) == 2
+    areas = np.full(2, unpadded)
+    assert len(nms_by_image(people.image_ids, keypoints, np.array([0.9, 0.8]), areas, COCO_17.oks_sigmas)) == 2
 
 
 def test_soft_suppression_keeps_twenty_in_each_image() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpn.metrics import coco
+from dpn.metrics import coco, resampling
 from dpn.metrics.error_report import ORDER, Report, report
 from dpn.metrics.keypoint_errors import (
     GOOD,
@@ -434,8 +434,11 @@ def numbers_of(made: Report) -> dict[tuple[str, ...], float | None]:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_intervals_are_those_of_the_data_sets_with_images_written_out(tied: bool) -> None:
+def test_intervals_are_those_of_the_data_sets_with_images_written_out(
+    tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each number of each resample, to the last bit, and so the ends; a gain's are of the same draws' gains."""
+    monkeypatch.setattr(resampling, "LEAST", 1)
     truth, rows = crowded(4, images=9)
     if tied:
         rows = [{**one, "score": round(one["score"], 1)} for one in rows]
@@ -471,7 +474,7 @@ def test_a_gain_is_surer_than_what_it_is_the_difference_of() -> None:
 def test_nothing_to_correct_gains_exactly_nothing() -> None:
     truth = of(*(labelled(number, standing(number), image_id=number) for number in (1, 2)))
     truth["images"] = content(2, 0)["images"]
-    made = report(truth, [row(standing(1))], silent, Draws(resamples=20))
+    made = report(truth, [row(standing(1))], silent, Draws(resamples=100))
     for name, interval in made.intervals.items():
         if name[0] == "gains":
             assert interval == Interval(low=0, high=0)
@@ -481,7 +484,7 @@ def test_nothing_to_correct_gains_exactly_nothing() -> None:
 
 def test_resamples_are_among_the_scores_that_are_told_of() -> None:
     said: list[tuple[int, int]] = []
-    report(*crowded(1, images=2), lambda done, total, _="": said.append((done, total)), Draws(resamples=4))
+    report(*crowded(1, images=2), lambda done, total, _="": said.append((done, total)), Draws(resamples=100))
     assert [done for done, _ in said] == [*range(1, len(said) + 1)]
     assert {total for _, total in said} == {len(said)}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpn.metrics import oks as module
-from dpn.metrics.oks import labelled_oks, nms, nms_by_image, oks, rescore, soft_nms
+from dpn.metrics.oks import labelled_oks, nms_by_image, oks, rescore, soft_nms
 from dpn.skeletons import COCO_17
 
 SIGMAS = COCO_17.oks_sigmas
@@ -55,6 +55,11 @@ def crowd(seed: int, count: int) -> tuple[Any, Any, Any]:
     whose = rng.integers(0, len(bodies), count)
     people = bodies[whose] + rng.normal(0, 1, (count, K, 2)) * rng.uniform(0, 2, (count, 1, 1))
     return people, rng.permutation(count) / count, rng.uniform(2_000, 9_000, count)
+
+
+def nms(people: Any, scores: Any, areas: Any, sigmas: Any, threshold: float = 0.9) -> Any:
+    """Of one image."""
+    return nms_by_image(np.zeros(len(scores), np.int64), people, scores, areas, sigmas, threshold)
 
 
 def test_similarity_is_the_formula() -> None:

@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from dpn.data.mpii import read_mpii
 from dpn.data.problems import DataError
-from dpn.metrics.pckh import Scores, Truth, read_predictions, score, score_files, write_predictions
+from dpn.metrics.pckh import Scores, Truth, read_predictions, score, write_predictions
 from dpn.skeletons import MPII_16
 from tests.dpn import mpii_files
 from tests.dpn.samples import MPII, needs_samples
@@ -129,7 +129,7 @@ def test_a_pixel_matters(tmp_path: Path) -> None:
     mpii_files.write(mat, truth)
     exact = truth["pos_gt_src"].transpose(2, 0, 1)
     mpii_files.write(tmp_path / "pred.mat", {"preds": exact})
-    assert mean(score_files(mat, tmp_path / "pred.mat"), 0.1) == 100
+    assert mean(mpii_files.scored(mat, tmp_path / "pred.mat"), 0.1) == 100
     sizes = Truth.from_mat(mat).head_sizes
     threshold = float(np.sqrt(2) / np.median(sizes))
     assert mean(score(Truth.from_mat(mat), exact - 1, (threshold,)), threshold) == 100
@@ -249,7 +249,7 @@ def test_bad_predictions_are_one_line(tmp_path: Path, preds: dict[str, Any], exp
     truth = mpii_files.write(tmp_path / "gt_valid.mat", mpii_files.truth_variables(5))
     file = mpii_files.write(tmp_path / "pred.mat", {"other": 1.0} | preds)
     with pytest.raises(DataError) as caught:
-        score_files(truth, file)
+        mpii_files.scored(truth, file)
     assert str(caught.value).startswith(f"{file}: {expected}")
 
 
@@ -316,7 +316,7 @@ def test_the_test_set_is_read_from_the_data_sets_own_structures(tmp_path: Path) 
     np.testing.assert_array_equal(truth.joints[~absent], joints[~absent] - 1)
     np.testing.assert_allclose(truth.head_sizes, 30)
     predictions = mpii_files.write(tmp_path / "pred.mat", {"preds": np.nan_to_num(joints)})
-    assert mean(score_files(official, predictions)) == 100
+    assert mean(mpii_files.scored(official, predictions)) == 100
 
 
 @pytest.mark.parametrize("damage", ["no joints", "all for training", "fewer images", "no such person", "odd numbers"])
@@ -371,7 +371,7 @@ def test_head_points_are_0_8_of_a_head_boxs_diagonal_apart() -> None:
 def test_annotations_score_predictions_too(tmp_path: Path) -> None:
     entries = read_mpii(MPII / "valid.json")
     file = mpii_files.write(tmp_path / "pred.mat", {"preds": np.array([entry["joints"] for entry in entries])})
-    scores = score_files(MPII / "valid.json", file)
+    scores = mpii_files.scored(MPII / "valid.json", file)
     assert (scores.heads, scores.people, scores.scored) == ("points", 3, 3)
     assert mean(scores) == 100
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpn.metrics.pckh import Truth, score, score_files
+from dpn.metrics.pckh import Truth, score
 from dpn.skeletons import MPII_16
 from tests.dpn import mpii_files
 
@@ -89,7 +89,7 @@ def test_files_give_the_plain_loops_scores(tmp_path: Path, threshold: float) -> 
     truth = mpii_files.write(tmp_path / "gt_valid.mat", variables)
     predictions = mpii_files.write(tmp_path / "pred.mat", {"preds": preds})
     expected = table(counts(variables, preds, threshold))
-    assert row_of(score_files(truth, predictions).at[threshold]) == pytest.approx(expected, abs=1e-9)
+    assert row_of(mpii_files.scored(truth, predictions).at[threshold]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_each_trap_gives_other_numbers() -> None:

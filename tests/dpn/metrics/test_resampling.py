@@ -27,7 +27,7 @@ def drawn(count: int, *values: np.ndarray, seed: int = 0) -> Uncertainty:
 
 def test_a_resample_is_decided_by_seed_and_number() -> None:
     draws = Draws(seed=5)
-    assert draws.weights(3, 100).tolist() == Draws(seed=5, resamples=9).weights(3, 100).tolist()
+    assert draws.weights(3, 100).tolist() == Draws(seed=5, resamples=200).weights(3, 100).tolist()
     assert draws.weights(3, 100).tolist() != draws.weights(4, 100).tolist()
     assert draws.weights(3, 100).tolist() != Draws(seed=6).weights(3, 100).tolist()
     assert {int(draws.weights(number, 100).sum()) for number in range(50)} == {100}
@@ -77,10 +77,10 @@ def test_resamples_without_a_number_are_left_out() -> None:
 def test_who_is_told_how_many_are_done() -> None:
     said: list[tuple[int, int]] = []
     found = resampled(
-        [mean_of(np.arange(3.0))], 3, Draws(resamples=4), lambda done, total, _="": said.append((done, total))
+        [mean_of(np.arange(3.0))], 3, Draws(resamples=100), lambda done, total, _="": said.append((done, total))
     )
-    assert found.shape == (1, 4, 1)
-    assert said == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found.shape == (1, 100, 1)
+    assert said == [(done, 100) for done in range(1, 101)]
 
 
 def test_nothing_is_drawn_without_resamples_or_units() -> None:
@@ -92,17 +92,19 @@ def test_nothing_is_drawn_without_resamples_or_units() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"resamples": -1}, "not -1; give --resamples 1000"),
+        ({"resamples": -1}, "at least 100 resamples, not -1; give --resamples 1000, or 0 for no intervals"),
+        ({"resamples": 1}, "at least 100 resamples, not 1;"),
+        ({"resamples": 99}, "at least 100 resamples, not 99;"),
         ({"seed": -3}, "a seed is 0 or more, not -3; give --seed 0"),
     ],
 )
-def test_negative_numbers_are_refused(wrong: dict[str, int], said: str) -> None:
+def test_wrong_numbers_are_refused(wrong: dict[str, int], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Draws(**wrong)
 
 
 def test_differences_are_named() -> None:
-    found = drawn(50, np.array([2.0, 2.0]), np.array([1.0, 1.0]))
+    found = drawn(100, np.array([2.0, 2.0]), np.array([1.0, 1.0]))
     assert differences([("a", "b")], (np.array([2.0]), np.array([1.0])), found) == {
         "a": {"b": {"difference": 1.0, "low": 1.0, "high": 1.0, "excludes_0": True}}
     }

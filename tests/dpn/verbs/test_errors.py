@@ -69,16 +69,16 @@ def test_tables_show_what_json_holds(words: tuple[str, ...], capsys: pytest.Capt
 def test_intervals_stand_below_their_numbers_as_in_json(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
-    words = *words, "--resamples", "60", "--seed", "3"
+    words = *words, "--resamples", "100", "--seed", "3"
     assert run(*words, "--json") == 0
     drawn = json.loads(capsys.readouterr().out)["intervals"]
     said = {name: drawn[name] for name in ("level", "resamples", "seed", "over", "units")}
-    assert said == {"level": 0.95, "resamples": 60, "seed": 3, "over": "images", "units": 20}
+    assert said == {"level": 0.95, "resamples": 100, "seed": 3, "over": "images", "units": 20}
     assert run(*words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:-1])) <= 80
     assert lines[-1] == (
-        "intervals of 95 % from 60 resamples of the 20 images, seed 3; of fewer than 200 they are too narrow"
+        "intervals of 95 % from 100 resamples of the 20 images, seed 3; of fewer than 200 they are too narrow"
     )
 
     def below(label: str) -> str:
@@ -107,7 +107,7 @@ def test_intervals_are_of_the_draws_that_score_has(words: tuple[str, ...], capsy
         assert run(*more) == 0
         return json.loads(capsys.readouterr().out)["intervals"]
 
-    asked = *words, "--resamples", "40", "--json"
+    asked = *words, "--resamples", "100", "--json"
     found = said(*asked)
     assert said(*asked) == found
     assert said(*asked, "--seed", "1")["of"] != found["of"]
@@ -120,11 +120,13 @@ def test_intervals_are_of_the_draws_that_score_has(words: tuple[str, ...], capsy
     }
 
 
-def test_a_negative_number_of_resamples_is_one_line(
+def test_too_few_resamples_are_one_line(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
-    assert run(*words, "--resamples", "-5") == 1
-    assert capsys.readouterr().err == "error: resamples are counted from 0, not -5; give --resamples 1000\n"
+    assert run(*words, "--resamples", "5") == 1
+    assert capsys.readouterr().err == (
+        "error: an interval takes at least 100 resamples, not 5; give --resamples 1000, or 0 for no intervals\n"
+    )
 
 
 def test_a_bad_file_is_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

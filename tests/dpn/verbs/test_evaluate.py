@@ -1,16 +1,20 @@
 """The verbs evaluate, oracle and predict, as typed: what they print, their exit codes, one line for every error."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from dpn import cli, evaluation
+from dpn.build import build
 from dpn.digests import file_digest
 from dpn.network_names import Network, NetworkError, network, parse_hw
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
+from dpn.zoo import lookup
 from tests.dpn import dotted
 from tests.dpn.dotted import write_folder
 
@@ -45,7 +49,7 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
     assert told["weights_sha256"] == file_digest(weights)
     assert typed("evaluate", DOTS, "--data", folder, "--no-flip-test", "--codec", "dark", "--limit", 1) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "dark codec, without flip test" in lines[0]
+    assert "protocol dpn (RGB images), dark codec, without flip test" in lines[0]
     assert "first 1 images" in lines[0]
     assert lines[1].startswith("AP 100.0")
     assert lines[-1].endswith(f" s on {told['device']} (no latency)")
@@ -191,11 +195,6 @@ def test_a_results_file_that_cannot_be_written_is_found_out_first(
 
 
 def test_a_network_of_the_zoo_with_weights(tmp_path: Path) -> None:
-    import torch
-
-    from dpn.build import build
-    from dpn.zoo import lookup
-
     spec = lookup("dpn1_32")
     torch.manual_seed(1)
     torch.save(build(spec).state_dict(), tmp_path / "weights.pth")
@@ -205,6 +204,42 @@ def test_a_network_of_the_zoo_with_weights(tmp_path: Path) -> None:
     torch.save(build(spec).state_dict(), tmp_path / "other.pth")
     assert network("dpn1_32", tmp_path / "other.pth").state_digest() != first.state_digest()
     assert Network(name="a", net=first.net).state_digest() != first.state_digest()
+    assert network("DPN1_32", tmp_path / "other.pth").name == "dpn1_32"
+
+
+def test_weights_of_simple_baseline_are_told_to_take_bgr_and_no_others() -> None:
+    spec = lookup("sbl_r50")
+    given = Network(name=spec.name, net=nn.Identity(), spec=spec, weights_sha256="0")
+    assert given.note_under("dpn").endswith("take BGR images: for these give --protocol sbl")
+    assert given.note_under("sbl") == ""
+    for other in (replace(given, weights_sha256=None), replace(given, spec=lookup("dpn1_32"), note="")):
+        assert other.note_under("dpn") == ""
+
+
+def on_meta() -> nn.Module:
+    return nn.Conv2d(3, 17, 1, device="meta")
+
+
+def test_a_network_without_numbers_is_named() -> None:
+    name = f"{__name__}:on_meta"
+    with pytest.raises(NetworkError, match=f"{name} is on the meta device, without numbers; build it on the CPU"):
+        network(name)
+
+
+class Shy(nn.Conv2d):
+    """A layer that cannot say what it is."""
+
+    def extra_repr(self) -> str:
+        raise AttributeError("not yet")
+
+
+def test_a_digest_asks_no_layer_to_describe_itself() -> None:
+    torch.manual_seed(0)
+    nets = [Shy(3, 4, 1), Shy(3, 4, 1, groups=1, stride=2), Shy(3, 4, 1)]
+    for net in nets[1:]:
+        net.load_state_dict(nets[0].state_dict())
+    first, wider, same = (Network(name="shy", net=net).state_digest() for net in nets)
+    assert first == same != wider
 
 
 def test_input_sizes() -> None:

@@ -182,10 +182,10 @@ def test_two_files_are_compared_with_the_same_resamples(tmp_path: Path, capsys: 
 def test_a_file_against_itself_is_undecided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     annotations, results, _ = two_files(tmp_path)
     words = ("coco", *named(annotations, results), "--against", str(results))
-    assert run(*words, "--resamples", "20") == 0
+    assert run(*words, "--resamples", "100") == 0
     *_, said, last = capsys.readouterr().out.splitlines()
     assert said == f"  undecided, it contains 0: {', '.join(NAMES)}"
-    assert last.startswith("intervals of 95 % from 20 resamples")
+    assert last.startswith("intervals of 95 % from 100 resamples")
     assert run(*words, *NONE) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
         "results",
@@ -197,12 +197,14 @@ def test_a_file_against_itself_is_undecided(tmp_path: Path, capsys: pytest.Captu
 def test_of_few_images_intervals_are_too_narrow_and_a_wrong_number_is_one_line(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("coco", *named(*files), "--resamples", "5") == 0
+    assert run("coco", *named(*files), "--resamples", "100") == 0
     assert capsys.readouterr().out.endswith(
         "resamples of the 3 images, seed 0; of fewer than 200 they are too narrow\n"
     )
-    assert run("coco", *named(*files), "--resamples", "-5") == 1
-    assert capsys.readouterr().err == "error: resamples are counted from 0, not -5; give --resamples 1000\n"
+    assert run("coco", *named(*files), "--resamples", "1") == 1
+    assert capsys.readouterr().err == (
+        "error: an interval takes at least 100 resamples, not 1; give --resamples 1000, or 0 for no intervals\n"
+    )
 
 
 def test_mpiis_intervals_are_of_images_where_they_are_known_else_of_people(
@@ -216,7 +218,7 @@ def test_mpiis_intervals_are_of_images_where_they_are_known_else_of_people(
     spread = np.random.default_rng(0).normal(0, 30, exact.shape)
     answers = [write(tmp_path / f"{name}.mat", {"preds": exact + spread * by}) for name, by in (("a", 0.5), ("b", 2))]
     for file, over, units in ((annotations, "images", 8), (truth, "people", 40)):
-        words = ("mpii", "--truth", str(file), "--predictions", str(answers[0]), "--resamples", "50")
+        words = ("mpii", "--truth", str(file), "--predictions", str(answers[0]), "--resamples", "100")
         assert run(*words, "--json") == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["intervals"]["over"], found["intervals"]["units"]) == (over, units)
