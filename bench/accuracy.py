@@ -69,8 +69,9 @@ class Question:
         return device_of(self.runtime.device).type
 
     def of_record(self) -> dict[str, Any]:
-        """The protocol of the record that answers it."""
+        """The protocol of the record that answers it; of a GPU also what fp32 is multiplied in, see `products`."""
         from dpn.inference import shifts
+        from dpn.training.products import products
 
         protocol, network = self.protocol, self.network
         return {
@@ -89,6 +90,7 @@ class Question:
             if network.weights_sha256 else f"state:{network.state_digest()}",
             "precision": self.runtime.precision,
             "device": self.device,
+            **({"products": products()} if self.device == "cuda" else {}),
         }  # fmt: skip
 
     def key(self) -> str:

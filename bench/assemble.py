@@ -62,7 +62,7 @@ def record(
         bounds: the machine's arithmetic and copy ceilings, or None where no roofline is wanted.
     """
     if cell.metric in ("memory", "energy"):
-        return _simple(cell, digest, results)
+        return _simple(cell, digest, results, plan)
     taken = counted(results, plan)
     kept = [_kept(result) for result in taken]
     own = medians(kept)
@@ -109,14 +109,21 @@ def make_for(cell: Cell, digest: str, metric: str, value: float, **fields: Any) 
     return measured(cell.subject, digest, metric, value, device=cell.device, **fields)
 
 
-def _simple(cell: Cell, digest: str, results: Sequence[Mapping[str, Any]]) -> Record:
-    values = [float(result["value"]) for result in results]
-    common = {name: value for name, value in results[0].items() if name not in ("seconds", "reasons", *OWN)}
-    own = [{name: value for name, value in result.items() if name in OWN} for result in results]
-    detail = common | {"processes": own}
+def _simple(cell: Cell, digest: str, results: Sequence[Mapping[str, Any]], plan: Plan) -> Record:
+    taken = counted(results, plan)
+    values = [float(result["value"]) for result in taken]
+    common = {name: value for name, value in taken[0].items() if name not in ("seconds", "reasons", *OWN)}
+    detail = common | {"processes": [_own(result) for result in taken]}
+    if len(taken) < len(results):
+        detail["discarded"] = [_own(result) for result in results if result not in taken]
     return make_for(
-        cell, digest, cell.metric, median(values), protocol=cell.protocol(), samples=tuple(values), detail=detail
-    )
+        cell, digest, cell.metric, median(values), protocol=cell.protocol(), samples=tuple(values),
+        flags=_flags(taken, plan), detail=detail,
+    )  # fmt: skip
+
+
+def _own(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name in OWN or (name == "reasons" and value)}
 
 
 def _kept(result: Mapping[str, Any]) -> list[float]:
@@ -142,7 +149,7 @@ def _flags(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
     flags = []
     if any(result["reasons"] for result in results):
         flags.append("disturbed")
-    if any(result["start"] is None for result in results):
+    if any(result.get("start", 0) is None for result in results):
         flags.append("no steady state")
     if not narrow(results, plan):
         flags.append("budget spent")

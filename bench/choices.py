@@ -28,7 +28,7 @@ class Choices:
         backend: eager, channels_last, compile, cudagraph, onnxruntime, openvino, or all that are installed.
         precision: fp32, tf32, bf16, fp16.
         batch: images a call.
-        threads: threads on the CPU; all is one for each physical core.
+        threads: threads on the CPU; all is one for each physical core. On a GPU it is always 1, the one that launches.
     """
 
     input: Annotated[str | None, tyro.conf.arg(metavar="HxW")] = None
@@ -58,6 +58,7 @@ class Choices:
     def cells(self, subject: Subject) -> list[Cell]:
         """The cells of one network."""
         devices = _listed("device", self.device, cell.DEVICES)
+        threads = cell.parse_threads(self.threads)
         return [
             one
             for device in devices
@@ -69,7 +70,7 @@ class Choices:
                 precision=_listed("precision", self.precision, cell.PRECISIONS),
                 backend=backends.offered(device) if self.backend == "all"
                 else _listed("backend", self.backend, tuple(backends.BACKENDS)),
-                threads=cell.parse_threads(self.threads),
+                threads=(1,) if device == "cuda" else threads,
             )
         ]  # fmt: skip
 

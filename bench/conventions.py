@@ -3,6 +3,7 @@
 A count arrives as multiply-adds (MACs) by kind of operator, a mapping with the keys of `KINDS`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
@@ -130,8 +131,36 @@ CONVENTIONS: dict[str, Convention] = {
 }
 
 
+NEAREST = 3
+"""How many conventions are named where none prints a cost."""
+
+
 def lookup(name: str) -> Convention:
-    """The convention of that name; a KeyError lists all names when there is none."""
+    """The convention of that name; a KeyError lists all, with who counts so, when there is none."""
     if name not in CONVENTIONS:
-        raise KeyError(f"no convention named {name!r}; there are {', '.join(CONVENTIONS)}")
+        known = ", ".join(f"{convention.name} ({convention.source})" for convention in CONVENTIONS.values())
+        raise KeyError(f"no convention named {name!r}; there are {known}")
     return CONVENTIONS[name]
+
+
+def printing(cost: str, macs_by_kind: Mapping[str, int]) -> tuple[bool, dict[str, str]]:
+    """Which conventions print a count as a paper prints a cost.
+
+    Args:
+        cost: as printed, in units of one, 10^9 or 2^30, such as "8.9"; "8.9G" and "8.9 GFLOPs" say no more.
+        macs_by_kind: the count.
+
+    Returns:
+        Whether there are any, and what these print with as many decimals, by name; else the nearest, nearest first.
+
+    Raises:
+        ValueError: the cost is no such number.
+    """
+    match = re.fullmatch(r"(\d+(?:\.(\d+))?)( ?G[A-Za-z]*)?", cost, re.ASCII)
+    if match is None:
+        raise ValueError(f"a printed cost is a number such as 8.9 or 8.9G, with a point and no comma, not {cost!r}")
+    asked, decimals = Fraction(match[1]), len(match[2] or "")
+    printed = {name: convention.printed(macs_by_kind, decimals) for name, convention in CONVENTIONS.items()}
+    equal = {name: text for name, text in printed.items() if Fraction(text) == asked}
+    near = sorted(printed, key=lambda name: abs(CONVENTIONS[name].value(macs_by_kind) - asked))
+    return bool(equal), equal or {name: printed[name] for name in near[:NEAREST]}

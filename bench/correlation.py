@@ -11,10 +11,8 @@ RESAMPLES = 2000
 """Of the bootstrap of Kendall's tau: the ends of a 95 % interval then have 50 resamples outside each."""
 
 
-def kendall(
-    x: Sequence[float], y: Sequence[float], confidence: float = CONFIDENCE, groups: Sequence[object] = ()
-) -> tuple[float, Interval]:
-    """Kendall's tau-b of paired values, with the percentile interval of a bootstrap over groups of pairs.
+def kendall(x: Sequence[float], y: Sequence[float], groups: Sequence[object] = ()) -> tuple[float, Interval]:
+    """Kendall's tau-b of paired values, with the 95 % percentile interval of a bootstrap over groups of pairs.
 
     The bootstrap's seed is fixed. A resample in which one side is constant has no tau and is left out. Resamples of a
     perfect order are all perfect, so there the interval's other end is the exact bound from the n // 2 disjoint, hence
@@ -23,7 +21,6 @@ def kendall(
     Args:
         x: one value for each point.
         y: as many.
-        confidence: of the interval.
         groups: of which group each point is: variants of one thing say little more than one of them, and are drawn
             together; by default each point is a group of its own.
 
@@ -55,14 +52,14 @@ def kendall(
     tau = float(_weighted_tau(np.ones((1, n)), *signs)[0])
     if math.isnan(tau):
         raise ValueError("kendall needs two different values on each side; a constant has no order")
-    miss = 1 - confidence
+    miss = 1 - CONFIDENCE
     if abs(tau) > 1 - 1e-12:
         bound = 2 * (miss / 2) ** (1 / (count // 2)) - 1
         low, high = (bound, 1.0) if tau > 0 else (-1.0, -bound)
     else:
         taus = _weighted_tau(weights, *signs)
         low, high = np.quantile(taus[~np.isnan(taus)], [miss / 2, 1 - miss / 2])
-    return min(max(tau, -1.0), 1.0), Interval(float(low), float(high), confidence)
+    return min(max(tau, -1.0), 1.0), Interval(float(low), float(high), CONFIDENCE)
 
 
 def _weighted_tau(weights: Values, sign_x: Values, sign_y: Values) -> Values:

@@ -7,7 +7,6 @@ when idle. The idle power just before the load is stated beside the value and is
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from bench.machine import gpu
@@ -38,9 +37,7 @@ class Meter(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Counters:
@@ -65,9 +62,7 @@ class Counters:
         self._total, self._last = 0.0, self._read()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.poll()
         self.joules = self._total
 
@@ -95,6 +90,7 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
         power_w: their mean power.
         idle_power_w: mean power of two seconds without calls, just before.
         source: what was read.
+        reasons: why a GPU's value does not count, see `bench.machine.gpu.reasons`.
 
     Raises:
         RuntimeError: energy is not available on this machine, and why.
@@ -104,8 +100,10 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
     idle = _idle_power(make())
     _load(runner, WARMUP_S, lambda: None)
     meter = make()
+    states = [_state(device)]
     with meter:
         calls, spent = _load(runner, LEAST_S, meter.poll)
+    states.append(_state(device))
     joules = _joules(meter)
     return {
         "value": joules / (calls * batch),
@@ -116,6 +114,7 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
         "power_w": joules / spent,
         "idle_power_w": idle,
         "source": meter.source,
+        "reasons": gpu.reasons(*states),
     }
 
 
@@ -172,6 +171,10 @@ def _read_zones(zones: list[Path]) -> list[float]:
 
 def _joules_of(path: Path) -> float:
     return int(path.read_text()) / 1e6
+
+
+def _state(device: str) -> gpu.GpuState | None:
+    return gpu.state(_current_gpu()) if device == "cuda" else None
 
 
 def _current_gpu() -> int:

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from bench.store import lock
@@ -74,9 +73,10 @@ class Journal:
         for line in file:
             try:
                 entry = json.loads(line)
-            except ValueError:  # the line that was being written when its sweep was killed
+            except (ValueError, RecursionError):  # the line that was being written when its sweep was killed
                 continue
-            self._remember(entry)
+            if _is_entry(entry):
+                self._remember(entry)
         self._taken_over.append((path, file))
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -101,7 +101,10 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it is what `Journal._write` writes."""
+    return isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("result", {}), dict)

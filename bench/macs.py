@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -93,6 +93,8 @@ class Count:
             module that another thread runs nothing is seen but that: it is `ELSEWHERE`. Calls of functions in another
             thread, outside of every module, are not noticed.
         maps: output shape of each module that returns one tensor, by dotted path, in the order of first completion.
+        params_by_module: how many parameters each module itself holds, by dotted path, shared ones at their first
+            place; without those that hold none. Not in `repr`, by which networks are identified.
     """
 
     params: int
@@ -100,6 +102,7 @@ class Count:
     free: Mapping[str, int]
     unknown: Mapping[tuple[str, str], int]
     maps: Mapping[str, tuple[int, ...]]
+    params_by_module: Mapping[str, int] = field(repr=False)
 
     def total(self, quantity: str) -> int:
         """The sum of an integer attribute of `Operator` over all operators, e.g. "live_macs"."""
@@ -144,15 +147,20 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         21600
 
     Raises:
+        TypeError: the network is no module, such as the function that builds it.
         CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
     counter, _ = run_watched(net, inputs, device, _Counter)
+    held = Counter[str]()
+    for name, parameter in net.named_parameters():
+        held[name.rpartition(".")[0]] += parameter.numel()
     return Count(
-        params=sum(parameter.numel() for parameter in net.parameters()),
+        params=held.total(),
         operators=tuple(counter.operators),
         free=dict(counter.free),
         unknown=dict(counter.unknown + counter.where.elsewhere),
         maps=counter.where.maps,
+        params_by_module=dict(held),
     )
 
 
@@ -172,8 +180,10 @@ def run_watched(
         The watcher, and what the network returned.
 
     Raises:
+        TypeError: the network is no module.
         CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
+    _check_module(net)
     if any(isinstance(parameter, UninitializedParameter) for parameter in net.parameters()):
         raise CountError(
             f"{type(net).__name__} has lazy parameters without a shape; call it once on a real input first"
@@ -190,6 +200,13 @@ def run_watched(
             place = f" in {where.path}" if where.path else ""
             remedy = _remedy(error, net, tensors, device)
             raise CountError(f"{type(net).__name__} failed{place}: {in_words(error)}; {remedy}") from error
+
+
+def _check_module(net: object) -> None:
+    if not isinstance(net, nn.Module):
+        name = getattr(net, "__name__", type(net).__name__)
+        remedy = f"; call the factory: {name}()" if callable(net) else ""
+        raise TypeError(f"give a module, a torch.nn.Module, not {name!r} of type {type(net).__name__}{remedy}")
 
 
 def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], device: str) -> str:

@@ -52,7 +52,8 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
     for line in outcome.differing:
         print(f"differs: {line}", file=sys.stderr)
     lacked = "added" if write else "missing"
-    print(f"{len(subjects)} networks counted: {outcome.verified} stored records verified, {outcome.added} {lacked}, "
+    networks = "1 network" if len(subjects) == 1 else f"{len(subjects)} networks"
+    print(f"{networks} counted: {outcome.verified} stored records verified, {outcome.added} {lacked}, "
           f"{len(outcome.differing)} differ")  # fmt: skip
     if outcome.differing:
         return ("a stored count is contradicted; mend the network or the counter, or if the change is meant, measure "

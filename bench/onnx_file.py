@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.outlets.escaping import one_line
+
 INPUT_TYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
 
 
@@ -111,8 +113,14 @@ def _digest(path: Path, parts: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for name in parts:
         part = path.parent / name
-        if not part.resolve().is_relative_to(path.parent.resolve()) or not part.is_file():
-            raise ValueError(f"{path} keeps weights in {name}, which is missing or outside its folder; export it again")
+        try:
+            found = part.resolve().is_relative_to(path.parent.resolve()) and part.is_file()
+        except (OSError, ValueError):  # no file can have such a name
+            found = False
+        if not found:
+            raise ValueError(one_line(
+                f"{path} keeps weights in {name}, which is missing or outside its folder; export it again"
+            ))  # fmt: skip
         with part.open("rb") as file:
             while block := file.read(2**20):
                 digest.update(block)

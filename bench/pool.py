@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from bench.peak_memory.alike import VARIABLES, fixed_addresses
@@ -112,9 +111,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -216,9 +213,7 @@ class Zygote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -234,10 +229,18 @@ def search_path(folder: Path | None = None) -> str:
     return os.pathsep.join(here if folder is None else [str(folder), *here])
 
 
+def waiting() -> str:
+    """For whom a sweep waits, in words: the process, where it has said so, and the lock that it holds."""
+    path = machine_lock()
+    holder = path.read_text(errors="replace").strip()
+    process = f" (process {holder})" if holder.isdecimal() else ""
+    return f"waiting for another sweep on this machine{process}, which holds {path}"
+
+
 @cache
 def say_that_it_waits() -> None:
     """One line on standard error, once in this process however often it has to wait."""
-    print("waiting for another sweep on this machine", file=sys.stderr, flush=True)
+    print(waiting(), file=sys.stderr, flush=True)
 
 
 def machine_lock() -> Path:
@@ -256,10 +259,13 @@ def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator
     Args:
         waits: called when another sweep has the machine, before this one waits for it.
     """
-    with machine_lock().open("ab") as lock:
+    with machine_lock().open("ab", buffering=0) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waits()
             fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a full disk: whoever waits then does not learn for whom
+            lock.truncate(0)
+            lock.write(b"%d\n" % os.getpid())
         yield

@@ -1,5 +1,6 @@
 """From a line of a records file to its record, or to what is wrong with it and what to do. Imports no torch."""
 
+import codecs
 import json
 import re
 from collections.abc import Iterable
@@ -50,10 +51,11 @@ class Problem:
 
 def read_line(line: bytes) -> Record | Fault:
     """The record in a line, with all that its metric asks for, or what is wrong with it."""
+    line = line.removeprefix(codecs.BOM_UTF8)  # an editor's, which says nothing
     try:
         record = Record.model_validate_json(line)
     except ValidationError as error:
-        return _of_newer_schema(line) or Fault(f"not a record: {_first(error)}")
+        return _of_newer_schema(line) or Fault(f"not a record: {first_fault(error)}")
     metric = METRICS.get(record.metric)
     if metric is None:
         return Fault(f"of the metric {record.metric!r}, which is newer than this checkout, or misspelt", newer=True)
@@ -64,7 +66,7 @@ def read_line(line: bytes) -> Record | Fault:
     try:
         OF[metric.name].model_validate({"value": record.value, "protocol": record.protocol, "detail": record.detail})
     except ValidationError as error:
-        return Fault(f"not a record of {metric.name}: {_first(error)}")
+        return Fault(f"not a record of {metric.name}: {first_fault(error)}")
     return record
 
 
@@ -95,7 +97,7 @@ def _of_newer_schema(line: bytes) -> Fault | None:
     return Fault(f"of schema {version}, which is newer than this checkout", newer=True)
 
 
-def _first(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong: its field, and what would be right."""
     found = error.errors(include_url=False)[0]
     place = list(found["loc"])

@@ -19,7 +19,7 @@ LEAST = 3
 """Seeds below which nothing is decided: two runs that happen to differ alike have an interval as narrow as you like."""
 
 
-def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+def mean_interval(values: Sequence[float]) -> Interval | None:
     """Student's t interval of the mean; None of fewer than two values, which say nothing of their spread.
 
     Example:
@@ -32,8 +32,38 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     from scipy.special import stdtrit
 
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
-    return Interval(mean - half, mean + half, confidence)
+    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    return Interval(mean - half, mean + half, CONFIDENCE)
+
+
+def mean_p(values: Sequence[float]) -> float:
+    """The p of Student's two-sided test that the mean is 0, which `mean_interval` inverts; 1 of fewer than two values.
+
+    Example:
+        >>> round(mean_p([1.0, 2.0, 3.0]), 4)  # t = 2 sqrt(3), of two degrees of freedom
+        0.0742
+    """
+    if len(values) < 2 or not any(values):
+        return 1.0
+    from scipy.special import stdtr
+
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    t = abs(float(np.mean(values))) / error if error else math.inf
+    return 2 * float(stdtr(len(values) - 1, -t))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p corrected for the number of tests by Holm's step-down method, in the order given.
+
+    Example:
+        >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    ranks = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(np.arange(len(ranks), 0, -1) * np.asarray(p_values, dtype=float)[ranks])
+    corrected = np.empty(len(ranks))
+    corrected[ranks] = np.minimum(stepped, 1)
+    return [float(p) for p in corrected]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +94,11 @@ class Ordering:
         n = sum(difference != 0 for difference in self.differences.values())
         fewer = min(self.agreeing, n - self.agreeing)
         return float(min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
+
+    @property
+    def mean_p(self) -> float:
+        """Of the test that the interval inverts: the two-sided paired t-test."""
+        return mean_p(list(self.differences.values()))
 
     @property
     def outcome(self) -> Outcome:

@@ -153,7 +153,14 @@ def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], ef
     walsh = np.sort((logs[i] + logs[j]) / 2)
     counts = _signed_rank_counts(len(logs))
     interval, p = _inverted(walsh, counts), _two_sided(walsh, counts)
-    return _judged(float(np.median(walsh)), interval, p, effect, f"{len(logs)} rounds", 2.0 ** (1 - len(logs)))
+    return _judged(
+        float(np.median(walsh)),
+        interval,
+        p,
+        effect,
+        f"{len(logs)} round{'s' * (len(logs) > 1)}",
+        2.0 ** (1 - len(logs)),
+    )
 
 
 def compare_processes(
@@ -279,7 +286,7 @@ def _judged(
     hour = f"not measured in turns, which alone may make {100 * apart:g} %"
     grounds = f"{seen}, {units}, {hour}" if apart else f"{seen}, {units}"
     if interval.confidence < CONFIDENCE:
-        return answer("ambiguous", f"{units} are too few for a {100 * CONFIDENCE:.0f} % interval; measure more")
+        return answer("ambiguous", f"too few for a {100 * CONFIDENCE:.0f} % interval: {units}; measure more")
     if p <= ALPHA and not interval.low <= 1 <= interval.high and abs(shift) >= math.log1p(effect):
         return answer(
             "slower" if shift > 0 else "faster", f"surely not equal, and {matters} or more by estimate; {grounds}"
@@ -287,7 +294,7 @@ def _judged(
     if interval.low > 1 / (1 + effect) and interval.high < 1 + effect:
         return answer("same", f"within {matters}; {grounds}")
     if least > ALPHA:
-        return answer("ambiguous", f"{units} are too few for p <= {ALPHA:g}; measure more; {seen}")
+        return answer("ambiguous", f"too few for p <= {ALPHA:g}: {units}; measure more; {seen}")
     if apart:
         return answer("ambiguous", f"{hour}; {seen}, {units}")
     if p <= ALPHA:

@@ -98,7 +98,7 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = 
 
         return build(spec)
 
-    return Subject(name, hw, factory, spec)
+    return Subject(spec.name, hw, factory, spec)
 
 
 def _of_file(name: str, input_hw: tuple[int, int] | None) -> Subject:

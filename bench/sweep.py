@@ -15,7 +15,7 @@ from bench.cell import Cell
 from bench.journal import Journal
 from bench.machine import disturbance, environment
 from bench.plan import Plan
-from bench.pool import Worker, WorkerError, Zygote, machine_to_itself
+from bench.pool import Worker, WorkerError, Zygote, machine_to_itself, waiting
 from bench.processes import ceiling_rates, modules_of, prepare, run_cell
 from bench.record import Record
 from bench.running import backends
@@ -95,7 +95,7 @@ class Sweep:
         """
         self.plan.check()
         with (
-            machine_to_itself(lambda: self.tell("waiting for another sweep on this machine", 0)),
+            machine_to_itself(lambda: self.tell(waiting(), 0)),
             Journal(self.store.root) as journal,
             Scratch() as home,
         ):
@@ -225,7 +225,7 @@ class Sweep:
         result = run_cell(worker, cell, folder, self.plan)
         seen = result.get("disturbance")
         reasons = disturbance.reasons(disturbance.Disturbance(**seen), cell.threads) if seen else []
-        return result | {"reasons": reasons}
+        return result | {"reasons": reasons + result.get("reasons", [])}
 
     def _record(self, rival: Rival, journal: Journal) -> None:
         cell, prepared, bounds = rival.cell, rival.prepared, None

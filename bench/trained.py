@@ -5,6 +5,7 @@ is what its machine is fast in; a run whose other options were changed by hand i
 no other.
 """
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,13 +13,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from bench.accuracy import METRIC_OF
 from bench.machine import environment
 from bench.provenance import measured
 from bench.record import MACHINE_KEY, Record
+from bench.record_lines import Fault, first_fault, read_line
 from bench.store import Store
 from dpn.digests import digest_of
-from dpn.error_words import in_words
+from dpn.error_words import first_line
 from dpn.training.folder import RunFolder, rows
 from dpn.training.legs import changes
 from dpn.training.recipe import Precision
@@ -30,6 +34,9 @@ OWN = "own"
 CONTINUED = "continued under other conditions"
 """Flag of a run that went on with other versions, threads, processes or another commit than it was begun with: nobody
 gets its weights again bit for bit."""
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error)
+"""What comes of a result or a log that somebody changed, or that was damaged."""
 
 POINTS = 50
 """At most so many points of a curve are kept."""
@@ -74,7 +81,7 @@ def collect(folders: Sequence[Path], store: Store, machine: str = "") -> Collect
     for run in _runs(folders):
         try:
             made = record_of(run, machine)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             found.refused.append(str(error))
             continue
         if made is None:
@@ -109,22 +116,27 @@ def record_of(run: RunFolder, machine: str = "") -> Record | None:
         machine: the key of the machine that trained, where it was another than this one.
 
     Raises:
-        ValueError: its result cannot be read, or it was trained on another kind of device than there is here.
+        ValueError: its result or its log cannot be read, or it was trained on another kind of device than there is
+            here; one line with the folder's name.
     """
-    try:
-        result = run.result()
-        return None if result is None else _record(run, result, machine)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{run.result_file} is no result of a run of this version ({in_words(error)}); train it again"
-        ) from error
-
-
-def _record(run: RunFolder, result: Mapping[str, Any], machine: str) -> Record:
-    device = str(result["device"]).partition(":")[0]
-    if device == "cuda" and not machine and environment.gpu_name() is None:
+    result = run.result()
+    if result is None:
+        return None
+    if str(result.get("device")).startswith("cuda") and not machine and environment.gpu_name() is None:
         raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where it was "
                          "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
+    try:
+        record = read_line(_line(run, result, machine))
+    except UNREADABLE as error:
+        record = Fault(first_fault(error) if isinstance(error, ValidationError) else first_line(error))
+    if isinstance(record, Fault):
+        raise ValueError(f"{run.path}: {record.message}; train it again")
+    return record
+
+
+def _line(run: RunFolder, result: Mapping[str, Any], machine: str) -> bytes:
+    """The record as a line of a records file, to be read as one: a result holds whatever somebody wrote into it."""
+    device = str(result["device"]).partition(":")[0]
     fields, legs = dict(result["fields"]), result.get("legs") or ()
     changed = changes(legs)
     multiplied = list(dict.fromkeys(leg["bf16 products"] for leg in legs if "bf16 products" in leg))
@@ -140,9 +152,9 @@ def _record(run: RunFolder, result: Mapping[str, Any], machine: str) -> Record:
         },
     )  # fmt: skip
     elsewhere = {"machine": machine, "environment": {"device": device}} if machine else {}
-    then = {name: result[name] for name in ("commit", "dirty")}
-    flags = (CONTINUED,) if changed else ()
-    return made.model_copy(update={"versions": dict(result["versions"]), "flags": flags, **then, **elsewhere})
+    then = {name: result[name] for name in ("versions", "commit", "dirty")}
+    flags = [CONTINUED] if changed else []
+    return json.dumps(made.model_dump() | {"flags": flags, **then, **elsewhere}).encode()
 
 
 def _protocol(result: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.ceilings import Kind
 from bench.cell import Cell
-from bench.machine import disturbance
+from bench.machine import disturbance, gpu
 from bench.running import telemetry
 from bench.steady import steady_start
 from dpn.error_words import in_words
@@ -33,6 +33,7 @@ class Worker:
     def __init__(self) -> None:
         self.runner: Any = None
         self.calls = 1
+        self.device = "cpu"
 
     def prepare(self, cell: dict[str, Any], folder: str, onnx: bool) -> dict[str, Any]:
         """Writes the reference outputs, and the ONNX file if wanted, below `folder`."""
@@ -42,12 +43,15 @@ class Worker:
 
     def open(self, cell: dict[str, Any], folder: str) -> dict[str, Any]:
         """Builds the network in its back end, compares its outputs with the reference, sets calls a sample."""
-        from bench import timing
+        from bench import cuda_timing, timing
         from bench.running import opening, runners
 
         opened = to_cell(cell)
         self.runner = opening.open_runner(opened, Path(folder))
         outputs = runners.check(self.runner, opened, Path(folder))
+        self.device = opened.device
+        if self.device == "cuda":
+            cuda_timing.warm(self.runner)
         seconds = timing.sample(self.runner, 1)
         self.calls = timing.calls_for(self.runner) if seconds < timing.TARGET_S else 1
         return {"outputs": outputs, "calls": self.calls, "seconds": seconds}
@@ -56,7 +60,7 @@ class Worker:
         """Samples until the series ends in a steady state that holds `keep` samples, or `most_s` is spent."""
         from bench import timing
 
-        before = disturbance.snapshot()
+        states, before = [self._gpu()], disturbance.snapshot()
         samples: list[float] = []
         spent, wanted, start = 0.0, at_least, None
         while True:
@@ -65,12 +69,14 @@ class Worker:
                 spent += samples[-1] * self.calls
                 if spent > most_s and len(samples) >= at_least:
                     break
+            states.append(self._gpu())
             start = steady_start(samples)
             if (start is not None and len(samples) - start >= keep) or spent > most_s:
                 break
             wanted = len(samples) + max(2, len(samples) // 2)
         seen = disturbance.between(before, disturbance.snapshot())
-        return {"samples": samples, "start": start, "calls": self.calls, "disturbance": seen.to_dict()}
+        found = {"disturbance": seen.to_dict(), "reasons": gpu.reasons(*states)}
+        return {"samples": samples, "start": start, "calls": self.calls, **found}
 
     def sample(self, calls: int, per: int) -> dict[str, Any]:
         """One sample of `calls` calls, as seconds for each of `per` calls."""
@@ -83,10 +89,11 @@ class Worker:
         from bench import timing
 
         warmup = timing.throughput_sample(self.runner, seconds, batch)
-        before = disturbance.snapshot()
+        state, before = self._gpu(), disturbance.snapshot()
         rates = [timing.throughput_sample(self.runner, seconds, batch) for _ in range(samples)]
         seen = disturbance.between(before, disturbance.snapshot())
-        return {"samples": [warmup, *rates], "start": 1, "calls": 0, "disturbance": seen.to_dict()}
+        found = {"disturbance": seen.to_dict(), "reasons": gpu.reasons(state, self._gpu())}
+        return {"samples": [warmup, *rates], "start": 1, "calls": 0, **found}
 
     def cuda(self, samples: int) -> dict[str, Any]:
         """Events, wall clock and graph replay of the opened network."""
@@ -115,6 +122,10 @@ class Worker:
         from bench import ceilings
 
         return ceilings.measure(kind, candidate, device=device, precision=precision, threads=threads)
+
+    def _gpu(self) -> gpu.GpuState | None:
+        """What the GPU is doing now; None where the network runs on the processor."""
+        return gpu.state() if self.device == "cuda" else None
 
 
 def to_cell(fields: dict[str, Any]) -> Cell:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
 
 from bench.machine import nvml
 
@@ -118,8 +117,8 @@ def describe(index: int = 0) -> dict[str, str | int | float | bool] | None:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def reasons(before: GpuState | None, after: GpuState | None) -> list[str]:
-    """Why a block of work on a GPU does not count; empty when nothing speaks against it.
+def reasons(*seen: GpuState | None) -> list[str]:
+    """Why a block of work on a GPU does not count, by its states before, perhaps within, and after; empty when it does.
 
     The clock of an idle GPU is low without harm, so a state that says "idle" is not judged by its clock. Take the
     states after warming up and as soon as the work has ended.
@@ -128,15 +127,15 @@ def reasons(before: GpuState | None, after: GpuState | None) -> list[str]:
         >>> reasons(None, GpuState(sm_clock_mhz=900, default_sm_clock_mhz=1500, throttle_reasons=("power cap",)))
         ['SM clock at 60 % of its default', 'GPU throttled: power cap']
     """
-    states = [seen for seen in (before, after) if seen is not None]
+    states = [state for state in seen if state is not None]
     found = []
-    shares = [share for seen in states if (share := _clock_share(seen)) is not None]
+    shares = [share for state in states if (share := _clock_share(state)) is not None]
     if shares and min(shares) < LEAST_CLOCK_SHARE:
         found.append(f"SM clock at {100 * min(shares):.0f} % of its default")
-    throttled = THROTTLING.intersection(name for seen in states for name in seen.throttle_reasons or ())
+    throttled = THROTTLING.intersection(name for state in states for name in state.throttle_reasons or ())
     if throttled:
         found.append(f"GPU throttled: {', '.join(sorted(throttled))}")
-    others = max((seen.other_processes or 0 for seen in states), default=0)
+    others = max((state.other_processes or 0 for state in states), default=0)
     if others:
         found.append(f"{others} other process{'es' if others > 1 else ''} on the GPU")
     return found
@@ -177,9 +176,7 @@ class PowerSampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
         self._read()

@@ -103,11 +103,11 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def comparison_summary(report: Report, failures: Sequence[str]) -> str:
-    """A job summary of a comparison: verdict, what it rests on, every row."""
+    """A job summary of a comparison: verdict, why, what it rests on, every row."""
     page = Page(SUMMARY_BYTES, "a job summary holds 1 MiB; `python -m bench compare --format csv` has every row")
     page.text(f"## {verdict_line(report, failures)}")
+    _reasons(page, report, failures)
     page.text(foundations(report.head, _times_compared(report)))
-    _failure_list(page, failures)
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, (*report.noteworthy(), *_quiet(report))))
     return str(page)
@@ -117,7 +117,7 @@ def comment(report: Report, failures: Sequence[str]) -> str:
     """A comment of a pull request: the verdict in its first line, rows that changed, everything else folded."""
     page = Page(COMMENT_BYTES, "a comment holds 65,536 characters; the job summary has every row")
     page.text(f"{MARKER}\n**{verdict_line(report, failures)}**")
-    _failure_list(page, failures)
+    _reasons(page, report, failures)
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, report.noteworthy()))
     page.fold("What this rests on", lambda: page.text(foundations(report.head, _times_compared(report))))
@@ -171,11 +171,16 @@ def _quiet(report: Report) -> list[Compared]:
     return [entry for entry in report.compared if id(entry) not in noteworthy]
 
 
-def _failure_list(page: Page, failures: Sequence[str]) -> None:
-    shown = 20
-    if failures:
-        more = [f"- and {len(failures) - shown} more"] if len(failures) > shown else []
-        page.text("\n".join([*(f"- {prose(failure)}" for failure in failures[:shown]), *more]))
+def _reasons(page: Page, report: Report, failures: Sequence[str]) -> None:
+    """What cannot be read, which may be why rows seem to be gone, and then why the comparison fails."""
+    lines = [*_first([f"warning: {warning}" for warning in report.warnings], "warnings"), *_first(failures, "reasons")]
+    if lines:
+        page.text("\n".join(f"- {prose(line)}" for line in lines))
+
+
+def _first(lines: Sequence[str], what: str, shown: int = 20) -> list[str]:
+    more = [f"and {len(lines) - shown} more {what}"] if len(lines) > shown else []
+    return [*lines[:shown], *more]
 
 
 def _duel_table(page: Page, report: Report) -> None:

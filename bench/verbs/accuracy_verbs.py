@@ -11,13 +11,17 @@ from bench.measuring import bar, open_store
 from bench.record import Record
 from bench.store import RECORDS
 from bench.trained import Collected, collect
-from dpn.cli import Flag, Name, fail, note
+from bench.verbs.arguments import Network
+from dpn.cli import Flag, fail, note
 from dpn.runtime import Runtime
 from dpn.verbs.evaluate import Wanted
 
+Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER [...]")]
+
 
 def accuracy(
-    name: Name, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
+    network: Network, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="data")],
+    weights: Path | None = None,
     runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
     truth: Path | None = None, results: Path | None = None, again: Flag = False, records: Path = RECORDS,
 ) -> None:  # fmt: skip
@@ -26,7 +30,7 @@ def accuracy(
     What is there already, with the same weights, data and protocol, is not measured again.
 
     Args:
-        name: a name of the zoo, or package.module:factory.
+        network: a name of the zoo, or package.module:factory.
         wanted: which data, and how. The paper's Tables II to VI need --data COCO --boxes detections.
         weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         runtime: how the network runs.
@@ -36,12 +40,12 @@ def accuracy(
         records: the folder of the records.
     """
     store = open_store(records, write=True)
-    network, digest = measuring.network_of(name, weights)
-    note(network.note)
-    asked = wanted.asked(network.input_hw)
+    known, digest = measuring.network_of(network, weights)
+    note(known.note)
+    asked = wanted.asked(known.input_hw)
     data, protocol = wanted.opened(asked)
     question = measuring.Question(
-        network=network, digest=digest, data=measuring.with_truth(data, truth) if truth else data,
+        network=known, digest=digest, data=measuring.with_truth(data, truth) if truth else data,
         source=wanted.data, split=wanted.split, protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
     )  # fmt: skip
     try:
@@ -62,7 +66,7 @@ def _said(record: Record, outcome: str) -> str:
     return f"{record.metric} {100 * record.value:.1f} % of {record.subject} on {where}: record {outcome}"
 
 
-def trained(folders: tyro.conf.Positional[tuple[Path, ...]], machine: str = "", records: Path = RECORDS) -> int:
+def trained(folders: Folders, machine: str = "", records: Path = RECORDS) -> int:
     """Collects the finished runs below some folders as records, with scores and training curve; no run twice.
 
     Args:

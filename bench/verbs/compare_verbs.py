@@ -23,7 +23,7 @@ from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
-from dpn.cli import Flag, Name
+from dpn.cli import Flag
 
 RECORDS_IN_GIT = "results/records"
 
@@ -36,8 +36,8 @@ COLUMNS = (
 
 @errors_are_2
 def compare(
-    base: Name,
-    head: Name,
+    base: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="BASE")],
+    head: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="HEAD")],
     effect: float = 0.05,
     gate: Annotated[Gate, tyro.conf.OmitArgPrefixes] = Gate(),  # noqa: B008 - frozen
     across_machines: Flag = False,

@@ -20,6 +20,7 @@ from bench.running import backends
 from bench.statistics import Comparison
 from bench.store import RECORDS, Store
 from bench.subject import resolve
+from bench.verbs.arguments import Setting
 from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts import copies as copies_verdicts
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
@@ -30,10 +31,10 @@ from dpn.cli import Flag, Json
 
 @errors_are_2
 def duel(
-    a: tyro.conf.Positional[str],
-    b: tyro.conf.Positional[str],
+    a: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="A")],
+    b: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="B")],
     of: str | None = None,
-    choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(metric="latency"),  # noqa: B008 - frozen
+    choices: Setting = Choices(metric="latency"),  # noqa: B008 - frozen
     rules: Annotated[Rules, tyro.conf.OmitArgPrefixes] = Rules(),  # noqa: B008 - frozen
     gate: Flag = False,
     as_json: Json = False,
@@ -122,7 +123,7 @@ def trials(
     slower: int = 50,
     copies: int = 21,
     network: str = "dpn1_32",
-    choices: Annotated[Choices, tyro.conf.OmitArgPrefixes] = Choices(input="64x48", metric="latency", threads="1"),  # noqa: B008 - frozen
+    choices: Setting = Choices(input="64x48", metric="latency", threads="1"),  # noqa: B008 - frozen
     records: Path = RECORDS,
 ) -> int:
     """Puts the harness to the test here: duels and records of a network and itself, and exact slowdowns.

@@ -94,6 +94,7 @@ class Report:
         head: all current rows of the second set, those about measuring too: what the comparison rests on.
         duels: fought live between the same two, where there were any.
         allowed: what would have failed and was let pass, in words; empty where nothing was.
+        warnings: which lines of either set cannot be used, so that what they hold seems to be missing, and why.
     """
 
     compared: tuple[Compared, ...]
@@ -101,6 +102,7 @@ class Report:
     head: tuple[Row, ...] = field(repr=False)
     duels: tuple[Fought, ...] = ()
     allowed: str = ""
+    warnings: tuple[str, ...] = ()
 
     def noteworthy(self) -> tuple[Compared, ...]:
         """The entries whose verdict is neither equal nor same."""
@@ -137,7 +139,13 @@ def compare(base: Store, head: Store, *, effect: float = 0.05, across_machines: 
     crossed = {id(row) for pair in crossing for row in pair}
     pairs = [pair for pair in pairs if not any(id(row) in crossed for row in pair)] + list(crossing)
     compared = [_entry(first, second, effect) for first, second in pairs]
-    return Report(compared=tuple(compared), effect=effect, head=tuple(new))
+    warnings = (*_warnings("base", base), *_warnings("head", head))
+    return Report(compared=tuple(compared), effect=effect, head=tuple(new), warnings=warnings)
+
+
+def _warnings(side: str, store: Store) -> list[str]:
+    """What the store says of lines that cannot be used, its files named as in every row."""
+    return [f"{side}: {warning.removeprefix(f'{store.root}/')}" for warning in store.warnings()]
 
 
 def _quantities_and_opinions(found: list[Row]) -> list[Row]:

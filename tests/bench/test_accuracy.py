@@ -20,6 +20,7 @@ from dpn.metrics.pckh import Truth, write_predictions
 from dpn.network_names import Network
 from dpn.protocols import protocol
 from dpn.runtime import Runtime
+from dpn.training.products import products
 from tests.dpn import dotted
 from tests.dpn.dotted import coco_set, mpii_set, write_folder
 
@@ -104,7 +105,7 @@ def test_other_weights_are_another_record() -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
-def test_a_record_names_the_device_that_was_found_and_not_that_it_was_looked_for(
+def test_a_record_names_the_device_that_was_found_and_what_a_gpu_multiplies_in(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(name=DOTS, net=dotted.coco())
@@ -113,6 +114,7 @@ def test_a_record_names_the_device_that_was_found_and_not_that_it_was_looked_for
     monkeypatch.setattr(environment, "machine", lambda kind: f"machine with {kind}")
     asked, plain = question(network, runtime=Runtime()), question(network, runtime=Runtime(device=device))
     assert asked.of_record()["device"] == device
+    assert asked.of_record().get("products") == (products() if device == "cuda" else None)
     assert asked.key() == plain.key()
 
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
-from bench import assemble
+from bench import assemble, sweep
 from bench.cell import Cell
 from bench.plan import Plan
 from bench.record import METRICS
 from bench.rows import Row
 from bench.statistics import median_interval, medians
 from bench.store import RECORDS, Store
+from bench.sweep import Sweep
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), batch=2)
 
@@ -142,6 +144,25 @@ def test_memory_keeps_what_each_process_found_and_once_what_all_share() -> None:
             for value in (100, 102, 101)
         ],
     }  # fmt: skip
+
+
+def test_energy_beside_others_on_a_gpu_does_not_count_while_there_is_enough_else() -> None:
+    clean = {"value": 2.0, "joules": 20.0, "source": "a counter", "seconds": 10.0, "reasons": [], "round": "sweep 7"}
+    beside = clean | {"value": 9.0, "joules": 90.0, "reasons": ["1 other process on the GPU"]}
+    record = made([beside, clean, clean, clean], metric="energy")
+    assert (record.value, record.samples, record.flags) == (2.0, (2.0,) * 3, ())
+    assert record.detail["processes"] == [{"value": 2.0, "joules": 20.0, "round": "sweep 7"}] * 3
+    assert [process["reasons"] for process in record.detail["discarded"]] == [beside["reasons"]]
+    assert made([beside, clean, clean], metric="energy").flags == ("disturbed",)
+
+
+def test_what_speaks_against_a_gpu_counts_as_what_speaks_against_a_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {"disturbance": {"wall_s": 1.0, "foreign_cpu_s": 0.5}, "reasons": ["GPU throttled: power cap"]}
+    monkeypatch.setattr(sweep, "run_cell", lambda *_: seen)
+    found = Sweep(Store(tmp_path), PLAN)._measured(CELL, None, tmp_path)  # type: ignore[arg-type]
+    assert found["reasons"] == ["other processes used 50 % of a processor", "GPU throttled: power cap"]
 
 
 def test_ceilings_of_one_machine_have_one_key() -> None:

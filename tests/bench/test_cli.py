@@ -11,6 +11,9 @@ import pytest
 
 from analysis.__main__ import main as analysis_main
 from bench.__main__ import main as bench_main
+from bench.conventions import CONVENTIONS
+from bench.record import METRICS
+from bench.verbs.count_verbs import count, opinions
 from tests.bench.programs import ROOT, ran
 
 
@@ -65,9 +68,71 @@ def test_count_in_a_convention() -> None:
 def test_the_convention_that_is_asked_for_stands_first_and_once(convention: str, first: str) -> None:
     title, *rows = bench("count", "dpn4_64", "--convention", convention).stdout.splitlines()
     assert title.startswith("dpn4_64 at 256x192")
-    assert " ".join(rows[0].split()) == first
+    assert " ".join(rows[0].split()) == f"{first} {CONVENTIONS[convention].source}"
     assert [row.split()[0].rstrip(",") for row in rows].count(convention) == 1
-    assert any(row.split()[0] == "params" for row in rows)
+    (told,) = [row for row in rows if row.split()[0] == "weight_bytes"]
+    assert told.rstrip().endswith(METRICS["weight_bytes"].meaning)
+
+
+def test_the_legend_goes_where_there_is_no_room_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.outlets import count_tables
+
+    monkeypatch.setattr(count_tables, "width", lambda: 60)
+    count("tests.bench.networks:pointwise", "8x8")
+    said = capsys.readouterr().out
+    assert METRICS["weight_bytes"].meaning not in said
+    assert "hrnet_summary_truncated, Gi MAC  0.000\n" in re.sub(" +\n", "\n", re.sub("  +", "  ", said))
+
+
+def test_a_part_of_the_network_is_a_row_and_all_of_them_are_the_count() -> None:
+    got = answer("count", "dpn1_32", "--depth", "2", "--json")
+    assert [part["module"] for part in got["parts"]][:3] == ["conv0.0", "conv0.1", "conv1.0"]
+    for quantity in ("params", "macs", "live_macs"):
+        assert sum(part[quantity] for part in got["parts"]) == got[quantity]
+    *rows, total = (line.split() for line in bench("count", "dpn1_32", "--depth", "1").stdout.splitlines()[-7:])
+    assert total == ["total", *(f"{got[quantity]:,}" for quantity in ("params", "macs", "live_macs")), "100.0"]
+    assert [row[0] for row in rows] == ["conv0", "conv1", "conv2", "dpm", "fuse", "heatmap"]
+    assert sum(float(row[-1]) for row in rows) == pytest.approx(100, abs=0.5)
+
+
+def test_what_a_network_does_outside_its_modules_has_a_name() -> None:
+    assert re.search(r"\(outside modules\) +20 +960 +960 +100\.0", bench(
+        "count", "tests.bench.networks:pointwise", "--input", "8x8", "--depth", "1"
+    ).stdout)  # fmt: skip
+
+
+def test_a_printed_cost_is_told_by_its_convention() -> None:
+    assert answer("count", "dpn4_64", "--printed", "3.0", "--json")["printed"] == {
+        "cost": "3.0", "exactly": True, "conventions": dict.fromkeys(
+            ("gimacs", "hrnet_summary", "gimacs_truncated", "hrnet_summary_truncated"), "3.0"
+        ),
+    }  # fmt: skip
+    said = bench("count", "dpn4_64", "--printed", "3.2").stdout
+    assert re.search(r"\n3\.2 is what these print:\ngmacs  3\.2  fvcore", said)
+    said = bench("count", "dpn4_64", "--printed", "3.4").stdout
+    assert re.search(r"\nno convention prints 3\.4; the nearest print:\ngmacs +3\.2", said)
+
+
+def test_layers_are_whole_where_they_are_piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = bench("count", "dpn1_32", "--layers").stdout.splitlines()
+    assert lines[-1].split() == ["heatmap", "conv", "1x17x64x48", "1x1", "2,193", "6,684,672", "6,684,672"]
+    assert any(line.split()[:5] == ["dpm.1.0.conv2", "conv", "1x32x32x24", "3x3,", "d=32"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [("count", "NETWORK"), ("opinions", "NETWORK"), ("accuracy", "NETWORK"), ("measure", "[NETWORK ...]"),
+     ("verify", "[NETWORK ...]"), ("duel", "A B"), ("compare", "BASE HEAD"), ("trained", "FOLDER [...]")],
+)  # fmt: skip
+def test_help_and_errors_call_an_argument_by_one_name(verb: str, names: str) -> None:
+    usage = bench(verb, "--help").stdout.split("\n\n")[0]
+    assert f"] {names}" in usage
+    assert "STR" not in usage.partition(f"] {names}")[0].rpartition("OPTIONS")[2]
+    for name in () if "[" in names else names.split():
+        assert f"{name}: must be given" in bench(verb).stderr
 
 
 def test_count_at_another_size_and_by_layer() -> None:
@@ -95,10 +160,8 @@ def bracketed() -> Any:
 
 
 def test_what_others_say_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench.__main__ import count, opinions
     from bench.opinions import second_opinions
 
-    monkeypatch.setenv("COLUMNS", "200")
     count("tests.bench.test_cli:bracketed", "8x8", layers=True)
     assert "[/x]" in capsys.readouterr().out
     failed = {"counter": "fvcore", "version": "1", "failure": "[enforce fail at x] [/y]"}
@@ -109,6 +172,7 @@ def test_what_others_say_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: p
     said = capsys.readouterr().out
     assert "[enforce fail at x] [/y]" in said
     assert "[z] +3" in said
+    assert any(line.split() == ["torch", "1", "3", "0", "[z]", "+3"] for line in said.splitlines())
 
 
 def test_an_unknown_operator_is_named_and_fails_when_strict() -> None:
@@ -124,6 +188,7 @@ def test_verify_fails_for_an_incomplete_count_when_strict(tmp_path: Path) -> Non
     assert bench("measure", name, *records).returncode == 0
     lenient, strict = (bench("verify", name, *records, *more) for more in ((), ("--strict",)))
     assert (lenient.returncode, strict.returncode) == (0, 1)
+    assert lenient.stdout.startswith("1 network counted: ")
     assert "aten::_fft_r2c" in lenient.stderr
     assert (
         strict.stderr.splitlines()[-1]
@@ -138,7 +203,12 @@ def test_verify_fails_for_an_incomplete_count_when_strict(tmp_path: Path) -> Non
         (("count", "dpn4_65"), "the nearest names are dpn4_64"),
         (("count", "dpn4_64", "--input", "250x192"), "multiples of 8, for example 248x192"),
         (("count", "dpn4_64", "--input", "big"), "HEIGHTxWIDTH"),
-        (("count", "dpn4_64", "--convention", "gflops"), "there are macs, flops"),
+        (
+            ("count", "dpn4_64", "--convention", "gflops"),
+            "there are macs (multiply-adds, exact: what ",
+        ),
+        (("count", "dpn4_64", "--printed", "8,9"), "8.9 or 8.9G, with a point and no comma, not '8,9'"),
+        (("count", "dpn4_64", "--depth", "-1"), "--depth -1: must be 1 or more"),
         (("count", "nowhere:net"), "cannot import 'nowhere'"),
         (("count", "dpn4_64", "--device", "gpu"), "--device 'gpu' is none of meta, cpu, cuda"),
         (("count", "dpn4_64", "--device", ""), "--device '' is none of meta, cpu, cuda"),

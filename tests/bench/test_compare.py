@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from analysis.evidence import Evidence
 from bench.count_changes import count_changes
 from bench.outlets.worded import verdict_line
 from bench.record import Record
@@ -418,8 +419,8 @@ def test_an_effect_that_is_none_is_an_error(effect: float) -> None:
         report([], [], effect=effect)
 
 
-def test_this_projects_records_equal_themselves() -> None:
-    found = compare(Store(RECORDS), Store(RECORDS))
+def test_this_projects_records_equal_themselves(committed: Evidence) -> None:
+    found = compare(committed.store, Store(RECORDS))
     assert found.compared
     assert {entry.verdict for entry in found.compared} == {"equal"}
     assert Gate(gate_time=0.25).failures(found) == ()
@@ -588,12 +589,15 @@ def test_duels_stand_in_the_report_and_fail_with_the_gate_of_time(
     base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     duels = tmp_path / "duels.jsonl"
-    duels.write_text(duel() + duel(name="b: here against base", verdict="same", ratio=1.0, interval=[0.9, 1.1]))
+    duels.write_text(
+        duel() + duel(name="b: here against base", verdict="same", ratio=1.0, interval=[0.9, 1.1], rounds=1)
+    )
     assert code_of(base, base, duels=duels) == 0
     assert code_of(base, base, duels=duels, gate=Gate(gate_time=0.25), format_="comment") == 1
     said = capsys.readouterr()
     assert "timed in turns: 1 slower, 1 same" in said.out
     assert "| slower | a: here against base | 1.400 (1.300 to 1.500) | 8 rounds | beyond doubt |" in said.out
+    assert "| 1.000 (0.900 to 1.100) | 1 round |" in said.out
     failure = "slower, 25 % or more by estimate: 1.400 times the base's time (1.300 to 1.500)"
     assert said.err == f"fails: a: here against base: {failure}\n"
 
@@ -608,15 +612,15 @@ def test_a_line_that_is_no_duel_is_named(
     assert "duels.jsonl, line 2: not a duel: " in capsys.readouterr().err
 
 
-def test_a_revision_is_read_without_touching_the_checkout() -> None:
+def test_a_revision_is_read_without_touching_the_checkout(committed: Evidence) -> None:
     found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     if found.returncode:
         pytest.skip("this is not a git checkout")
     with records_of("HEAD") as folder:
         assert folder != RECORDS
-        committed = {record.key() for record in Store(folder).records}
-    assert committed
-    assert committed <= {record.key() for record in Store(RECORDS).records}
+        revised = {record.key() for record in Store(folder).records}
+    assert revised
+    assert revised <= {record.key() for record in committed.store.records}
     assert not folder.exists()
 
 

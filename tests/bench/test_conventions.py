@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.conventions import AT_OUTPUT, CONVENTIONS, KINDS, lookup, round_printed
+from bench.conventions import AT_OUTPUT, CONVENTIONS, KINDS, lookup, printing, round_printed
 
 DECONVOLUTIONS = 1_409_286_144
 
@@ -74,8 +74,31 @@ def test_a_count_that_lacks_a_kind_is_refused() -> None:
 
 def test_lookup_names_all_conventions() -> None:
     assert lookup("fpd") is CONVENTIONS["fpd"]
-    with pytest.raises(KeyError, match="gimacs_truncated"):
+    with pytest.raises(KeyError, match=r"gimacs_truncated \(DeeperCut's published cost.*\), fpd \(the Fast Human"):
         lookup("gflops")
+
+
+@pytest.mark.parametrize(
+    ("cost", "names"),
+    [("8.9", {"hrnet_summary_truncated"}), ("8.9G", {"hrnet_summary_truncated"}), ("5.43 GFLOPs", {"gmacs"}),
+     ("5426380800", {"macs"}), ("9.0", {"hrnet_summary"}), ("5", {"gmacs", "gimacs", "gimacs_truncated"})],
+)  # fmt: skip
+def test_a_printed_cost_has_its_conventions(cost: str, names: set[str]) -> None:
+    exactly, found = printing(cost, SBL_50)
+    assert exactly
+    assert set(found) == names
+    number = cost.rstrip("GFLOPs ")
+    assert set(found.values()) == {number}
+
+
+def test_a_cost_that_nobody_prints_has_the_nearest() -> None:
+    assert printing("9.2", SBL_50) == (False, {"hrnet_summary": "9.0", "hrnet_summary_truncated": "8.9", "fpd": "10.9"})
+
+
+@pytest.mark.parametrize("cost", ["8,9", "5,426,380,800", "8.9M", "-8.9", "", "nan", "8."])
+def test_a_cost_that_is_not_clear_is_refused(cost: str) -> None:
+    with pytest.raises(ValueError, match=r"a number such as 8\.9"):
+        printing(cost, SBL_50)
 
 
 def test_every_convention_says_who_counts_so() -> None:

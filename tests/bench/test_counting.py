@@ -13,13 +13,13 @@ from torch import nn
 
 from bench.counting import Outcome, count_records, count_subject, layer_columns, measure
 from bench.macs import count
-from bench.opinions.micro_models import Layers
 from bench.provenance import measured
 from bench.rows import rows
 from bench.store import Store
 from bench.subject import Subject, SubjectError, parse_hw, resolve
 from dpn.build import build
 from dpn.zoo import ZOO
+from tests.bench.micro_models import Layers
 
 SUBJECT = resolve("dpn1_32")
 

@@ -212,7 +212,8 @@ def test_a_duel_that_waits_says_so_once_and_outside_a_terminal_each_round_has_a_
     assert duel_verbs.duel(file, file, choices=CHOSEN, rules=SHORT) == 0
     name = f"{file} against {file}"
     assert capsys.readouterr().err.splitlines() == [
-        "waiting for another sweep on this machine", f"{name}: round 1 of 2 to 2", f"{name}: round 2 of 2 to 2",
+        f"waiting for another sweep on this machine, which holds {pool.machine_lock()}",
+        f"{name}: round 1 of 2 to 2", f"{name}: round 2 of 2 to 2",
     ]  # fmt: skip
 
 

@@ -97,6 +97,16 @@ def test_joules_per_image_include_the_idle_power_which_is_stated_too(world):
     assert found["images"] == 8 * found["calls"]
 
 
+def test_a_gpu_that_is_slowed_down_under_load_is_a_reason(world, monkeypatch):
+    assert energy.measure(world, 8, "cpu")["reasons"] == []
+    make = energy.meter_for("cpu")
+    monkeypatch.setattr(energy, "meter_for", lambda _device: make)
+    monkeypatch.setattr(energy, "_current_gpu", lambda: 3)
+    states = {3: iter([gpu.GpuState(), gpu.GpuState(throttle_reasons=("power cap",))])}
+    monkeypatch.setattr(gpu, "state", lambda index: next(states[index]))
+    assert energy.measure(world, 8, "cuda")["reasons"] == ["GPU throttled: power cap"]
+
+
 def test_a_gpu_is_read_by_its_counter_then_by_its_power_then_not_at_all(monkeypatch):
     monkeypatch.setattr(energy, "_current_gpu", lambda: 0)
     monkeypatch.setattr(gpu, "energy_joules", lambda _index: 5.0)

@@ -188,7 +188,7 @@ def test_nothing_is_ever_set(nvml: ModuleType, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_reasons_of_either_end(state: GpuState, found: list[str]) -> None:
-    assert reasons(state, GOOD) == reasons(GOOD, state) == reasons(None, state) == found
+    assert reasons(state, GOOD) == reasons(GOOD, state) == reasons(None, state) == reasons(GOOD, state, None) == found
 
 
 def test_energy_counter(nvml: ModuleType) -> None:

@@ -49,6 +49,14 @@ def test_a_torn_line_costs_its_own_result_only(tmp_path):
         assert journal.results("a") == [{"n": 1}]
 
 
+@pytest.mark.parametrize("line", ["1", "null", "[]", '{"result": {}}', '{"key": 1}', '{"key": "a", "result": 1}',
+                                  pytest.param("[" * 100_000, id="deep")])  # fmt: skip
+def test_a_line_that_is_no_entry_costs_nothing(line, tmp_path):
+    (tmp_path / ".journal-0.jsonl").write_text(line + '\n{"key": "a", "result": {"n": 1}}\n')
+    with Journal(tmp_path) as journal:
+        assert journal.results("a") == [{"n": 1}]
+
+
 def test_without_locks_there_is_no_journal_and_what_was_left_stays(tmp_path, monkeypatch):
     left = tmp_path / ".journal-0.jsonl"
     left.write_text('{"key": "a", "result": {}}\n')

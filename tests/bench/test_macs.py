@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.macs import Count, CountError, Operator, count
-from bench.opinions.micro_models import Layers
 from bench.watching import ELSEWHERE
 from dpn.build import build
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO
+from tests.bench.micro_models import Layers
 
 SMALL = DPNSpec(name="small", modules=1, width=4, dilations=(2, 1), conv2_blocks=0, input_hw=(64, 48), joints=3)
 QUANTITIES = ("macs", "live_macs", "macs_at_output", "activations", "weight_bytes", "activation_bytes")
@@ -264,6 +264,25 @@ def test_parameter_column_adds_up_to_those_of_counted_layers() -> None:
     norms = sum(p.numel() for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
     assert counted.total("params") == convolutions
     assert counted.params == convolutions + norms
+
+
+def test_parameters_by_module_are_all_of_them_and_identify_no_network() -> None:
+    counted = count(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), (1, 3, 5, 5))
+    assert counted.params_by_module == {"0": 16, "1": 8}
+    assert counted.params == 24
+    assert "params_by_module" not in repr(counted)
+
+
+@pytest.mark.parametrize(
+    ("net", "remedy"),
+    [
+        (conv_net, r"not 'conv_net' of type function; call the factory: conv_net\(\)"),
+        ("dpn4_64", "not 'str' of type str$"),
+    ],
+)
+def test_what_is_no_module_is_refused(net: Any, remedy: str) -> None:
+    with pytest.raises(TypeError, match=f"give a module, a torch.nn.Module, {remedy}"):
+        count(net, (1, 3, 5, 5))
 
 
 def test_a_shared_module_has_its_parameters_once() -> None:

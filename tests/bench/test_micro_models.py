@@ -6,7 +6,7 @@ import pytest
 
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.macs import count
-from bench.opinions.micro_models import _CONVOLUTIONS, _DENSE, _NOTHING, _TRANSPOSED, _UNKNOWN, MICRO_MODELS, MicroModel
+from tests.bench.micro_models import _CONVOLUTIONS, _DENSE, _NOTHING, _TRANSPOSED, _UNKNOWN, MICRO_MODELS, MicroModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 

@@ -25,6 +25,20 @@ def test_an_input_of_a_type_that_nobody_knows_is_named(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("location", ["a\0b", "a" * 400])
+def test_weights_in_a_file_that_cannot_be_are_refused_by_the_name_of_the_network(
+    location: str, tmp_path: Path
+) -> None:  # fmt: skip
+    path = convolution(tmp_path / "a.onnx", apart="weights.bin")
+    model = onnx.load(path, load_external_data=False)
+    for entry in model.graph.initializer[0].external_data:
+        entry.value = location if entry.key == "location" else entry.value
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"a\.onnx keeps weights in a.*, which is missing .* again$") as caught:
+        read(path)
+    assert "\0" not in str(caught.value)
+
+
 def test_a_name_that_no_record_can_hold_is_refused_before_anything_is_measured() -> None:
     with pytest.raises(SubjectError, match=r"caf\\udce9\.onnx' is not UTF-8, .* another name") as caught:
         resolve("caf\udce9.onnx")

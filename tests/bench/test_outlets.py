@@ -6,26 +6,29 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
+from analysis.evidence import Evidence
 from bench.outlets import markdown
 from bench.outlets.escaping import code, one_line, prose
 from bench.outlets.files import FILES
 from bench.outlets.worded import amount
 from bench.record import Record
 from bench.rows import Row, quantities, rows
-from bench.store import RECORDS, Store
+from bench.store import Store
 from bench.verbs.compare_verbs import export, rendered
 from bench.verdicts.compare import compare
 from bench.verdicts.gate import Gate
 from bench.verdicts.noise_floor import NoiseFloor, noise_sentence
 from tests.bench.timing_records import MACHINE, count_record, timing_record
+
+jsonschema = pytest.importorskip("jsonschema")
 
 NUMBER = {"type": "number"}
 TEXT = {"type": "string", "minLength": 1}
@@ -232,6 +235,30 @@ def test_a_comment_says_its_verdict_first_and_folds_what_did_not_change() -> Non
     assert "`same`" in folded
 
 
+@pytest.mark.parametrize("format_", ["comment", "summary"])
+def test_a_line_that_cannot_be_read_is_told_first_below_the_verdict(format_: str, tmp_path: Path) -> None:
+    """Else all that a reader sees of it is a row that is gone."""
+    for side in ("base", "head"):
+        for name in "ab":
+            Store(tmp_path / side).append(count_record(name, "macs", 1))
+    file = tmp_path / "head" / "exact" / "macs.jsonl"
+    file.write_text(file.read_text().replace('"subject":"b"', '"subject":3'))
+    report = compare(Store(tmp_path / "base"), Store(tmp_path / "head"))
+    _, said = rendered(report, Gate().failures(report), format_).split("The comparison fails for 1 reason", maxsplit=1)
+    first, second = filter(None, text_of(html_of(said.split("\n\n")[1])).splitlines())
+    assert first.startswith("warning: head: exact/macs.jsonl, line 2: not a record: subject: ")
+    assert "restore it from git or a copy" in first
+    assert second.startswith("exact/macs.jsonl: 1 row gone from the head: b")
+    assert str(tmp_path) not in said
+
+
+def test_of_many_lines_that_cannot_be_read_the_first_are_told_and_no_reason_to_fail_is_lost() -> None:
+    report = replace(compare(many(1, 1), many(1, 2)), warnings=tuple(map(str, range(30))))
+    lines = markdown.comment(report, ["a reason"]).splitlines()
+    assert lines[3:23] == [f"- warning: {number}" for number in range(20)]
+    assert lines[23:25] == ["- and 10 more warnings", "- a reason"]
+
+
 @pytest.mark.parametrize("changed", [0, 1])
 @pytest.mark.parametrize("number", [1, 600, 3000])
 def test_a_comment_fits_and_counts_what_it_leaves_out(number: int, changed: int) -> None:
@@ -289,9 +316,12 @@ def test_a_comparison_says_how_many_times_it_judges() -> None:
     assert "times compared" not in markdown.comment(compare(store_of(counts), store_of(counts)), ())
 
 
-def test_the_summary_holds_every_quantity_of_this_project() -> None:
-    found = rows(Store(RECORDS))
-    text = markdown.summary(found)
+def test_the_summary_that_export_prints_holds_every_quantity_of_this_project(
+    committed: Evidence, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rows(committed.store)
+    export("summary")
+    text = capsys.readouterr().out
     assert len(text.encode()) <= markdown.SUMMARY_BYTES
     for row in quantities(found):
         assert amount(row) in text
@@ -348,11 +378,10 @@ def test_amounts_are_rounded_for_people_only(record: Record, words: str) -> None
     assert amount(rows_of(record)[0]) == words
 
 
-@pytest.mark.parametrize("outlet", [*sorted(FILES), "summary"])
-def test_export_writes_this_projects_records(outlet: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("outlet", sorted(FILES))
+def test_export_writes_this_projects_records(outlet: Any, tmp_path: Path, committed: Evidence) -> None:
     export(outlet, out=tmp_path / "out")
-    export(outlet)
-    assert (tmp_path / "out").read_text() == capsys.readouterr().out != ""
+    assert (tmp_path / "out").read_text() == FILES[outlet](rows(committed.store)) != ""
 
 
 def test_export_names_a_folder_that_is_not_there(tmp_path: Path) -> None:

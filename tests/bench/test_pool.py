@@ -259,6 +259,7 @@ def test_two_sweeps_take_turns(own_lock: Path, tmp_path: Path) -> None:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert waiting.stderr is not None
-        assert waiting.stderr.readline() == "waiting for another sweep on this machine\n"
+        said = f"waiting for another sweep on this machine (process {os.getpid()}), which holds {machine_lock()}\n"
+        assert waiting.stderr.readline() == said
         assert waiting.poll() is None
     assert waiting.communicate(timeout=30) == ("mine\n", "")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from bench.record import METRICS, SCHEMA_VERSION, Record
@@ -13,6 +12,8 @@ from bench.record_fields.metrics import OF
 from bench.record_lines import Fault, read_line
 from bench.schemas import schemas
 from bench.store import RECORDS, Store
+
+jsonschema = pytest.importorskip("jsonschema")
 
 LINES = {path.stem: path.read_text().splitlines()[0] for path in sorted(RECORDS.glob("*/*.jsonl"))}
 """A committed record of each metric that has any."""
@@ -150,6 +151,10 @@ def test_maps_and_columns_are_rectangular() -> None:
         assert "detail.columns: columns of different lengths" in fault_of(line).message
     torn = changed("effective_field", "detail.map", [[1.0], [0.5, 0.5]])
     assert "map has rows of different lengths" in fault_of(torn).message
+
+
+def test_an_editors_mark_of_its_encoding_hides_no_record() -> None:
+    assert isinstance(read_line(b"\xef\xbb\xbf" + LINES["macs"].encode()), Record)
 
 
 def test_entries_that_nobody_knows_are_let_be() -> None:

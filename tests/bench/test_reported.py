@@ -8,7 +8,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import jsonschema
 import pytest
 from pydantic import ValidationError
 
@@ -17,6 +16,8 @@ from bench.reported import FIGURES, HEADER, REPORTED, TABLES, Reported, Reported
 from bench.schemas import schemas, write
 from bench.store import RECORDS, RESULTS
 from dpn.zoo import ZOO
+
+jsonschema = pytest.importorskip("jsonschema")
 
 PRINTED_NUMBERS = {"table-2": 12, "table-3": 12, "table-4": 20, "table-5": 12, "table-6": 26, "table-7": 27}
 ROMAN = dict(zip(TABLES, ("I", "II", "III", "IV", "V", "VI", "VII"), strict=True))

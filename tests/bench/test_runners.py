@@ -16,6 +16,7 @@ from bench.running import backends
 from bench.running.artifacts import prepare
 from bench.running.opening import open_runner
 from bench.running.runners import REFERENCE, TOLERANCE, Runner, check, largest_difference, read_reference
+from bench.running.torch_runners import set_products
 from tests.bench.onnx_models import convolution
 
 SMALL: dict[str, Any] = {"subject": "dpn1_32", "input_hw": (64, 48)}
@@ -78,6 +79,20 @@ def test_openvino_computes_in_the_precision_that_is_asked_for_or_says_no(folder:
         assert "openvino computes in f32" in str(error)  # noqa: PT017 - either is right, by the processor
     else:
         assert check(runner, cell, folder)["largest_difference"] > 1e-3
+
+
+def test_either_of_torchs_switches_for_products_says_the_same() -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    try:
+        for precision, word in (("tf32", "high"), ("fp32", "highest")):
+            set_products(precision)
+            assert torch.get_float32_matmul_precision() == word
+            assert torch.backends.cuda.matmul.allow_tf32 is (precision == "tf32")
+            assert torch.backends.cuda.matmul.fp32_precision == ("tf32" if precision == "tf32" else "ieee")
+    finally:
+        set_products("fp32")
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def test_threads_are_those_of_the_cell(folder: Path) -> None:

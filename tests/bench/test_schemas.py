@@ -2,13 +2,14 @@
 
 import json
 
-import jsonschema
 import pytest
 
 from bench.record import METRICS
 from bench.record_lines import Fault, read_line
 from bench.schemas import schemas
 from tests.bench.timing_records import timing_record
+
+jsonschema = pytest.importorskip("jsonschema")
 
 SCHEMA = schemas()["records/record.schema.json"]
 

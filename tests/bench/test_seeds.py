@@ -1,10 +1,12 @@
 """Means over seeds and orderings, against scipy's own intervals and tests, and by their long-run behaviour."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from bench.seeds import Ordering, mean_interval, ordering
+from bench.seeds import Ordering, holm, mean_interval, mean_p, ordering
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -14,6 +16,25 @@ def test_the_interval_is_student_s(count: int) -> None:
     low, high = stats.t.interval(0.95, count - 1, values.mean(), stats.sem(values))
     assert found is not None
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 2.5], [-3.0, -3.1], [0.1, -0.2, 0.4, 5.0]])
+def test_the_p_of_a_mean_is_student_s(values: list[float]) -> None:
+    assert mean_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert (mean_p(values[:1]), mean_p([0.0, 0.0]), mean_p([2.0, 2.0])) == (1, 1, 0)
+
+
+def test_holm_s_correction_is_the_closed_test_of_bonferroni_s() -> None:
+    """A hypothesis falls when every set of hypotheses with it falls, each by its smallest p times its size."""
+    p_values = [0.04, 0.001, 0.2, 0.012, 0.012, 0.9]
+    sets = [chosen for size in range(1, 7) for chosen in combinations(range(6), size)]
+    closed = [
+        max(min(1.0, len(chosen) * min(p_values[other] for other in chosen)) for chosen in sets if one in chosen)
+        for one in range(6)
+    ]
+    assert holm(p_values) == pytest.approx(closed)
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])  # p.adjust of R
+    assert holm([]) == []
 
 
 def test_three_runs_cover_the_truth_as_often_as_they_say() -> None:

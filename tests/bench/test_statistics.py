@@ -184,7 +184,7 @@ def test_too_few_processes_are_ambiguous_and_say_so() -> None:
     for number in (1, 3):
         found = compare_processes([[1.0, 1.01]] * number, [[2.0, 2.02]] * number)
         assert found.verdict == "ambiguous"
-        assert f"{number} against {number} processes are too few" in found.reason
+        assert f"too few for a 95 % interval: {number} against {number} processes" in found.reason
     four = compare_processes([[1.0 + i / 99] for i in range(4)], [[2.0 + i / 99] for i in range(4)])
     assert four.verdict == "ambiguous"
     assert "too few for p" in four.reason

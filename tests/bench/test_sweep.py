@@ -4,12 +4,12 @@ import json
 import random
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-import jsonschema
 import pytest
 
 from bench import assemble, ceilings, processes
@@ -24,7 +24,7 @@ from bench.rows import Row
 from bench.schemas import schemas
 from bench.store import Store
 from bench.subject import resolve
-from bench.sweep import Sweep
+from bench.sweep import Progress, Sweep
 from dpn import checkout
 from tests.bench.onnx_models import convolution
 from tests.bench.provenance import provenance_fields
@@ -43,6 +43,8 @@ from tests.bench.sweeping import (
     workers_below,
 )
 from tests.bench.waiting import wait_until
+
+jsonschema = pytest.importorskip("jsonschema")
 
 pytestmark = pytest.mark.usefixtures("own_lock")
 
@@ -65,7 +67,7 @@ def of_file(file: str) -> list[Cell]:
 def test_records_of_a_sweep_say_everything_and_a_second_sweep_measures_nothing(tmp_path: Path) -> None:
     ceilings_known(tmp_path, 1)
     cells = [EAGER, replace(EAGER, metric="throughput"), replace(EAGER, metric="memory")]
-    assert sweep(tmp_path, *cells).measured == 3
+    assert sweep(tmp_path, *cells, plan=ONE).measured == 3
     for cell in cells:
         (record,) = records_of(tmp_path, cell.metric)
         jsonschema.validate(json.loads(record.model_dump_json()), schemas()["records/record.schema.json"])
@@ -73,25 +75,17 @@ def test_records_of_a_sweep_say_everything_and_a_second_sweep_measures_nothing(t
         assert record.key() == assemble.key(cell, record.spec_digest)
         own = [process.get("median", process.get("value")) for process in record.detail["processes"]]
         assert record.value == median(own)
-        assert len(record.detail["processes"]) == TINY.processes
+        assert len(record.detail["processes"]) == ONE.processes
         if cell.metric == "memory":
             assert "hashes are not random" in record.detail["settings"]
         else:
             assert sum(process["samples"] for process in record.detail["processes"]) == len(record.samples)
             assert record.detail["roofline"]["share"] > 0
             assert record.detail["outputs"]["largest_difference"] <= record.detail["outputs"]["tolerance"]
-    again = sweep(tmp_path, *cells)
+    again = sweep(tmp_path, *cells, plan=ONE)
     assert (again.measured, again.present) == (0, 3)
     assert journals(tmp_path) == []
     assert len(records_of(tmp_path, "latency")) == 1
-
-
-def test_anybodys_network_is_not_measured_twice(tmp_path: Path) -> None:
-    cell = named("with_fourier_transform")  # nobody can count it, so there is no roofline
-    assert sweep(tmp_path, cell, plan=ONE).measured == 1
-    assert "roofline" not in records_of(tmp_path, "latency")[0].detail
-    known = sweep(tmp_path, cell, plan=ONE)
-    assert (known.measured, known.present) == (0, 1)
 
 
 def test_again_measures_again(tmp_path: Path, file: str) -> None:
@@ -101,52 +95,84 @@ def test_again_measures_again(tmp_path: Path, file: str) -> None:
     assert first.key() == second.key()
 
 
-def test_a_network_that_prints_more_than_a_pipe_holds_is_measured(tmp_path: Path) -> None:
-    ceilings_known(tmp_path, 1)
-    assert sweep(tmp_path, named("talking"), plan=ONE).measured == 1
-
-
-def test_what_cannot_be_measured_is_refused_once_and_the_rest_goes_on(tmp_path: Path) -> None:
-    cells = [
-        named("with_fourier_transform"),
+ODD = (
+    [
+        named("with_fourier_transform"),  # nobody can count it, so there is no roofline
         named("with_fourier_transform", backend="onnxruntime"),
         named("with_fourier_transform", backend="channels_last", precision="tf32"),
-    ]
-    for attempt in range(2):
-        progress = sweep(tmp_path, *cells, plan=ONE)
-        assert (progress.measured, progress.present) == ((1, 0) if attempt == 0 else (0, 1))
-        precision, export = progress.refused
+    ],
+    [named("talking")],  # prints more than a pipe holds
+    [named("noisy")],
+    [named("raises")],
+    [named("lacks_weights"), named("lacks_weights", threads=2)],
+)
+"""Cells of five networks, each odd in its way."""
+
+
+@dataclass(frozen=True)
+class Twice:
+    """Two sweeps over the odd cells, one after the other, with one process for each cell."""
+
+    root: Path
+    first: Progress
+    second: Progress
+
+    def refused(self, factory: str) -> list[list[str]]:
+        """What each of the two said of the cells of a network that it refused."""
+        said = (self.first.refused, self.second.refused)
+        return [[line for line in lines if f"networks:{factory} " in line] for lines in said]
+
+    def records(self, factory: str) -> list[Record]:
+        return [record for record in Store(self.root).records if record.subject.endswith(f":{factory}")]
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, lock_of_module: Path) -> Twice:
+    assert lock_of_module.is_dir()
+    root = tmp_path_factory.mktemp("odd")
+    ceilings_known(root, 1)
+    work = [(resolve(cells[0].subject, cells[0].input_hw), cells) for cells in ODD]
+    return Twice(root, *(Sweep(Store(root), ONE).run(work) for _ in range(2)))
+
+
+def test_what_can_be_measured_is_measured_once_whatever_the_others_do(twice: Twice) -> None:
+    assert (twice.first.measured, twice.first.present) == (2, 0)
+    assert (twice.second.measured, twice.second.present) == (0, 2)
+    assert journals(twice.root) == []
+    uncounted, talking = records_of(twice.root, "latency")
+    assert ("roofline" in uncounted.detail, "roofline" in talking.detail) == (False, True)
+
+
+def test_what_cannot_be_measured_is_refused_in_each_sweep_and_filed_once(twice: Twice) -> None:
+    for precision, export in twice.refused("with_fourier_transform"):
         assert "tf32 is not offered by channels_last on cpu" in precision
         assert "cannot be written as an ONNX file" in export
-        (refusal,) = records_of(tmp_path, "refusal")  # the other has no identity, because it was not built
-        assert refusal.detail["reason"] in export
-        assert (refusal.protocol["of"], refusal.protocol["backend"], refusal.value) == ("latency", "onnxruntime", 0)
+    _, refusal = twice.records("with_fourier_transform")  # the other has no identity, because it was not built
+    assert refusal.detail["reason"] in export
+    assert (refusal.protocol["of"], refusal.protocol["backend"], refusal.value) == ("latency", "onnxruntime", 0)
 
 
-def test_outputs_that_differ_are_refused_once(tmp_path: Path) -> None:
-    for _ in range(2):
-        (line,) = sweep(tmp_path, named("noisy")).refused
+def test_outputs_that_differ_are_refused_once(twice: Twice) -> None:
+    for (line,) in twice.refused("noisy"):
         assert "differ from fp32 eager" in line
-    assert len(records_of(tmp_path, "refusal")) == 1
-    assert records_of(tmp_path, "latency") == []
-    assert journals(tmp_path) == []
+    assert [record.metric for record in twice.records("noisy")] == ["refusal"]
 
 
-def test_a_network_that_fails_is_refused_in_one_line(tmp_path: Path) -> None:
-    (line,) = sweep(tmp_path, named("raises")).refused
-    assert line.endswith("LookupError: no joint in an image of (1, 3, 8, 6)")
+def test_a_network_that_fails_is_refused_in_one_line(twice: Twice) -> None:
+    for (line,) in twice.refused("raises"):
+        assert line.endswith("LookupError: no joint in an image of (1, 3, 8, 6)")
 
 
-def test_a_network_that_cannot_be_built_is_counted_each_time_and_nothing_is_kept_of_it(tmp_path: Path) -> None:
-    cells = [named("lacks_weights"), named("lacks_weights", threads=2)]
-    for _ in range(2):
-        progress = sweep(tmp_path, *cells, plan=ONE)
-        assert len(progress.refused) == 2
-        assert all(line.endswith(": FileNotFoundError: weights.pth is missing") for line in progress.refused)
-        assert progress.empty == ["tests.bench.networks:lacks_weights"]
-        assert (progress.measured, progress.present) == (0, 0)
-    assert Store(tmp_path).records == []  # its name does not say what it would have built
-    assert journals(tmp_path) == []
+def test_a_network_that_cannot_be_built_is_refused_each_time_and_nothing_is_kept_of_it(twice: Twice) -> None:
+    for lines in twice.refused("lacks_weights"):
+        assert len(lines) == 2
+        assert all(line.endswith(": FileNotFoundError: weights.pth is missing") for line in lines)
+    assert twice.records("lacks_weights") == []  # its name does not say what it would have built
+
+
+def test_networks_of_which_nothing_is_known_are_told(twice: Twice) -> None:
+    empty = [f"tests.bench.networks:{factory}" for factory in ("noisy", "raises", "lacks_weights")]
+    assert twice.first.empty == twice.second.empty == empty
 
 
 def test_a_network_of_which_something_is_known_is_not_called_empty(tmp_path: Path, file: str) -> None:
@@ -393,16 +419,16 @@ def keys_of(root: Path) -> set[str]:
     return {record.key() for metric in METRICS for record in records_of(root, metric)}
 
 
-def killed(kills: int, root: Path, temporary: Path, file: str) -> list[Path]:
-    """Kills sweeps at random moments, each starting where the one before stopped; one that ends ends its folder.
+def killed(kills: int, root: Path, temporary: Path, file: str, wait: Callable[[Path], None]) -> list[Path]:
+    """Kills sweeps after a wait, each starting where the one before stopped; one that ends ends its folder.
 
     Returns:
         The folders, all of them complete in the end.
     """
-    folders, seen, moments = [root / "0"], set[tuple[float, ...]](), random.Random(5)
+    folders, seen = [root / "0"], set[tuple[float, ...]]()
     while kills:
         running = start(*command(folders[-1], file), temporary=temporary)
-        time.sleep(moments.uniform(0.5, 6.0))
+        wait(folders[-1])
         if running.poll() is not None:
             complete(folders[-1], finish(running), seen)
             folders, seen = [*folders, root / str(len(folders))], set()
@@ -433,12 +459,17 @@ def complete(root: Path, ended: tuple[int, str, str], seen: set[tuple[float, ...
 
 
 def test_two_kills_cost_nothing_that_was_finished(tmp_path: Path, own_lock: Path, file: str) -> None:
-    killed(2, tmp_path, own_lock, file)
+    def until_a_result(root: Path) -> None:
+        known = results_in_journals(root)
+        wait_until(lambda: bool(results_in_journals(root) - known), seconds=120)
+
+    assert killed(2, tmp_path, own_lock, file, until_a_result) == [tmp_path / "0"]
 
 
 @pytest.mark.slow
 def test_twenty_kills_cost_nothing_that_was_finished(tmp_path: Path, own_lock: Path, file: str) -> None:
-    folders = killed(20, tmp_path / "killed", own_lock, file)
+    moments = random.Random(5)
+    folders = killed(20, tmp_path / "killed", own_lock, file, lambda _: time.sleep(moments.uniform(0.5, 6.0)))
     undisturbed = tmp_path / "undisturbed"
     complete(undisturbed, finish(start(*command(undisturbed, file), temporary=own_lock)), set())
     assert all(keys_of(folder) == keys_of(undisturbed) for folder in folders)
@@ -478,7 +509,10 @@ def test_networks_of_one_sweep_take_turns(tmp_path: Path, file: str) -> None:
     order = [first[0], second[0], first[1], second[1]]
     assert measured == [*order, *order[2:], *order[:2]]
     assert [text for text in told if text.startswith("round")] == ["round 1 of 2 to 2 done", "round 2 of 2 to 2 done"]
-    rounds = {tuple(Row(record=record, file="").rounds) for record in records_of(root, "latency")}
+    records = records_of(root, "latency")
+    for record in records:
+        assert record.value == median(process["median"] for process in record.detail["processes"])
+    rounds = {tuple(Row(record=record, file="").rounds) for record in records}
     assert len(rounds) == 1
     assert len(set(*rounds)) == TINY.processes
 

@@ -16,6 +16,7 @@ from bench.record import Record
 from bench.store import RESULTS, Store
 from bench.trained import CONTINUED, POINTS, collect, curve, recipe_digest, record_of
 from dpn import cli
+from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows
 from dpn.training.recipes import RECIPES, Recipe, replace
 from tests.analysis.made_up_runs import VERSIONS, train, write_run
@@ -74,6 +75,49 @@ def test_a_result_that_cannot_be_read_is_one_line_and_hides_no_other(text: str, 
     assert line.startswith(f"{broken / 'result.json'} is no result of a run of this version")
     assert line.count("\n") == 0
     assert found.added == 1
+
+
+HEAD = "step,loss,seconds\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "log", "told"),
+    [
+        ({"legs": [{"processes": 0}]}, b"", "ZeroDivisionError"),
+        ({"legs": 5}, b"", "TypeError"),
+        ({"network": 5}, b"", "subject: Input should be a valid string"),
+        ({"input_hw": ["a", "b"]}, b"", "protocol.input_hw"),
+        ({"fields": RECIPE.identity() | {"seed": "x"}}, b"", "not a record of ap: protocol.seed: "),
+        ({"fields": RECIPE.identity() | {"seed": [[]]}}, b"", "protocol.seed"),
+        ({"commit": None}, b"", "not a record: commit: Input should be a valid string"),
+        ({"dirty": "x"}, b"", "not a record: dirty: Input should be a valid boolean"),
+        ({"versions": {"python": 3.11}}, b"", "not a record: versions.python: Input should be a valid string"),
+        ({}, b"1,abc,2\n", "ValueError: could not convert string to float: 'abc'"),
+        ({}, b"1,\xff,2\n", "UnicodeDecodeError"),
+        ({}, b"1," + b"9" * 200_000 + b",2\n", "field larger than field limit"),
+    ],
+)  # fmt: skip
+def test_a_run_that_makes_no_record_is_one_line_with_its_folder_and_hides_no_other(
+    result: dict[str, Any], log: bytes, told: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "good", RECIPE, 0.3)
+    broken = write_run(tmp_path / "broken", RECIPE, 0.4, result=result)
+    (broken / "log.csv").write_bytes(HEAD.encode() + log)
+    store = Store(tmp_path / "records")
+    for added, present in ((1, 0), (0, 1)):
+        found = collect([tmp_path], store)
+        assert (found.added, found.present) == (added, present)
+        (line,) = found.refused
+        assert line.startswith(f"{broken}: ")
+        assert line.endswith("; train it again")
+        assert told in line
+        assert "\n" not in line
+
+
+def test_a_result_of_endless_depth_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("[" * 100_000)
+    with pytest.raises(TrainingError, match=r"^\S*result\.json is no result of a run of this version \(RecursionError"):
+        record_of(RunFolder(tmp_path))
 
 
 def test_the_same_run_with_another_score_is_refused(tmp_path: Path) -> None:

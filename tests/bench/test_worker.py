@@ -12,6 +12,7 @@ import pytest
 
 from bench import timing, worker
 from bench.cell import Cell
+from bench.machine import gpu
 from bench.machine.disturbance import Disturbance
 from bench.pool import WorkerError, Zygote
 from bench.processes import modules_of
@@ -69,6 +70,17 @@ def test_a_series_that_never_settles_ends_with_its_time(monkeypatch: pytest.Monk
 def test_a_process_samples_for_as_long_as_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(sampled(monkeypatch, flat(), least_s=40.0)["samples"]) >= 40
     assert len(sampled(monkeypatch, flat(), most_s=0.5)["samples"]) == 8  # its fewest in any case
+
+
+def test_a_gpu_that_is_slowed_down_while_it_is_timed_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter([gpu.GpuState(), gpu.GpuState(throttle_reasons=("power cap",)), gpu.GpuState(other_processes=1)])
+    monkeypatch.setattr(gpu, "state", lambda: next(states, None))
+    monkeypatch.setattr(timing, "throughput_sample", lambda *_: 5.0)
+    assert sampled(monkeypatch, flat())["reasons"] == []  # a processor's
+    monkeypatch.setattr(worker.Worker, "__init__", lambda self: vars(self).update(runner=None, calls=1, device="cuda"))
+    assert sampled(monkeypatch, flat())["reasons"] == ["GPU throttled: power cap"]
+    found = worker.Worker().throughput(samples=2, seconds=1.0, batch=1)
+    assert found["reasons"] == ["1 other process on the GPU"]
 
 
 def test_extra_work_makes_a_call_dearer_in_exact_proportion(monkeypatch: pytest.MonkeyPatch) -> None:

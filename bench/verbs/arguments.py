@@ -1,0 +1,16 @@
+"""Arguments that several verbs have, with the names that the help shows. Imports no torch."""
+
+from typing import Annotated
+
+import tyro
+
+from bench.choices import Choices
+
+Network = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK")]
+"""The parameter `network`, so that an error calls it NETWORK too."""
+
+Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK ...]")]
+"""The parameter `networks`."""
+
+Setting = Annotated[Choices, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="setting")]
+"""The parameter `choices`, whose options are headed "setting options"."""
