@@ -5,20 +5,35 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-import tyro
+from dpn.interrupts import quiet
+from dpn.missing import told
 
-from analysis.effective_fields.erf_records import PROTOCOL, Protocol
-from analysis.evidence import Evidence
-from analysis.verbs.erf_verbs import erf
-from analysis.verbs.field_verbs import gridding, receptive_field
-from analysis.verbs.measured_verbs import neighbours
-from bench.store import RECORDS, RESULTS
-from dpn import cli
+with quiet(), told():
+    import tyro
+
+    from analysis.effective_fields.erf_records import PROTOCOL, Protocol
+    from analysis.evidence import Evidence
+    from analysis.verbs.erf_verbs import erf
+    from analysis.verbs.field_verbs import gridding, receptive_field
+    from analysis.verbs.measured_verbs import neighbours
+    from analysis.verbs.networks import Networks, keep
+    from bench.store import RECORDS, RESULTS
+    from bench.subject import Subject, resolve
+    from dpn import cli
+    from dpn.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from analysis.cells import Table
 
 IN_GALLERY = ("figure-3", "figure-layers")
-Name = tyro.conf.Positional[str]
+TableId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")]
+TableOrNot = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[TABLE]")]
+RowId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ROW")]
+ColumnId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="COLUMN")]
+FigureIds = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[FIGURE ...]")]
+Format = Annotated[Literal["text", "tex", "csv", "html"], tyro.conf.arg(name="format")]
 Records = Annotated[Path, tyro.conf.arg(help="the folder of the records")]
 
 
@@ -37,21 +52,47 @@ def report(out: Path = RESULTS / "report", records: Records = RECORDS) -> None:
     print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
-def show(name: Name, records: Records = RECORDS) -> None:
-    """Prints a table.
+def show(
+    table: TableOrNot = "", form: Format = "text", out: Path | None = None, records: Records = RECORDS
+) -> None:  # fmt: skip
+    """Prints a table, as text, LaTeX, csv or a page of its own; without a name, the id and title of every table.
 
     Args:
-        name: its id, such as table-6, table-7-one-unit, table-readings or table-claims.
+        table: its id, such as table-6 or table-7-one-unit; by default all ids are listed.
+        form: text for a terminal, or what the report has as a file: tex (for booktabs), csv (exact values) or html.
+        out: a file to write to in place of the terminal.
         records: the folder of the records.
     """
     from analysis import tables
     from analysis.terminal import to_text
 
     evidence = _evidence(records)
-    print(to_text(tables.table(name, evidence)), end="")
+    if not table:
+        if out is not None or form != "text":
+            raise ValueError("--format and --out are for one table; name it")
+        titles = tables.titles(evidence)
+        width = max(map(len, titles))
+        print("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
+        return
+    found = tables.table(table, evidence)
+    text = to_text(found, for_file=out is not None) if form == "text" else _as_in_report(found, form)
+    if out is None:
+        print(text, end="")
+    else:
+        write_whole(out, text.encode())
+        print(out)
 
 
-def explain(table: Name, row: Name, column: Name, records: Records = RECORDS) -> None:
+def _as_in_report(table: "Table", form: str) -> str:
+    """The file of that ending that the report has of a table."""
+    from analysis.render import write_table
+
+    with TemporaryDirectory() as folder:
+        write_table(table, Path(folder))
+        return (Path(folder) / f"{table.id}.{form}").read_text(encoding="utf-8")
+
+
+def explain(table: TableId, row: RowId, column: ColumnId, records: Records = RECORDS) -> None:
     """Says where the numbers in a cell come from: the printed string, the record, and how one follows from the other.
 
     Args:
@@ -64,12 +105,13 @@ def explain(table: Name, row: Name, column: Name, records: Records = RECORDS) ->
     from analysis.provenance import explain_cell
 
     found = tables.table(table, _evidence(records))
-    ids = [c.id for c in found.columns if c.id == column or c.id.startswith(f"{column}_")]
+    row = tables.as_written(row, [r.id for r in found.rows])
+    ids = [c.id for c in found.columns if f"{c.id}_".casefold().startswith(f"{column}_".casefold())]
     for name in ids or [column]:
         print("\n".join(explain_cell(found, row, name, records)))
 
 
-def figure(names: tyro.conf.Positional[tuple[str, ...]], out: Path = Path(), records: Records = RECORDS) -> None:
+def figure(names: FigureIds, out: Path = Path(), records: Records = RECORDS) -> None:
     """Writes figures as png, pdf and svg, for light and dark pages, and what is drawn as csv; the same bytes each time.
 
     Args:
@@ -111,7 +153,7 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
 
 
 def trace(
-    names: tyro.conf.Positional[tuple[str, ...]] = (), suite: str | None = None, check: cli.Flag = False,
+    names: Networks = (), suite: str | None = None, check: cli.Flag = False,
     records: Records = RECORDS,
 ) -> int:  # fmt: skip
     """Traces networks and keeps their exact receptive fields as records: adds what is missing, checks what is there.
@@ -123,7 +165,6 @@ def trace(
         records: the folder of the records.
     """
     from analysis.receptive_fields.field_records import measure_fields
-    from bench.subject import resolve
     from bench.suite import networks
 
     if not names and suite is None:
@@ -133,8 +174,8 @@ def trace(
 
 
 def effective(
-    names: tyro.conf.Positional[tuple[str, ...]] = (),
-    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
+    names: Networks = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="estimate")] = PROTOCOL,
     weights: Path | None = None, again: cli.Flag = False, records: Records = RECORDS,
 ) -> None:  # fmt: skip
     """Estimates the effective fields that the page shows, and keeps them as records; what is there is not made again.
@@ -149,13 +190,11 @@ def effective(
     """
     from analysis.effective_fields.erf_records import SHOWN, measure_effective
     from bench.measuring import open_store
-    from bench.subject import resolve
 
-    if weights is not None and len(names) != 1:
-        raise ValueError("--weights takes exactly one network; name it")
-    subjects = [resolve(name) for name in names or SHOWN]
-    added = measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
-    print(f"{len(subjects)} fields: {added} records added, {len(subjects) - added} there already")
+    def measure(subjects: list[Subject]) -> int:
+        return measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
+
+    keep(names, SHOWN, weights, measure, "fields")
 
 
 def _folder(out: Path) -> None:

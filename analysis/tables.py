@@ -1,14 +1,17 @@
 """Every table of the report, by id: what `show`, `explain` and the notebooks look up."""
 
 import difflib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from analysis import ablations, architecture, comparison, costs, fields, gridding_table, one_unit
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
-from analysis.timing import speed, speed_machine, speed_verdicts
+from analysis.timing import speed, speed_machine, speed_verdicts, timings
 from analysis.trained import orderings, orderings_table, synthetic_tables, trained_runs
 
 TRAINED: dict[str, Callable[[Evidence], Table]] = {
@@ -76,18 +79,54 @@ def table_agreement(evidence: Evidence) -> Table:
 
 
 def table(name: str, evidence: Evidence) -> Table:
-    """The table of that id, made from the evidence; a KeyError names the nearest ids, or all where none is near.
+    """The table of that id, in any case, made from the evidence.
 
     A table of one machine has an id for each: table-latency of the first, table-latency-2 of the second.
+
+    Raises:
+        KeyError: there is none; names the nearest, those that begin alike first, or all where none is near.
     """
+    asked, name = name, name.lower()
     base, _, number = name.rpartition("-")
     if base in speed.PER_MACHINE and number.isdecimal():
         return speed.table(base, evidence, int(number))
     if name not in ALL:
-        near = difflib.get_close_matches(name, ALL, n=3, cutoff=0.5)
-        there = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(ALL)}"
-        raise KeyError(f"no table {name!r}; {there}")
+        near = difflib.get_close_matches(name, ALL, n=len(ALL), cutoff=0.5)
+        near.sort(key=lambda one: max(n for n in range(len(name) + 1) if one.startswith(name[:n])), reverse=True)
+        there = f"the nearest are {', '.join(near[:3])}" if near else f"there are {', '.join(ALL)}"
+        raise KeyError(f"no table {asked!r}; {there}")
     return ALL[name](evidence)
+
+
+def titles(evidence: Evidence) -> dict[str, str]:
+    """By id the title of every table that has something to show; of one that is for each machine, with the machine.
+
+    No number is looked up for it: some tables take many seconds.
+    """
+    bare, found = replace(evidence, records_root=Path(os.devnull) / "none"), {}
+    for name, make in ALL.items():
+        title = make(bare).title
+        for number, machine in enumerate(_machines(name, evidence), 1):
+            found[name if number == 1 else f"{name}-{number}"] = f"{title}, {machine}"
+        if not (name in found or (name in TRAINED and _is_untrained(name, evidence))):
+            found[name] = title
+    return found
+
+
+def _machines(name: str, evidence: Evidence) -> tuple[str, ...]:
+    """The machines of a table that stands once for each; none of any other."""
+    return timings.machines(evidence, speed.PER_MACHINE[name].metric) if name in speed.PER_MACHINE else ()
+
+
+def as_written(name: str, ids: Collection[str]) -> str:
+    """The id that is the name but for its case, where there is none that is the name.
+
+    Example:
+        >>> as_written("DPN4_64", ["dpn4_32", "dpn4_64"]), as_written("ap", ["AP", "ap"]), as_written("x", [])
+        ('dpn4_64', 'ap', 'x')
+    """
+    alike = {one.casefold(): one for one in ids}
+    return name if name in ids else alike.get(name.casefold(), name)
 
 
 def tables(name: str, evidence: Evidence) -> tuple[Table, ...]:

@@ -13,19 +13,18 @@ from analysis.cells import Column, State, Table
 from analysis.layout import LONG, LOOKS, column_cells, long_columns, plain, states
 
 
-def to_text(table: Table, *, color: bool | None = None, width: int | None = None) -> str:
+def to_text(table: Table, *, color: bool | None = None, for_file: bool = False) -> str:
     """The table for a terminal: aligned, with its states' marks, a legend and its footnotes.
 
     Args:
         table: what to show.
-        color: whether to use colour and italics; by default where stdout is a terminal and NO_COLOR is not set.
-        width: characters to a line; by default the terminal's, and elsewhere as many as the table needs.
+        color: whether to use colour and italics; by default where it is shown on a terminal and NO_COLOR is not set.
+        for_file: it is not shown where stdout goes; lines are then as long as the table needs, as without a terminal.
     """
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout.isatty() and not for_file
     if color is None:
         color = terminal and not os.environ.get("NO_COLOR")
-    if width is None:
-        width = Console().width if terminal else 10_000
+    width = Console().width if terminal else 10_000
     buffer = io.StringIO()
     console = Console(
         file=buffer, width=width, color_system="standard" if color else None, force_terminal=color, highlight=False

@@ -1,9 +1,13 @@
-"""The paper's text, for the tests that hold quotations and printed numbers against it."""
+"""What many tests read and none changes: the paper's text and this checkout's records."""
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from analysis.evidence import Evidence
 
 PAPER = Path(__file__).resolve().parents[2] / "shared" / "paper.txt"
 
@@ -32,3 +36,11 @@ def paper_source() -> str:
 def paper_text(paper_source: str) -> str:
     """The paper in one line of plain text."""
     return undo_extraction(paper_source)
+
+
+@pytest.fixture(scope="session")
+def committed() -> "Evidence":
+    """This checkout's records and the paper's tables; reading them takes a second, so it is done once."""
+    from analysis.evidence import Evidence
+
+    return Evidence()

@@ -23,8 +23,8 @@ TORCH_FREE = (
     "bench.verbs.compare_verbs", "bench.verbs.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
     "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.explorer_page",
     "analysis.verbs.field_verbs", "analysis.verbs.erf_verbs",
-    "analysis.effective_fields.erf_records", "analysis.figures", "analysis.publish", "analysis.report",
-    "analysis.__main__",
+    "analysis.effective_fields.erf_records", "analysis.effective_fields.erf_expected", "analysis.figures",
+    "analysis.publish", "analysis.report", "analysis.__main__",
 )  # fmt: skip
 
 

@@ -5,12 +5,12 @@ from fractions import Fraction
 
 import pytest
 
+from analysis.evidence import Evidence
 from bench import reported, suite
 from bench.conventions import CONVENTIONS
 from bench.count_changes import count_changes
 from bench.counting import count_records, count_subject
 from bench.record import METRICS
-from bench.store import Store
 from bench.subject import resolve
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO
@@ -43,10 +43,9 @@ def test_the_sixteen_published_digits() -> None:
 
 
 @pytest.mark.parametrize("name", suite.networks("paper"))
-def test_stored_counts_are_current(name: str) -> None:
+def test_stored_counts_are_current(name: str, committed: Evidence) -> None:
     """What is committed under results/records/exact is what the code counts: else measure again and commit."""
-    store = Store()
-    subject = resolve(name)
+    store, subject = committed.store, resolve(name)
     for fresh in count_records(subject, *count_subject(subject)):
         record = store.newest(fresh.key())
         assert record is not None, f"no record of {fresh.metric} for {name}; run: make measure"
@@ -54,9 +53,10 @@ def test_stored_counts_are_current(name: str) -> None:
     assert store.find(ZOO[name], "second_opinions").record is not None
 
 
-def test_stored_records_are_of_clean_commits() -> None:
-    assert [record.provenance() for record in Store().records if record.dirty] == []
-    assert {record.metric for record in Store().records} <= METRICS.keys()
+def test_stored_records_are_of_clean_commits(committed: Evidence) -> None:
+    records = committed.store.records
+    assert [record.provenance() for record in records if record.dirty] == []
+    assert {record.metric for record in records} <= METRICS.keys()
 
 
 def test_table_1_repeats_two_of_the_digits() -> None:

@@ -25,7 +25,7 @@ from analysis.effective_fields.random_weights import drawn
 from analysis.receptive_fields.field_trace import trace
 from analysis.receptive_fields.receptive_field import FieldGraph
 
-__all__ = ["RECIPES", "Estimate", "Question", "estimate", "estimate_random", "estimates", "squared_gradients"]
+__all__ = ["RECIPES", "Estimate", "Question", "estimate_random", "estimates", "squared_gradients"]
 
 Done = Callable[[int], None]
 """Told how many images are done since it was last told."""
@@ -99,43 +99,19 @@ def squared_gradients(
     return dict(_ask(net, images, Question(units=tuple(units), of=of, to=to, seed=seed), done).maps)
 
 
-def estimate(
-    net: nn.Module, images: Images, unit: tuple[int, int] | None = None, of: str = "output", to: str = "input",
-    recipe: str = "squared", seed: int = 0, batch: int = 8, *, training: bool = False, done: Done | None = None,
-) -> Estimate:  # fmt: skip
-    """The effective receptive field of one unit in one map, with the weights that the network has.
+def estimates(net: nn.Module, images: Images, question: Question, *, done: Done | None = None) -> dict[str, Estimate]:
+    """The effective receptive fields of one unit in several maps, by name, from one backward pass for each batch.
 
     Example:
-        >>> one = estimate(nn.Conv2d(1, 4, 3, padding=1), torch.ones(2, 1, 5, 7))
+        >>> one = estimates(nn.Conv2d(1, 4, 3, padding=1), torch.ones(2, 1, 5, 7), Question())["input"]
         >>> one.unit, one.n, (one.mean > 0).sum(axis=0).tolist()
         ((2, 3), 2, [0, 0, 3, 3, 3, 0, 0])
 
     Args:
-        net: any network on images; it is left as it was.
+        net: any network on images, with the weights that it has; it is left as it was.
         images: a batch (n, C, H, W), or anything that yields images (C, H, W).
-        unit: row and column; the one in the middle by default.
-        of: the map of the unit, as in `Question`.
-        to: the map to tell of, likewise, or "input".
-        recipe: a key of `RECIPES`.
-        seed: of the random signs.
-        batch: images in one pass; it changes nothing but time and memory.
-        training: as in `Question`.
+        question: which unit, in which maps.
         done: told how many images are done.
-
-    Raises:
-        CountError: the forward pass failed.
-        KeyError: no map has that name; names the nearest.
-        ValueError: the unit is not on the map, or there are no images.
-    """
-    question = Question(
-        units=None if unit is None else (unit,), of=of, to=(to,), recipe=recipe, seed=seed, batch=batch,
-        training=training,
-    )  # fmt: skip
-    return estimates(net, images, question, done=done)[to]
-
-
-def estimates(net: nn.Module, images: Images, question: Question, *, done: Done | None = None) -> dict[str, Estimate]:
-    """The effective receptive fields of one unit in several maps, by name, from one backward pass for each batch.
 
     Raises:
         CountError: the forward pass failed.

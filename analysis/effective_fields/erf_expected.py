@@ -14,7 +14,7 @@ from analysis.receptive_fields.axes import Window, connect
 
 def expected_field(
     dilations: Sequence[int], size: Sequence[int], at: Sequence[int], *,
-    ratios: float | Sequence[float] | None = None, kernel: int = 3,
+    ratios: float | Sequence[float] | None = None,
 ) -> Values:  # fmt: skip
     """What each position of the input is expected to contribute to one unit of the output; the shares of each block.
 
@@ -23,11 +23,10 @@ def expected_field(
     zero padding. One axis alone has its own shares: in two dimensions a block with a shortcut is no product of axes.
 
     Args:
-        dilations: of the layers, input to output.
+        dilations: of the 3x3 layers, input to output.
         size: positions along each axis: (H, W), or (N,) for one axis alone.
         at: the unit, one number for each axis.
         ratios: v of each block, input to output, or of all; None for a plain stack without shortcuts.
-        kernel: taps along each axis, odd.
 
     Returns:
         A field of that size; its sum is 1 where nothing is lost.
@@ -49,7 +48,7 @@ def expected_field(
     field = np.zeros(tuple(size))
     field[tuple(at)] = 1
     for dilation, ratio in zip(reversed(dilations), reversed(given), strict=True):
-        rule = Window(kernel, 1, kernel // 2 * dilation, dilation)
+        rule = Window(3, 1, dilation, dilation)
         field = through_block(field, [rule] * field.ndim, ratio)
     return field
 

@@ -8,7 +8,7 @@ from analysis.cells import Cell, Column, Row, Table, label
 from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
-from analysis.trained.orderings import Claimed, OverSeeds, claimed, over_seeds
+from analysis.trained.orderings import Claimed, OverSeeds, claimed, corrected, once, over_seeds
 from analysis.trained.trained_runs import BUDGETS, COLLECT, command
 from bench.conventions import round_printed
 from bench.seeds import LEAST, Ordering
@@ -18,8 +18,9 @@ ID = "orderings-synthetic"
 RULE = (
     f"Holds: ahead in every seed, at least {LEAST}, and the 95 % interval of the mean difference (Student's t) is "
     "above zero. Does not hold: behind in every seed, and the interval is below zero. Else undecided. Seeds: in how "
-    "many the sign agrees, and p of the two-sided sign test, which three seeds cannot bring below 0.25. Nothing is "
-    "corrected for the number of orderings."
+    "many the sign agrees, and p of the two-sided sign test, which three seeds cannot bring below 0.25. No verdict is "
+    "corrected for the number of orderings; Holm's correction, where it is told, is of the paired t-tests that go with "
+    "the intervals."
 )
 TWICE = (
     "The quick budget has one width, so that rows of different tables can rest on the same runs; they are counted once."
@@ -70,8 +71,10 @@ def _notes(evidence: Evidence, claims: list[Claimed]) -> Iterator[str]:
         return
     yield RULE
     for runs in budgets:
-        yield BUDGETS[runs.budget] + (f" {TWICE}" if runs.budget == "quick" else "")
-        waiting = len(claims) - len(over_seeds(evidence, runs))
+        found = over_seeds(evidence, runs)
+        told = (BUDGETS[runs.budget], TWICE if runs.budget == "quick" else "", corrected(once(found)))
+        yield " ".join(filter(None, told))
+        waiting = len(claims) - len(found)
         if waiting:
             yield f"{waiting} orderings wait for runs at the {runs.budget} budget."
 

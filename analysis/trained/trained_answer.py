@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from analysis import accuracy_cells
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
-from analysis.trained.orderings import OverSeeds, counted, once, over_seeds
+from analysis.trained.orderings import OverSeeds, corrected, counted, once, over_seeds
 from analysis.trained.trained_runs import BUDGETS, COLLECT, SEEDS, TABLES, Runs, command
 from bench.conventions import round_printed
 
@@ -15,13 +15,15 @@ NAMED = 6
 
 def answer(evidence: Evidence) -> str:
     """What networks trained here add to the paper's APs."""
-    said = []
+    said, more = [], []
     for runs in trained_runs.every_budget(evidence):
         if found := once(over_seeds(evidence, runs)):
             said.append(f"at the {runs.budget} budget {counted(found)}")
+            more.append(corrected(found))
     if not said:
         return "AP is the paper's; no network is trained here yet."
-    return f"AP is the paper's, on COCO; trained here on synthetic figures, {'; '.join(said)}."
+    told = f"AP is the paper's, on COCO; trained here on synthetic figures, {'; '.join(said)}."
+    return " ".join(filter(None, [told, *more]))
 
 
 def unevaluated(evidence: Evidence) -> list[str]:
@@ -52,7 +54,7 @@ def _said(evidence: Evidence, runs: Runs) -> Iterator[str]:
     where = f"On synthetic figures, {runs.budget} budget"
     found = once(over_seeds(evidence, runs))
     if found:
-        yield f"{where}: {counted(found)}."
+        yield f"{where}: {counted(found)}. {corrected(found)}".rstrip()
     for one in found:
         if one.ap.outcome == "does not hold":
             yield f"{where}, this does not hold: {one.claim.words}. {_against(one)}"

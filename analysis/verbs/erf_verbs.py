@@ -12,6 +12,7 @@ import tyro
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
+from analysis.verbs.networks import Network
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
@@ -84,28 +85,28 @@ class Asked:
 
 
 def erf(
-    name: tyro.conf.Positional[str],
-    asked: Annotated[Asked, tyro.conf.OmitArgPrefixes] = Asked(),
+    network: Network,
+    asked: Annotated[Asked, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="field")] = Asked(),
     out: Path | None = None,
     as_json: Json = False,
 ) -> None:
     """Estimates the effective receptive field of a unit, and says how large it is, with n and 95 % intervals.
 
     Args:
-        name: a network of the zoo, or your own as package.module:factory.
+        network: of the zoo, or your own as package.module:factory.
         asked: which field, of which weights, from which images.
         out: a folder for the maps (npy) and the numbers (json); made when it does not exist.
         as_json: print one object a field.
     """
     if asked.images < 1:
         raise ValueError(f"--images {asked.images}: at least one is needed")
-    subject = resolve(name, asked.input_hw())
+    subject = resolve(network, asked.input_hw())
     question = asked.question()
     source = erf_inputs.source(asked.source, asked.seed_list()[0])
     pictures = erf_inputs.at_once(source, subject.input_hw, asked.images)
     with bar() as shown:
         rounds = 1 if asked.weights else len(asked.seed_list())
-        task = shown.add_task(name, total=len(pictures) * rounds)
+        task = shown.add_task(network, total=len(pictures) * rounds)
         found, weights = _estimated(subject, asked, question, pictures, lambda done: shown.advance(task, done))
     for one in found.values():
         facts = _facts(subject, asked, source.name, weights, one, len(pictures))

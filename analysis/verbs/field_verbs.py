@@ -20,8 +20,9 @@ from analysis.receptive_fields.gridding import orders as orders_of
 from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
+from analysis.verbs.networks import NetworkOrNot
 from bench.subject import parse_hw, resolve
-from dpn.cli import Flag, Input, Json, Name, message
+from dpn.cli import Flag, Input, Json, message
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -49,7 +50,7 @@ Sample = Annotated[int | None, tyro.conf.arg(metavar="N")]
 
 
 def receptive_field(
-    name: Name = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, input_: Input = None,
+    name: NetworkOrNot = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, input_: Input = None,
     to: str = "input", as_json: Json = False,
 ) -> None:  # fmt: skip
     """Receptive fields: of a stack of dilated convolutions, or of every map of a network.
@@ -89,9 +90,10 @@ def receptive_field(
 
 
 def gridding(
-    name: Name = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, orders: Flag = False,
+    name: NetworkOrNot = "", dilations: Dilations = None, modules: int = 1, map_: Map = None, orders: Flag = False,
     input_: Input = None, of: AMap = None, to: AMap = None, sample: Sample = None, measured: Flag = False,
-    weights: Weights = None, protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = BRIEF,
+    weights: Weights = None,
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="--measured")] = BRIEF,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Gridding, exactly: of a stack of dilated convolutions, or between maps of a network; measured with --measured.

@@ -20,9 +20,10 @@ from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.verbs.networks import Networks, keep
 from bench.measuring import bar, open_store
 from bench.store import RECORDS
-from bench.subject import Subject, resolve
+from bench.subject import Subject
 from dpn.cli import Flag, message
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def neighbours(
-    names: tyro.conf.Positional[tuple[str, ...]] = (),
-    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes] = PROTOCOL,
+    names: Networks = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="measurement")] = PROTOCOL,
     weights: Path | None = None, again: Flag = False,
     records: Annotated[Path, tyro.conf.arg(help="the folder of the records")] = RECORDS,
 ) -> None:  # fmt: skip
@@ -47,11 +48,11 @@ def neighbours(
         again: measure what the records have, too.
         records: the folder of the records.
     """
-    if weights is not None and len(names) != 1:
-        raise ValueError("--weights takes exactly one network; name it")
-    subjects = [resolve(name) for name in names or SHOWN]
-    added = measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
-    print(f"{len(subjects)} networks: {added} records added, {len(subjects) - added} there already")
+
+    def measure(subjects: list[Subject]) -> int:
+        return measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
+
+    keep(names, SHOWN, weights, measure, "networks")
 
 
 def measured_gridding(

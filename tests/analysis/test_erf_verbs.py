@@ -187,11 +187,3 @@ def test_options_have_their_short_names() -> None:
     out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert json.loads(out)["unit"] == [3, 2]
-
-
-def test_the_module_of_the_verb_imports_no_torch() -> None:
-    """So that the command line starts fast; the verb imports the estimator when it is called."""
-    modules = ", ".join(f"analysis.{name}" for name in ("verbs.erf_verbs", "effective_fields.erf_expected"))
-    code = f"import sys, {modules}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "False"

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
 import pytest
+
+pytest.importorskip("ipywidgets")
+import ipywidgets as widgets
 
 from analysis import explore
 from analysis.explore import explore_network, explore_stack

@@ -19,9 +19,10 @@ from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
 from analysis.receptive_fields.field_trace import trace, trace_subject
+from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.verbs.erf_verbs import erf
 from analysis.verbs.field_verbs import gridding, receptive_field
-from analysis.verbs.measured_verbs import neighbours
+from analysis.verbs.measured_verbs import neighbours, show_measured
 from bench.subject import resolve
 from dpn.cli import message
 from tests.analysis.random_networks import Apply
@@ -185,7 +186,9 @@ def test_bad_input_is_an_error_of_one_line_with_its_remedy(run: Run, arguments: 
 
 
 @pytest.mark.parametrize(("name", "coupled"), [("dpn1_32_lite", True), ("dpn1_32_reversed_lite", False)])
-def test_the_measured_gridding_of_a_network(run: Run, name: str, coupled: bool) -> None:
+def test_the_measured_gridding_of_a_network(
+    run: Run, name: str, coupled: bool, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
     told = answer(run, "gridding", name, "--measured", "--images", "2", "--source", "noise")
     assert len(told["maps"]) == 6
     found = told["measured"]
@@ -197,6 +200,8 @@ def test_the_measured_gridding_of_a_network(run: Run, name: str, coupled: bool) 
     assert [row["map"] for row in found["responses"]] == ["conv2", *(f"dpm.1.{block}" for block in range(6))]
     wired = {row["layer"]: row["live_taps"] for row in told["layers"]}
     assert {row["layer"]: row["live_taps"] for row in found["taps"]} == wired
+    show_measured(found, [LayerTaps(**row) for row in told["layers"]])
+    assert "gradients reach every tap that the wiring lets them reach" in capsys.readouterr().out
 
 
 def test_the_measured_gridding_of_two_maps_and_of_weights_that_kill_taps(run: Run, tmp_path: Path) -> None:
@@ -210,8 +215,6 @@ def test_the_measured_gridding_of_two_maps_and_of_weights_that_kill_taps(run: Ru
     assert "layers whose weights get fewer gradients than their taps could" in text
     (line,) = (line for line in text.splitlines() if line.startswith("dpm.1.3.conv2 "))
     assert line.split() == ["dpm.1.3.conv2", "9", "9", "0"]
-    again = run("gridding", *arguments, "--source", "noise")
-    assert "gradients reach every tap that the wiring lets them reach" in again
 
 
 class Two(nn.Module):
@@ -240,15 +243,18 @@ def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None
     arguments = ("neighbours", "dpn1_32_lite", "--images", "2", "--seeds", "1", "--records", str(tmp_path))
     assert run(*arguments) == "1 networks: 1 records added, 0 there already\n"
     assert run(*arguments) == "1 networks: 0 records added, 1 there already\n"
-    with pytest.raises(ValueError, match="--weights takes exactly one network; name it"):
-        run("neighbours", "--weights", "released")
 
 
 @pytest.mark.parametrize("verb", [trace_verb, effective, neighbours, gridding, receptive_field, erf])
-def test_flags_have_no_twin(verb: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_networks_and_groups_in_words_and_flags_have_no_twin(
+    verb: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
     with pytest.raises(SystemExit):
         tyro.cli(verb, args=["--help"])
     told = capsys.readouterr().out
+    assert "NETWORK" in told
+    assert "protocol options" not in told
+    assert "asked options" not in told
     assert "--json" in told or "--records" in told
     assert "--no-" not in told
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from analysis import figures, report, tables
+from analysis.__main__ import main
 from analysis.evidence import Evidence
 from analysis.report import CHAPTERS, MARKER, Chapter, ReportError, write_report
 from tests.analysis.html_elements import Elements
+from tests.bench.programs import ran
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 7_000_000
@@ -59,13 +61,12 @@ def test_every_link_leads_somewhere(made: Path) -> None:
             assert (made / link).is_file(), link
 
 
-def test_every_chapter_table_and_figure_is_there(made: Path) -> None:
+def test_every_chapter_table_and_figure_is_there(made: Path, committed: Evidence) -> None:
     ids = Elements((made / "index.html").read_text(encoding="utf-8")).values("id")
-    evidence = Evidence()
-    shown = [name for name in tables.ALL if tables.tables(name, evidence)]
+    shown = [name for name in tables.ALL if tables.tables(name, committed)]
     assert set(tables.ALL) - set(shown) <= set(tables.TRAINED)
     drawings = figures.FIGURES.values()
-    drawn = [drawing.id for drawing in drawings if not (drawing.optional and drawing.data(evidence).empty)]
+    drawn = [drawing.id for drawing in drawings if not (drawing.optional and drawing.data(committed).empty)]
     for name in (*CHAPTERS, *shown, *drawn):
         assert name in ids
     for name in shown:
@@ -159,11 +160,11 @@ def test_a_folder_that_is_no_report_is_not_replaced(tmp_path: Path) -> None:
         write_report(file)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "prepare_environment", lambda: None)  # this process keeps its own
     file = tmp_path / "file"
     file.write_text("")
-    command = [sys.executable, "-m", "analysis", "report", "--out", str(file / "report")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = ran(main, ["report", "--out", str(file / "report")])
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: cannot write beside")
