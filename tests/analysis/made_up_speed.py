@@ -1,6 +1,7 @@
 """A store of made-up times beside the checkout's own counts, for tests of tables, figures and answers about speed."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,15 @@ def processes(seconds: float) -> list[list[float]]:
 
 def counted(name: str, metric: str) -> int:
     """A count from the checkout's own records."""
-    record = COUNTS.find(ZOO[name], metric).record
+    record = committed().find(ZOO[name], metric).record
     assert record is not None
     return int(record.value)
 
 
-COUNTS = Store(RECORDS)
+@cache
+def committed() -> Store:
+    """The checkout's own records, read once and only where they are needed."""
+    return Store(RECORDS)
 
 
 def seconds_of(spec: ModelSpec, backend: str, threads: int) -> float:
@@ -47,7 +51,7 @@ def fill(root: Path, names: Sequence[str] = COMPARED, machine: str = MACHINE) ->
     for name in names:
         spec = ZOO[name]
         for metric in ("macs", "live_macs"):
-            found = COUNTS.find(spec, metric).record
+            found = committed().find(spec, metric).record
             if found is not None and store.newest(found.key()) is None:
                 store.append(found)
         for backend, threads in SPEEDS:

@@ -51,7 +51,7 @@ def test_times_of_batches_are_times_of_an_image(tmp_path: Path) -> None:
     for name in ("dpn4_32", "dpn4_64"):
         spec = ZOO[name]
         for metric in ("macs", "live_macs"):
-            store.append(made_up.COUNTS.find(spec, metric).record)
+            store.append(made_up.committed().find(spec, metric).record)
         store.append(timing_record(name, [[0.8]] * 5, spec_digest=spec.digest(), batch=8))
     axes = drawn("figure-latency", Evidence(records_root=tmp_path)).axes
     assert {round(y) for _, y in marks(axes[0])} == {100}
