@@ -18,7 +18,7 @@ with quiet(), told():
     from analysis.verbs.erf_verbs import erf
     from analysis.verbs.field_verbs import gridding, receptive_field
     from analysis.verbs.measured_verbs import neighbours
-    from analysis.verbs.networks import Networks, keep
+    from analysis.verbs.named_networks import Networks, measure_named
     from bench.store import RECORDS, RESULTS
     from bench.subject import Subject, resolve
     from dpn import cli
@@ -194,7 +194,7 @@ def effective(
     def measure(subjects: list[Subject]) -> int:
         return measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
 
-    keep(names, SHOWN, weights, measure, "fields")
+    measure_named(names, SHOWN, weights, measure, "fields")
 
 
 def _folder(out: Path) -> None:

@@ -99,7 +99,7 @@ def table(name: str, evidence: Evidence) -> Table:
 
 
 def titles(evidence: Evidence) -> dict[str, str]:
-    """By id the title of every table that has something to show; of one that is for each machine, with the machine.
+    """By id the title of every table, but of those of trained networks where none is; with the machine of one for each.
 
     No number is looked up for it: some tables take many seconds.
     """

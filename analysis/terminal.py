@@ -2,7 +2,6 @@
 
 import io
 import os
-import sys
 
 from rich import box
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from analysis.cells import Column, State, Table
 from analysis.layout import LONG, LOOKS, column_cells, long_columns, plain, states
+from bench.outlets.terminal import UNLIMITED, is_terminal
 
 
 def to_text(table: Table, *, color: bool | None = None, for_file: bool = False) -> str:
@@ -21,10 +21,10 @@ def to_text(table: Table, *, color: bool | None = None, for_file: bool = False) 
         color: whether to use colour and italics; by default where it is shown on a terminal and NO_COLOR is not set.
         for_file: it is not shown where stdout goes; lines are then as long as the table needs, as without a terminal.
     """
-    terminal = sys.stdout.isatty() and not for_file
+    terminal = is_terminal() and not for_file
     if color is None:
         color = terminal and not os.environ.get("NO_COLOR")
-    width = Console().width if terminal else 10_000
+    width = Console().width if terminal else UNLIMITED
     buffer = io.StringIO()
     console = Console(
         file=buffer, width=width, color_system="standard" if color else None, force_terminal=color, highlight=False

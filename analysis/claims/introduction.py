@@ -87,9 +87,9 @@ def _competitive(evidence: Evidence) -> Check:
     }
     deficits = {name: behind("table-6", "ap", COCO_RIVALS, ours) for name, ours in coco.items()}
     told = "; ".join(f"{deficit.text} ({name})" for name, deficit in deficits.items())
-    verdicts = {close_behind([deficit, mpii]).holds for deficit in deficits.values()}
-    holds = verdicts.pop() if len(verdicts) == 1 else None
-    return Check(f"behind the best of Table VI: {told}; of Table VII: {mpii.text}", holds)
+    text = f"behind the best of Table VI: {told}; of Table VII: {mpii.text}"
+    checks = [close_behind([deficit, mpii], text) for deficit in deficits.values()]
+    return checks[0] if len({check.holds for check in checks}) == 1 else Check(text, None)
 
 
 def _fewer_and_lower(parameters: Cost, cost: Cost) -> Recompute:

@@ -1,6 +1,5 @@
 """Rows of exact numbers as aligned text: integers stay integers, and only what is rounded has digits behind a point."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -9,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.outlets.terminal import width
+
 DIGITS = 4
-WIDE = 10_000
-"""Characters to a line where nobody sees the ends of lines: a file or a pipe."""
 
 
 def say(text: str) -> None:
@@ -58,4 +57,4 @@ def shown(value: Any) -> str:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    return Console(width=width(), highlight=False)

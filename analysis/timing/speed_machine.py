@@ -164,8 +164,8 @@ def _of_flags(evidence: Evidence) -> str:
     flagged = [record for record in records if UNTRUSTED & set(record.flags)]
     flags = " or ".join(sorted(UNTRUSTED & {flag for record in flagged for flag in record.flags}))
     return (
-        f" {len(flagged)} of {len(records)} copies are flagged ({flags}), as a busy machine makes them; they are "
-        "compared all the same, which such times are not elsewhere."
+        f" {len(flagged)} of {len(records)} copies are flagged ({flags}), as a busy machine makes them; elsewhere such "
+        "times decide nothing."
         if flagged
         else ""
     )

@@ -90,7 +90,7 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
         notes=(
             "Only networks that take the same input are compared. Ratio and interval come from the medians of fresh "
             "processes (Hodges-Lehmann estimate, exact rank test inverted). Where no sweep measured both in turns, "
-            "they were timed at different hours of a shared machine, and the interval is widened: its lower end is "
+            "they may be of different hours of a shared machine, and the interval is widened: its lower end is "
             f"divided, its upper end multiplied by {1 + APART:.2f}.",
             *interval_notes(shown),
             *flag_notes(record for cell in shown for record in (cell.record, *cell.further)),

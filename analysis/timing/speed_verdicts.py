@@ -10,6 +10,8 @@ from analysis.evidence import Evidence
 from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT, nothing_measured
 from analysis.timing.speed_saved import Saving, savings
+from bench.rows import UNTRUSTED
+from bench.statistics import ALPHA
 from bench.verdicts.turns import APART
 
 ID = "table-time-verdicts"
@@ -67,8 +69,11 @@ def by_backend(found: Iterable[Saving]) -> dict[str, Tally]:
 def table_time_verdicts(evidence: Evidence) -> Table:
     """How often a DPN is faster than a network with more multiply-adds, and by as much, on each machine."""
     rows: list[Row] = []
+    effects: set[float] = set()
     for machine in timings.machines(evidence, "latency"):
-        for backend, tally in by_backend(savings(evidence, machine)).items():
+        found = savings(evidence, machine)
+        effects |= {saving.times.effect for saving in found}
+        for backend, tally in by_backend(found).items():
             rule = bool(rows) and not rows[-1].id.startswith(f"{machine}/")
             words = {"machine": label(machine), "backend": label(backend)}
             rows.append(Row(f"{machine}/{backend}", words | _cells(tally), rule_above=rule))
@@ -93,8 +98,10 @@ def table_time_verdicts(evidence: Evidence) -> Table:
         ),
         rows=tuple(rows),
         notes=(
-            "Faster, slower, larger, smaller: the whole 95 % interval is. What no column counts is open.",
-            "Set aside: a time is flagged, or its processes are too few for 95 %; it is in no other verdict.",
+            f"Faster, slower: p is at most {ALPHA:g}, the 95 % interval is on that side of 1, and the estimate "
+            f"{PERCENT * max(effects):.0f} % or more. Larger, smaller: the whole 95 % interval is.",
+            f"Set aside: a time is flagged ({' or '.join(sorted(UNTRUSTED))}), or its processes are too few for 95 %; "
+            "it is in no other verdict.",
             "In turns: one sweep measured both networks side by side. The intervals of the others are "
             f"{PERCENT * APART:.0f} % wider at either end.",
             "No correction is made for the number of comparisons, which share times.",

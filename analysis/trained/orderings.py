@@ -151,13 +151,15 @@ def counted(found: list[OverSeeds]) -> str:
 
 
 def corrected(found: list[OverSeeds]) -> str:
-    """How many of those that hold do so with Holm's correction for all of them, in a sentence; empty where none does.
+    """Which of those that hold do so with Holm's correction for all of them, in a sentence; empty where none holds.
 
     Those of a single seed have no test, and count among the comparisons all the same.
     """
     p_values = holm([one.ap.mean_p for one in found])
-    holding = [p for one, p in zip(found, p_values, strict=True) if one.ap.outcome == "holds"]
+    holding = [(one, p) for one, p in zip(found, p_values, strict=True) if one.ap.outcome == "holds"]
     if not holding:
         return ""
-    left = sum(p <= 1 - CONFIDENCE for p in holding)
-    return f"With Holm's correction for the {len(found)} comparisons {left} of the {len(holding)} still hold."
+    left = [one.claim.words for one, p in holding if p <= 1 - CONFIDENCE]
+    which = f": {'; '.join(left)}" if left else ""
+    of = f"{len(left)} of the {len(holding)} still hold{which}"
+    return f"With Holm's correction for the {len(found)} comparisons {of}."

@@ -108,7 +108,7 @@ def _difference(found: Ordering, decimals: int) -> Cell:
     text = _signed(found.mean, decimals)
     return Cell(
         text=text, value=found.mean, state="measured", note=note, how=f"mean of {each}", interval=found.interval,
-        n=len(found.differences),
+        n=len(found.differences), p=found.mean_p if found.interval else None,
     )  # fmt: skip
 
 

@@ -15,15 +15,16 @@ NAMED = 6
 
 def answer(evidence: Evidence) -> str:
     """What networks trained here add to the paper's APs."""
-    said, more = [], []
-    for runs in trained_runs.every_budget(evidence):
-        if found := once(over_seeds(evidence, runs)):
-            said.append(f"at the {runs.budget} budget {counted(found)}")
-            more.append(corrected(found))
-    if not said:
-        return "AP is the paper's; no network is trained here yet."
-    told = f"AP is the paper's, on COCO; trained here on synthetic figures, {'; '.join(said)}."
-    return " ".join(filter(None, [told, *more]))
+    said = [
+        f"Trained here on synthetic figures at the {runs.budget} budget, {counted(found)}. {corrected(found)}".rstrip()
+        for runs in trained_runs.every_budget(evidence)
+        if (found := once(over_seeds(evidence, runs)))
+    ]
+    return (
+        " ".join(["AP is the paper's, on COCO.", *said])
+        if said
+        else "AP is the paper's; no network is trained here yet."
+    )
 
 
 def unevaluated(evidence: Evidence) -> list[str]:

@@ -12,7 +12,7 @@ import tyro
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
-from analysis.verbs.networks import Network
+from analysis.verbs.named_networks import Network
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve

@@ -20,7 +20,7 @@ from analysis.receptive_fields.gridding import orders as orders_of
 from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
-from analysis.verbs.networks import NetworkOrNot
+from analysis.verbs.named_networks import NetworkOrNot
 from bench.subject import parse_hw, resolve
 from dpn.cli import Flag, Input, Json, message
 

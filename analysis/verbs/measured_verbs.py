@@ -20,7 +20,7 @@ from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
-from analysis.verbs.networks import Networks, keep
+from analysis.verbs.named_networks import Networks, measure_named
 from bench.measuring import bar, open_store
 from bench.store import RECORDS
 from bench.subject import Subject
@@ -52,7 +52,7 @@ def neighbours(
     def measure(subjects: list[Subject]) -> int:
         return measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
 
-    keep(names, SHOWN, weights, measure, "networks")
+    measure_named(names, SHOWN, weights, measure, "networks")
 
 
 def measured_gridding(

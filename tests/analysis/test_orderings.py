@@ -90,15 +90,16 @@ def test_what_does_not_hold_is_said_with_its_numbers(tmp_path: Path) -> None:
     (line,) = [line for line in said if "does not hold" in line]
     assert "DPM over D = 2, DPN1_32. The AP of dpn1_32_lite is 5.3 lower than that of dpn1_32_d2_lite" in line
     assert "in 3 of 3 seeds; the paper has it 1.3 higher on COCO" in line
-    assert trained_answer.answer(there).endswith(f"on synthetic figures, at the quick budget {counts}.")
+    assert trained_answer.answer(there).endswith(f"on synthetic figures at the quick budget, {counts}.")
     assert trained_answer.answer(EMPTY) == "AP is the paper's; no network is trained here yet."
 
 
 def test_what_holds_after_holm_s_correction_is_said_in_table_and_answer(tmp_path: Path) -> None:
     """p is 1e-4 and 0.0495; networks of one seed have no p, and are compared all the same."""
     scores = {DPM: [0.31, 0.35, 0.30], NORMAL: [0.21, 0.249, 0.201], "dpn1_32_d2_lite": [0.21, 0.23, 0.25]}
-    both = "With Holm's correction for the 2 comparisons 2 of the 2 still hold."
-    one = "With Holm's correction for the 4 comparisons 1 of the 2 still hold."
+    first, second = "DPM over normal, DPN1_64", "DPM over D = 2, DPN1_32"
+    both = f"With Holm's correction for the 2 comparisons 2 of the 2 still hold: {first}; {second}."
+    one = f"With Holm's correction for the 4 comparisons 1 of the 2 still hold: {first}."
     for more, sentence in (({}, both), ({"dpn1_32_d4_lite": [0.2]}, one)):
         there = scored(tmp_path / str(len(more)), scores | more)
         (note,) = (note for note in tables.table("orderings-synthetic", there).notes if note.startswith("Quick: "))

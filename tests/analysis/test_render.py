@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis import tables
 from analysis.cells import EMPTY, Cell, Column, Row, State, Table
+from analysis.evidence import Evidence
 from analysis.latex import PAGE_LINES, PREAMBLE
 from analysis.latex_text import escape
 from analysis.layout import LOOKS, spans
@@ -486,3 +488,20 @@ def test_the_stylesheet_knows_every_class_of_a_table(table: Table) -> None:
     used = {name for _, attributes, _ in Page(html).elements for name in classes(attributes)}
     styled = set(re.findall(r"\.([a-z][a-z-]*)", stylesheet()))
     assert used <= styled
+
+
+def test_a_stacked_table_labels_its_cells_for_a_phone_and_no_other_does(committed: Evidence) -> None:
+    ugly = '<b>"a" & b</b>'
+    columns = (Column(id="a", label=ugly, align="left"), Column(id="b", label="second", align="left"))
+    table = Table(id="table-s", title="S", caption="S.", columns=columns,
+                  rows=(Row("r", {"a": Cell(text="words"), "b": Cell(text="")}),), stacked=True)  # fmt: skip
+
+    def labels(shown: Table) -> list[str | None]:
+        return [found["data-label"] for _, found, _ in Page(to_html(shown)).elements if "data-label" in found]
+
+    assert labels(table) == [ugly]  # none on the empty cell, which a phone leaves out
+    assert '<table class="stacked">' in to_html(table)
+    flat = replace(table, stacked=False)
+    assert (labels(flat), "stacked" in to_html(flat)) == ([], False)
+    assert ".stacked [data-label]::before" in stylesheet()
+    assert all(tables.table(name, committed).stacked for name in ("table-claims", "table-field-claims"))

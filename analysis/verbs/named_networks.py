@@ -13,7 +13,7 @@ NetworkOrNot = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NETW
 Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK ...]")]
 
 
-def keep(
+def measure_named(
     names: Sequence[str], shown: Sequence[str], weights: Path | None, measure: Callable[[list[Subject]], int], what: str
 ) -> None:
     """Measures the networks that are named, and says how many records that added.
