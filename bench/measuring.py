@@ -23,6 +23,7 @@ from bench.store import Store
 from bench.subject import Subject
 from bench.sweep import Progress as Swept
 from bench.sweep import Sweep
+from dpn import checkout
 
 
 def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True, strict: bool = False) -> str:
@@ -110,13 +111,15 @@ def open_store(records: Path, *, write: bool = False) -> Store:
         write: it will be written, so better fail now than when the first result is there.
 
     Raises:
-        ValueError: there is a file in the folder's place, or the folder cannot be written.
+        ValueError: there is a file in the folder's place, the folder cannot be written, or DPN_COMMIT names no commit.
     """
     if records.exists() and not records.is_dir():
         raise ValueError(f"--records {records} is a file; name a folder")
     there = next(folder for folder in (records, *records.absolute().parents) if folder.is_dir())
     if write and not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"--records {records} cannot be written; name another folder")
+    if write:
+        checkout.commit()  # raises
     store = Store(records)
     for warning in store.warnings():
         print(f"warning: {warning}", file=sys.stderr)

@@ -268,4 +268,8 @@ def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator
         with suppress(OSError):  # a full disk: whoever waits then does not learn for whom
             lock.truncate(0)
             lock.write(b"%d\n" % os.getpid())
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.truncate(0)

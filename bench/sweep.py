@@ -92,8 +92,12 @@ class Sweep:
         Args:
             work: subjects with their cells.
             again: measure what the store has, too.
+
+        Raises:
+            ValueError: a plan that makes no sense, or a commit (`dpn.checkout.commit`).
         """
         self.plan.check()
+        checkout.commit()  # raises
         with (
             machine_to_itself(lambda: self.tell(waiting(), 0)),
             Journal(self.store.root) as journal,

@@ -26,7 +26,7 @@ def commit() -> tuple[str, bool]:
     """
     head = _git("rev-parse", "HEAD")
     if head is None:
-        told = os.environ.get("DPN_COMMIT", "")
+        told = os.environ.get("DPN_COMMIT", "").lower()
         if told and not re.fullmatch("[0-9a-f]{7,40}", told):
             raise ValueError(f"DPN_COMMIT={told!r} is no commit; set it to what git rev-parse HEAD says where the "
                              "files are from, or unset it")  # fmt: skip

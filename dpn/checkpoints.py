@@ -274,10 +274,10 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
 
 def _other_kind(path: Path) -> str:
     """What a file of weights of another kind is, with how to make a file of torch from it; empty for what is none."""
-    with path.open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:
         start = file.read(9)
-    if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
-        return "is a safetensors file; convert it: torch.save(safetensors.torch.load_file(FILE), NEW)"
+        if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+            return "is a safetensors file; convert it: torch.save(safetensors.torch.load_file(FILE), NEW)"
     with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             return "is a TorchScript archive; save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"

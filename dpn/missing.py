@@ -3,11 +3,21 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 
 OURS = ("analysis", "bench", "dpn")
 
 REMEDY = "in the checkout run: pip install -e '.[workbench,training]' (without network see CONTRIBUTING.md)"
+
+
+def words(error: ModuleNotFoundError) -> str:
+    """That a package is not installed, in one line; empty where it is, or is ours: then the error is a bug."""
+    package = (error.name or "").partition(".")[0]
+    with suppress(ImportError, ValueError):
+        if package not in ("", *OURS) and find_spec(package) is None:
+            return f"the package {package} is not installed; {REMEDY}"
+    return ""
 
 
 @contextmanager
@@ -19,8 +29,8 @@ def told() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", *OURS) or os.environ.get("DPN_TRACEBACK"):
+        said = words(error)
+        if not said or os.environ.get("DPN_TRACEBACK"):
             raise
-        print(f"error: the package {package} is not installed; {REMEDY}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(1)

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +46,7 @@ class Network:
         spec: its definition, for a network of the zoo.
         weights_sha256: of the file of weights, its first 12 hexadecimal digits; None without such a file.
         note: what its user should know of the weights; empty where the user chose them.
+        definition: see `definition_of`; as it was built, since a network may write attributes when it runs.
     """
 
     name: str
@@ -54,16 +55,21 @@ class Network:
     spec: ModelSpec | None = None
     weights_sha256: str | None = None
     note: str = ""
+    definition: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "definition", definition_of(self.net, self.spec))
 
     def note_under(self, protocol: str) -> str:
         """What its user should know of the weights, where they are used by this publication's conventions."""
         if isinstance(self.spec, SimpleBaselineSpec) and self.weights_sha256 and protocol != "sbl":
-            return "SimpleBaseline's released weights take BGR images: for these give --protocol sbl"
+            bgr = "weights that SimpleBaseline's authors released take BGR images: for these give --protocol sbl"
+            return f"{self.note}; {bgr}" if self.note else bgr
         return self.note
 
     def state_digest(self) -> str:
         """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names."""
-        digest = hashlib.sha256(definition_of(self.net, self.spec).encode())
+        digest = hashlib.sha256(self.definition.encode())
         for name, tensor in self.net.state_dict().items():
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())

@@ -36,8 +36,10 @@ def check_before(data: DataSet, results: Path | None) -> None:
         )
     if results is not None:
         refuse_special(results)
-        make_folder(results.parent)
-        if results.is_dir() or not os.access(results.parent, os.W_OK):
+        folders = {results.parent, Path(os.path.realpath(results)).parent}  # of what is kept, and of a link's target
+        for folder in folders:
+            make_folder(folder)
+        if results.is_dir() or not all(os.access(folder, os.W_OK) for folder in folders):
             raise OSError(f"{results} cannot be written; give the path of a file in a folder of yours")
 
 

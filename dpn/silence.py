@@ -33,11 +33,16 @@ def silent() -> Iterator[None]:
 def overheard(work: Callable[[], Result], line: re.Pattern[bytes]) -> tuple[Result, str]:
     """What the work gives, and the first such line that it, or C++ in it, says on standard error; empty for none.
 
-    Such lines are not shown there, all others are, when the work is done.
+    Such lines are not shown there, all others are, when the work is done. Without room for temporary files nothing is
+    heard, and all of them are shown.
     """
     if sys.stderr is None:  # closed by `2>&-`: its number may be another file's
         return work(), ""
-    with tempfile.TemporaryFile() as file:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    except OSError:
+        return work(), ""
+    with file:
         kept = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:

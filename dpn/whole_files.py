@@ -30,7 +30,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """`write_whole` for what writes to a path by itself, or is looked at before it gets its name.
 
-    Behind a symbolic link, what it points to is replaced.
+    Behind a symbolic link, what it points to is replaced. What is replaced hands on its permissions.
 
     Yields:
         Where to write: a hidden file of the same folder, with an ending of its own. It is there, empty, and locked.
@@ -51,6 +51,8 @@ def whole(path: Path) -> Iterator[Path]:
                 fcntl.flock(owner, fcntl.LOCK_EX)
             yield beside
             _to_disk(beside)
+            with suppress(OSError):  # there is none before, or no such bits
+                beside.chmod(path.stat().st_mode & 0o777)
             beside.replace(path)
     except OSError as error:
         _remove(beside)

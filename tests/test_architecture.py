@@ -16,7 +16,8 @@ OURS = set(MAY_IMPORT)
 TORCH_FREE = (
     "dpn.spec", "dpn.zoo", "dpn.dilation", "dpn.skeletons", "dpn.networks.part_affinity", "dpn.protocols",
     "dpn.network_names", "dpn.released", "dpn.scoring", "dpn.evaluation", "dpn.drawing", "dpn.data.opening",
-    "dpn.data.check", "dpn.data.contact_sheet", "dpn.data.synthetic_files", "dpn.metrics.coco", "dpn.metrics.pckh",
+    "dpn.data.check", "dpn.data.contact_sheet", "dpn.data.crops", "dpn.data.augment", "dpn.data.synthetic_files",
+    "dpn.metrics.coco", "dpn.metrics.pckh", "dpn.verbs.sheet", "dpn.verbs.export", "dpn.verbs.sweep",
     "dpn.training.recipes", "dpn.training.order", "dpn.training.folder", "dpn.training.options", "dpn.__main__",
     "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
     "bench.machine.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",

@@ -31,6 +31,9 @@ CLOCK_REASONS = {
 }
 """Why clocks are lower than they could be, by bit of `nvmlClocksEventReasons` (nvml.h)."""
 
+POWER_CAP = CLOCK_REASONS[1 << 2]
+"""Holds under any long load on many GPUs: it counts where the clock suffers, or is not told."""
+
 THROTTLING = frozenset(CLOCK_REASONS[1 << bit] for bit in (2, 3, 5, 6, 7))
 """Those that power and heat cause, so that the same work takes longer than on the same GPU when cool."""
 
@@ -130,9 +133,11 @@ def reasons(*seen: GpuState | None) -> list[str]:
     states = [state for state in seen if state is not None]
     found = []
     shares = [share for state in states if (share := _clock_share(state)) is not None]
-    if shares and min(shares) < LEAST_CLOCK_SHARE:
+    slow = bool(shares) and min(shares) < LEAST_CLOCK_SHARE
+    if slow:
         found.append(f"SM clock at {100 * min(shares):.0f} % of its default")
-    throttled = THROTTLING.intersection(name for state in states for name in state.throttle_reasons or ())
+    harmless = {POWER_CAP} if shares and not slow else set()
+    throttled = {name for state in states for name in state.throttle_reasons or ()} & THROTTLING - harmless
     if throttled:
         found.append(f"GPU throttled: {', '.join(sorted(throttled))}")
     others = max((state.other_processes or 0 for state in states), default=0)

@@ -17,9 +17,14 @@ GAP = 2
 """Characters between two columns."""
 
 
+def is_terminal() -> bool:
+    """Whether standard output is a terminal; it can be closed, too."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def width() -> int:
     """Characters to a line."""
-    return Console().width if sys.stdout.isatty() else UNLIMITED
+    return Console().width if is_terminal() else UNLIMITED
 
 
 def show(

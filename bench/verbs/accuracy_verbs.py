@@ -41,7 +41,7 @@ def accuracy(
     """
     store = open_store(records, write=True)
     known, digest = measuring.network_of(network, weights)
-    note(known.note)
+    note(known.note_under(wanted.protocol))
     asked = wanted.asked(known.input_hw)
     data, protocol = wanted.opened(asked)
     question = measuring.Question(

@@ -52,7 +52,7 @@ def count(
     by_kind = counted.macs_by_kind
     exact = unit.value(by_kind)
     answer: dict[str, Any] = {
-        "name": network,
+        "name": subject.name,
         "input_hw": list(subject.input_hw),
         "params": counted.params,
         "macs": counted.macs,
@@ -104,6 +104,6 @@ def opinions(network: Network, input_: Input = None, as_json: Json = False) -> N
     net, counted, device = run_subject(subject, macs.count)
     detail = to_record_detail(second_opinions(net, (1, 3, *subject.input_hw), device=device))
     if as_json:
-        print(json.dumps({"name": network, "macs": counted.macs, **detail}))
+        print(json.dumps({"name": subject.name, "macs": counted.macs, **detail}))
     else:
         show_opinions(counted.macs, detail["opinions"])

@@ -6,13 +6,13 @@ import traceback
 from collections.abc import Callable
 from typing import ParamSpec
 
-from dpn import cli
+from dpn import cli, missing
 
 Given = ParamSpec("Given")
 
 
 def errors_are_2(verb: Callable[Given, int]) -> Callable[Given, int]:
-    """The verb, which leaves with 2 and one line for an expected error, or with 2 and the traceback for a bug."""
+    """The verb, which leaves with 2 and one line for an expected error or a missing package, and a bug's traceback."""
 
     @functools.wraps(verb)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> int:
@@ -25,9 +25,11 @@ def errors_are_2(verb: Callable[Given, int]) -> Callable[Given, int]:
             if os.environ.get("DPN_TRACEBACK"):
                 traceback.print_exc()
             cli.fail(cli.message(error), 2)
-        except Exception:
-            traceback.print_exc()
-            cli.fail("this is a bug; please report it with the lines above", 2)
+        except Exception as error:
+            said = missing.words(error) if isinstance(error, ModuleNotFoundError) else ""
+            if not said or os.environ.get("DPN_TRACEBACK"):
+                traceback.print_exc()
+            cli.fail(said or "this is a bug; please report it with the lines above", 2)
         return code
 
     return run

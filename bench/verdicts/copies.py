@@ -112,7 +112,7 @@ def measure(
 
 
 def found(records: Iterable[Record]) -> Iterator[Copies]:
-    """Every set of copies that is whole, the newest record of each copy; flagged ones decide as records do.
+    """Every set of copies that is whole, the newest record of each copy; flagged ones are among them.
 
     Args:
         records: any, the older ones first.

@@ -7,14 +7,14 @@ so that whatever else the machine does meets both alike.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.cell import Cell
-from bench.machine import disturbance
+from bench.machine import disturbance, gpu
 from bench.plan import check_range
 from bench.pool import Worker, Zygote, machine_to_itself
 from bench.processes import modules_of, prepare
@@ -144,7 +144,7 @@ def add_round(duel: Duel, zygotes: Sequence[Zygote], sides: Sequence[Side], home
         for index in (first, 1 - first):
             calls[index] = _ready(workers[index], sides[index].cell, home / str(index))
         pids = [worker.pid for worker in workers]
-        before = disturbance.snapshot(pids)
+        state, before = _gpu(sides), disturbance.snapshot(pids)
         samples: Round = ([], [])
         for pair in range(pairs):
             for index in (0, 1) if (pair + first) % 2 == 0 else (1, 0):
@@ -152,9 +152,16 @@ def add_round(duel: Duel, zygotes: Sequence[Zygote], sides: Sequence[Side], home
                 counted = -(-calls[index] // work.denominator) * work.denominator  # so that the extra work is exact
                 answer = workers[index].ask("sample", calls=int(counted * work), per=counted)
                 samples[index].append(answer["seconds"])
+        reasons = gpu.reasons(state, _gpu(sides))
         seen = disturbance.between(before, disturbance.snapshot(pids))
     duel.rounds.append(samples)
-    duel.disturbances.append(seen.to_dict())
+    duel.disturbances.append(seen.to_dict() | ({"reasons": reasons} if reasons else {}))
+
+
+def _gpu(sides: Sequence[Side]) -> gpu.GpuState | None:
+    """What the GPU is doing now, the sides' own processes apart; None where they run on the processor."""
+    state = gpu.state() if any(side.cell.device == "cuda" for side in sides) else None
+    return state and replace(state, other_processes=None)
 
 
 def _ready(worker: Worker, cell: Cell, folder: Path) -> int:

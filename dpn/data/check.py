@@ -22,7 +22,8 @@ from dpn.silence import overheard
 Size = tuple[int, int]
 Found = TypeVar("Found")
 _HOLE = re.compile(rb"Corrupt JPEG data: (?!\d+ extraneous bytes).*\n")
-"""What libjpeg says of a JPEG that lacks data; bytes too many before a marker do no harm."""
+"""What libjpeg says of a JPEG that lacks data; bytes too many before a marker do no harm. It says only the
+first thing of each image, so that a hole behind another warning is not found."""
 _MPII_NAME = re.compile(r"\d{9}\.jpg")
 """How MPII calls its images; folders that others write in its layout may hold other people under the same file name."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from bench.accuracy import EXAMPLES, Question, examples, measure, network_of, record_of, with_truth
 from bench.machine import environment
@@ -102,6 +103,21 @@ def test_other_weights_are_another_record() -> None:
         other.net.weight.fill_(2)  # type: ignore[operator, union-attr]
     assert question(one).key() != question(other).key()
     assert question(one).key() != question(one, runtime=Runtime(device="cpu", precision="bf16")).key()
+
+
+class Noting(nn.Module):
+    """Writes attributes when it runs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.H = x.shape[-2]
+        return x
+
+
+def test_what_a_network_notes_of_itself_when_it_runs_is_no_other_question() -> None:
+    network = Network(name="noting", net=Noting())
+    before = question(network).key()
+    network.net(torch.zeros(1, 3, 8, 6))
+    assert question(network).key() == before
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])

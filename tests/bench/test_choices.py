@@ -16,6 +16,8 @@ from bench.measuring import open_store
 from bench.plan import Plan
 from bench.running import backends
 from bench.subject import resolve
+from bench.sweep import Sweep
+from dpn import checkout
 from tests.bench.programs import ran
 
 NAN = math.nan
@@ -128,6 +130,19 @@ def test_records_that_cannot_be_written_are_named_before_anything_is_measured(
     assert asked == [tmp_path, tmp_path]
     monkeypatch.undo()
     assert open_store(tmp_path / "new" / "records", write=True).records == []
+
+
+def test_a_commit_that_is_none_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ValueError("DPN_COMMIT='main' is no commit")
+
+    monkeypatch.setattr(checkout, "commit", refuse)
+    with pytest.raises(ValueError, match="is no commit"):
+        open_store(tmp_path, write=True)
+    with pytest.raises(ValueError, match="is no commit"):
+        Sweep(open_store(tmp_path), Plan()).run(())
 
 
 @pytest.mark.usefixtures("own_lock")

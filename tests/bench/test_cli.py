@@ -54,7 +54,7 @@ def test_list() -> None:
 
 
 def test_count_in_a_convention() -> None:
-    got = answer("count", "dpn4_64", "--convention", "gimacs", "--json")
+    got = answer("count", "DPN4_64", "--convention", "gimacs", "--json")
     assert (got["name"], got["input_hw"], got["convention"], got["complete"]) == ("dpn4_64", [256, 192], "gimacs", True)
     assert (got["params"], got["macs"]) == (3_336_529, 3_224_371_200)
     assert got["live_macs"] < got["macs"]

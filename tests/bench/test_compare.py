@@ -23,6 +23,7 @@ from bench.verbs import compare_verbs
 from bench.verbs.compare_verbs import records_of
 from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate
+from dpn.missing import REMEDY
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -523,6 +524,17 @@ def test_a_bug_is_no_verdict_on_the_records(
     assert "Traceback" in said
     assert "TypeError: nobody thought of this" in said
     assert said.endswith("error: this is a bug; please report it with the lines above\n")
+
+
+def test_a_package_that_is_not_installed_is_no_bug_and_no_verdict(
+    base: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    def lacking(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError(name="no_such_package.part")
+
+    monkeypatch.setattr(compare_verbs, "compare_records", lacking)
+    assert code_of(base, base) == 2
+    assert capsys.readouterr().err == f"error: the package no_such_package is not installed; {REMEDY}\n"
 
 
 def test_lines_of_a_file_fail_too(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

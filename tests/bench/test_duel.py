@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from bench import pool
 from bench.cell import Cell
 from bench.choices import Choices
+from bench.machine import gpu
 from bench.machine.environment import ROOT
 from bench.verbs import duel_verbs
 from bench.verdicts import duel
@@ -91,6 +94,18 @@ def test_sides_take_turns_and_extra_work_is_exact(tmp_path: Path, work: float, c
     assert [name for name, *_ in log] == ["a", "b", "b", "a", "b", "a", "a", "b"]
     assert {entry for entry in log if entry[0] == "b"} == {("b", calls, per)}
     assert calls / per == pytest.approx(work)
+
+
+def test_a_round_on_a_gpu_says_what_slowed_it_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter([gpu.GpuState(other_processes=2), gpu.GpuState(throttle_reasons=("power brake",))] * 2)
+    monkeypatch.setattr(gpu, "state", lambda: next(states))
+    fought, fork = Duel(0.05), SimpleNamespace(fork=lambda: Recorder("a", []))
+    for device in ("cuda", "cpu"):
+        sides = [Side(cell=replace(of_file("a.onnx"), device=device))] * 2
+        duel.add_round(fought, [fork, fork], sides, tmp_path, 1)  # type: ignore[list-item]
+    on_gpu, on_processor = fought.disturbances
+    assert on_gpu["reasons"] == ["GPU throttled: power brake"]
+    assert "reasons" not in on_processor
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -182,13 +183,20 @@ def test_nothing_is_ever_set(nvml: ModuleType, monkeypatch: pytest.MonkeyPatch) 
         (GpuState(sm_clock_mhz=990, max_sm_clock_mhz=1980), ["SM clock at 50 % of its default"]),
         (GpuState(sm_clock_mhz=345, default_sm_clock_mhz=1500, throttle_reasons=("idle",)), []),
         (GpuState(throttle_reasons=("clocks set by a user", "display clocks")), []),
-        (GpuState(throttle_reasons=("power cap", "power brake")), ["GPU throttled: power brake, power cap"]),
+        (replace(GOOD, throttle_reasons=("power cap",)), []),
+        (replace(GOOD, throttle_reasons=("power cap", "power brake")), ["GPU throttled: power brake"]),
         (GpuState(other_processes=1), ["1 other process on the GPU"]),
         (GpuState(other_processes=2), ["2 other processes on the GPU"]),
     ],
 )
 def test_reasons_of_either_end(state: GpuState, found: list[str]) -> None:
     assert reasons(state, GOOD) == reasons(GOOD, state) == reasons(None, state) == reasons(GOOD, state, None) == found
+
+
+def test_a_power_cap_counts_where_the_clock_suffers_or_is_not_told() -> None:
+    capped = GpuState(sm_clock_mhz=1000, default_sm_clock_mhz=1500, throttle_reasons=("power cap",))
+    assert reasons(GOOD, capped) == ["SM clock at 67 % of its default", "GPU throttled: power cap"]
+    assert reasons(GpuState(throttle_reasons=("power cap",))) == ["GPU throttled: power cap"]
 
 
 def test_energy_counter(nvml: ModuleType) -> None:

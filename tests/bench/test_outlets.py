@@ -28,8 +28,6 @@ from bench.verdicts.gate import Gate
 from bench.verdicts.noise_floor import NoiseFloor, noise_sentence
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 
-jsonschema = pytest.importorskip("jsonschema")
-
 NUMBER = {"type": "number"}
 TEXT = {"type": "string", "minLength": 1}
 
@@ -125,6 +123,7 @@ def text_of(html: str) -> str:
 
 
 def test_github_action_benchmark_gets_what_it_takes() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     entries = json.loads(FILES["gab"](mixed()))
     jsonschema.validate(entries, GAB_SCHEMA)
     assert len(entries) == len({entry["name"] for entry in entries}) == len(quantities(mixed()))
@@ -136,6 +135,7 @@ def test_github_action_benchmark_has_one_direction() -> None:
 
 
 def test_bencher_gets_what_it_takes() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     benchmarks = json.loads(FILES["bmf"](mixed()))
     jsonschema.validate(benchmarks, BMF_SCHEMA)
     measures = [values for benchmark in benchmarks.values() for values in benchmark.values()]
@@ -145,6 +145,7 @@ def test_bencher_gets_what_it_takes() -> None:
 
 
 def test_a_schema_would_notice() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate([{"name": "a", "unit": "second", "value": "1"}], GAB_SCHEMA)
     with pytest.raises(jsonschema.ValidationError):

@@ -263,3 +263,4 @@ def test_two_sweeps_take_turns(own_lock: Path, tmp_path: Path) -> None:
         assert waiting.stderr.readline() == said
         assert waiting.poll() is None
     assert waiting.communicate(timeout=30) == ("mine\n", "")
+    assert machine_lock().read_bytes() == b""

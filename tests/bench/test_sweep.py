@@ -44,8 +44,6 @@ from tests.bench.sweeping import (
 )
 from tests.bench.waiting import wait_until
 
-jsonschema = pytest.importorskip("jsonschema")
-
 pytestmark = pytest.mark.usefixtures("own_lock")
 
 EAGER = Cell(subject="dpn1_32", input_hw=(64, 48))
@@ -65,6 +63,7 @@ def of_file(file: str) -> list[Cell]:
 
 
 def test_records_of_a_sweep_say_everything_and_a_second_sweep_measures_nothing(tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     ceilings_known(tmp_path, 1)
     cells = [EAGER, replace(EAGER, metric="throughput"), replace(EAGER, metric="memory")]
     assert sweep(tmp_path, *cells, plan=ONE).measured == 3

@@ -1,5 +1,6 @@
 """Weights reach the right places, and no wrong or hostile file does anything but raise one line."""
 
+import errno
 import math
 import pickle
 import subprocess
@@ -502,6 +503,17 @@ def test_files_of_other_kinds_are_called_what_they_are(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=rf"{name}\.pth is a {said}: torch\.save\(") as caught:
             read_state_dict(tmp_path / f"{name}.pth")
         assert one_line(caught.value)
+
+
+def test_a_file_that_the_system_does_not_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "a.pth").write_bytes(b"1")
+    for where, name in ((torch, "load"), (Path, "open")):
+        monkeypatch.setattr(where, name, refuse)
+    with pytest.raises(CheckpointError, match=r"a\.pth cannot be read, .*Input/output error"):
+        read_state_dict(tmp_path / "a.pth")
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

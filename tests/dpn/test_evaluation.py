@@ -253,6 +253,19 @@ def test_a_folder_is_no_results_file(tmp_path: Path) -> None:
         run(coco_set(1), results=tmp_path)
 
 
+@pytest.mark.parametrize("closed", ["here", "there"])
+def test_results_behind_a_link_need_its_folder_and_the_targets(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "here" / "r.json"
+    link.symlink_to(tmp_path / "there" / "r.json")
+    monkeypatch.setattr(scoring.os, "access", lambda folder, _: folder.name != closed)
+    with pytest.raises(OSError, match=r"here/r\.json cannot be written"):
+        scoring.check_before(coco_set(1), link)
+
+
 def test_a_device_is_no_results_file_and_nothing_is_kept_beside_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="is no regular file"):

@@ -20,7 +20,8 @@ def assert_named(package: str, caught: pytest.ExceptionInfo[SystemExit], capsys:
 def test_a_program_that_cannot_start_names_the_package(
     program: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.delitem(sys.modules, "dpn.verbs.checkpoint", raising=False)
+    for imported in (f"{program}.__main__", "dpn.verbs.checkpoint"):
+        monkeypatch.delitem(sys.modules, imported, raising=False)
     monkeypatch.setitem(sys.modules, "tyro", None)
     with pytest.raises(SystemExit) as caught:
         runpy.run_module(program, run_name="__main__")
@@ -36,6 +37,11 @@ def test_a_verb_that_lacks_a_package_names_it(monkeypatch: pytest.MonkeyPatch, c
     with pytest.raises(SystemExit) as caught:
         cli.run("prog", "", {"verb": verb, "other": verb}, ["verb"])
     assert_named("fvcore", caught, capsys)
+
+
+def test_a_package_that_is_there_and_lacks_a_module_is_a_bug() -> None:
+    with pytest.raises(ModuleNotFoundError), told():
+        import rich.no_such_module  # noqa: F401
 
 
 def test_a_module_of_ours_that_is_missing_is_a_bug_and_a_traceback_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

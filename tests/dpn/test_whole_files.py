@@ -137,3 +137,12 @@ def test_a_name_that_no_file_can_have_is_told_as_it_is(tmp_path: Path) -> None:
         write_whole(path, b"one")
     assert caught.value.filename == str(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_replaced_hands_on_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.touch()
+    for mode in (0o640, 0o200):
+        path.chmod(mode)
+        write_whole(path, b"one")
+        assert path.stat().st_mode & 0o777 == mode

@@ -212,6 +212,9 @@ def test_weights_of_simple_baseline_are_told_to_take_bgr_and_no_others() -> None
     given = Network(name=spec.name, net=nn.Identity(), spec=spec, weights_sha256="0")
     assert given.note_under("dpn").endswith("take BGR images: for these give --protocol sbl")
     assert given.note_under("sbl") == ""
+    assert (
+        replace(given, note="ours").note_under("dpn").startswith("ours; weights that SimpleBaseline's authors released")
+    )
     for other in (replace(given, weights_sha256=None), replace(given, spec=lookup("dpn1_32"), note="")):
         assert other.note_under("dpn") == ""
 
