@@ -18,9 +18,10 @@ with quiet(), told():
     from analysis.verbs.erf_verbs import erf
     from analysis.verbs.field_verbs import gridding, receptive_field
     from analysis.verbs.measured_verbs import neighbours
-    from analysis.verbs.named_networks import Networks, measure_named
+    from analysis.verbs.named_networks import measure_named
     from bench.store import RECORDS, RESULTS
     from bench.subject import Subject, resolve
+    from bench.verbs.arguments import Networks
     from dpn import cli
     from dpn.whole_files import write_whole
 

@@ -153,14 +153,8 @@ def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], ef
     walsh = np.sort((logs[i] + logs[j]) / 2)
     counts = _signed_rank_counts(len(logs))
     interval, p = _inverted(walsh, counts), _two_sided(walsh, counts)
-    return _judged(
-        float(np.median(walsh)),
-        interval,
-        p,
-        effect,
-        f"{len(logs)} round{'s' * (len(logs) > 1)}",
-        2.0 ** (1 - len(logs)),
-    )
+    units = f"{len(logs)} round{'s' * (len(logs) > 1)}"
+    return _judged(float(np.median(walsh)), interval, p, effect, units, 2.0 ** (1 - len(logs)))
 
 
 def compare_processes(

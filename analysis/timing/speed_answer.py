@@ -124,13 +124,11 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
     for machine in sorted({one.machine for one in evidence.copies}):
         (wrong, number), largest = pair_verdicts(evidence, machine), max(SLOWDOWNS)
         (hits, _) = pair_verdicts(evidence, machine, largest)
-        found.append(
-            (
-                f"{wrong} of {number}",
-                f"pairs of records of one network called faster or slower on {machine}; so compared, {hits} of "
-                f"{number} slowdowns by {PERCENT * (largest - 1):.0f} % are found",
-            )
+        words = (
+            f"pairs of records of one network called faster or slower on {machine}; so compared, {hits} of {number} "
+            f"slowdowns by {PERCENT * (largest - 1):.0f} % are found"
         )
+        found.append((f"{wrong} of {number}", words))
     return found or [("none", "networks timed; the noise floor is not measured")]
 
 

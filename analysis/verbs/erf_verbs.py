@@ -12,10 +12,10 @@ import tyro
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
-from analysis.verbs.named_networks import Network
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
+from bench.verbs.arguments import Network
 from dpn.cli import Json
 from dpn.whole_files import whole, write_whole
 

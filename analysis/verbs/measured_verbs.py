@@ -20,10 +20,11 @@ from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
-from analysis.verbs.named_networks import Networks, measure_named
+from analysis.verbs.named_networks import measure_named
 from bench.measuring import bar, open_store
 from bench.store import RECORDS
 from bench.subject import Subject
+from bench.verbs.arguments import Networks
 from dpn.cli import Flag, message
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ import tyro
 
 from bench.subject import Subject, resolve
 
-Network = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK")]
 NetworkOrNot = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK]")]
-Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK ...]")]
 
 
 def measure_named(
