@@ -127,13 +127,12 @@ def _named(copies: Copies) -> str:
 
 def _rate_of_copies(copies: Copies, ratio: float) -> Cell:
     """How many pairs got a wanted verdict; without an interval, since each copy is in many pairs."""
-    verdicts = [found.verdict for found in copies.comparisons(ratio)]
-    hits = sum(verdict in _wanted(ratio) for verdict in verdicts)
+    hits, pairs = _hits([copies], ratio)
     made = f", one multiplied by {ratio:g}" if ratio != 1 else ""
     return Cell(
-        text=f"{hits} of {len(verdicts)}", value=PERCENT * hits / len(verdicts), state="measured",
-        record=copies.records[0], further=copies.records[1:], n=len(verdicts),
-        how=f"{hits} of {len(verdicts)} pairs of records of {len(copies.records)} copies on {copies.machine}{made}",
+        text=f"{hits} of {pairs}", value=PERCENT * hits / pairs, state="measured",
+        record=copies.records[0], further=copies.records[1:], n=pairs,
+        how=f"{hits} of {pairs} pairs of records of {len(copies.records)} copies on {copies.machine}{made}",
     )  # fmt: skip
 
 
@@ -181,8 +180,13 @@ def pair_verdicts(evidence: Evidence, machine: str, ratio: float = 1.0) -> tuple
 
     What counts is a false alarm where the ratio is 1, and the true verdict elsewhere.
     """
-    pairs = [found.verdict for one in evidence.copies if one.machine == machine for found in one.comparisons(ratio)]
-    return sum(verdict in _wanted(ratio) for verdict in pairs), len(pairs)
+    return _hits([one for one in evidence.copies if one.machine == machine], ratio)
+
+
+def _hits(sets: Sequence[Copies], ratio: float) -> tuple[int, int]:
+    """Pairs whose verdict is a wanted one at this ratio, and all pairs."""
+    verdicts = [found.verdict for copies in sets for found in copies.comparisons(ratio)]
+    return sum(verdict in _wanted(ratio) for verdict in verdicts), len(verdicts)
 
 
 def _ours(trial: Decided) -> str:
