@@ -1,42 +1,187 @@
-"""Samples that are the same in every epoch, made once and kept where all workers find them."""
+"""What is the same in every epoch, made once and kept where all workers find it. Imports no torch."""
 
 import mmap
+import multiprocessing
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+
+from dpn.data.people import DataSet, Example, Examples, Images, Pixels
+from dpn.skeletons import Skeleton
+
+Arrays = Mapping[str, NDArray[Any]]
+
+ALIGNED = 64
+"""Bytes at whose multiples arrays begin."""
 
 
 class Kept:
-    """Room for `count` samples `like` this one, in memory that this process shares with those that it forks.
+    """Rows of arrays, in memory that this process shares with those that it forks.
 
-    Memory is taken only as samples come in.
+    Arrays of one name have the same type and the same number of axes in every row; their sizes may differ. Memory is
+    taken only as rows come in, and rows that find no room are not kept.
     """
 
-    def __init__(self, like: Mapping[str, Tensor], count: int) -> None:
-        fields = [(name, tensor.numpy().dtype, tuple(tensor.shape)) for name, tensor in like.items()]
-        row = np.dtype([("filled", np.bool_), *fields], align=True)
-        self._names = list(like)
-        self._rows = np.frombuffer(mmap.mmap(-1, row.itemsize * count), row)
+    def __init__(self, like: Arrays, count: int, room: int) -> None:
+        """Room for `count` rows `like` this one, of `room` bytes in all.
 
-    def get(self, number: int) -> dict[str, Tensor] | None:
-        """The sample, as views of the memory here; None where nobody has put it."""
+        Raises:
+            OSError: the system does not have so much.
+        """
+        shapes = [(name, np.int64, (array.ndim,)) for name, array in like.items()]
+        row = np.dtype([("at", np.int64), *shapes])
+        self._types = {name: array.dtype for name, array in like.items()}
+        self._rows = np.frombuffer(mmap.mmap(-1, row.itemsize * count), row)
+        self._end = np.frombuffer(mmap.mmap(-1, 8), np.int64)
+        self._end[0] = ALIGNED  # 0 is the place of a row that nobody has put
+        self._memory = mmap.mmap(-1, ALIGNED + room)
+        self._lock = multiprocessing.Lock()
+
+    def get(self, number: int) -> dict[str, NDArray[Any]] | None:
+        """The row, as views of the memory here; None where it is not kept."""
         row = self._rows[number]
-        return {name: torch.from_numpy(np.asarray(row[name])) for name in self._names} if row["filled"] else None
+        at = int(row["at"])
+        return self._views(at, {name: row[name].tolist() for name in self._types}) if at else None
 
     def missing(self) -> int:
-        """How many samples nobody has put yet."""
-        return int((~self._rows["filled"]).sum())
+        """How many rows are not kept."""
+        return int((self._rows["at"] == 0).sum())
 
-    def put(self, number: int, sample: Mapping[str, Tensor]) -> None:
-        """Keeps a sample; whoever sees that it is filled sees all of it."""
-        row = self._rows[number]
-        for name in self._names:
-            row[name] = sample[name].numpy()
-        row["filled"] = True
+    def put(self, number: int, arrays: Arrays) -> None:
+        """Keeps a row if there is room; whoever sees where it is sees all of it."""
+        with self._lock:
+            row, at = self._rows[number], int(self._end[0])
+            end = at + _bytes(arrays)
+            if row["at"] or end > len(self._memory):
+                return
+            self._end[0] = end
+            for name, view in self._views(at, {name: arrays[name].shape for name in self._types}).items():
+                view[...] = arrays[name]
+                row[name] = view.shape
+            row["at"] = at
+
+    def _views(self, at: int, shapes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        views = {}
+        for name, dtype in self._types.items():
+            views[name] = np.ndarray(shapes[name], dtype, self._memory, at)
+            at += _aligned(views[name].nbytes)
+        return views
 
 
-def size_of(like: Mapping[str, Tensor], count: int) -> int:
-    """Bytes that so many such samples take."""
-    return count * sum(tensor.numel() * tensor.element_size() for tensor in like.values())
+def kept(like: Arrays, count: int, room: int, *, alike: bool) -> Kept | None:
+    """Room for `count` rows and the first of them in it, or None where they would take more than `room` bytes.
+
+    Args:
+        like: the first row.
+        count: how many there are.
+        room: in bytes.
+        alike: whether the arrays of all rows have one size; else they are judged by the first, and have all the room.
+    """
+    needed = count * _bytes(like)
+    if needed <= room:
+        with suppress(OSError):
+            rows = Kept(like, count, needed if alike else room)
+            rows.put(0, like)
+            return rows
+    return None
+
+
+class KeptExamples:
+    """People to learn from, whose images are read once, see `dpn.data.people.Examples`."""
+
+    def __init__(self, examples: Examples, room: int) -> None:
+        self._examples, self._room = examples, room
+        self._kept: Kept | None = None
+
+    def share(self) -> None:
+        """Makes room, if `room` bytes are enough, for this process and those that it forks after that.
+
+        Raises:
+            DataError: the first image is missing or cannot be decoded.
+        """
+        if self._room and self._kept is None:
+            self._kept = kept(vars(self._examples.example(0)), len(self), self._room, alike=False)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Whose joints these are."""
+        return self._examples.skeleton
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._examples)
+
+    def example(self, index: int) -> Example:
+        """See `dpn.data.people.Examples.example`; the arrays are read-only where they are kept."""
+        known = self._kept.get(index) if self._kept else None
+        if known:
+            return Example(**{name: _protected(array) for name, array in known.items()})
+        example = self._examples.example(index)
+        if self._kept:
+            self._kept.put(index, vars(example))
+        return example
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory
+
+
+class KeptImages:
+    """Images that are read once, see `dpn.data.people.Images`."""
+
+    def __init__(self, images: Images, names: list[str], room: int) -> None:
+        """Makes room for the images of those names, if `room` bytes are enough, and reads the first.
+
+        Raises:
+            DataError: it is missing or cannot be decoded.
+        """
+        self._images = images
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._kept: Kept | None = None
+        if room and names:
+            self._kept = kept({"image": images.read(names[0])}, len(names), room, alike=False)
+
+    def read(self, name: str) -> Pixels:
+        """See `dpn.data.people.Images.read`; the pixels are read-only where they are kept."""
+        number = self._numbers.get(name)
+        if self._kept is None or number is None:
+            return self._images.read(name)
+        known = self._kept.get(number)
+        if known:
+            return _protected(known["image"])
+        image = self._images.read(name)
+        self._kept.put(number, {"image": image})
+        return image
+
+    def find(self, name: str) -> str | None:
+        """See `dpn.data.people.Images.find`."""
+        return self._images.find(name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory
+
+
+def with_kept_images(data: DataSet, room: int) -> DataSet:
+    """The data set, whose images are read once if `room` bytes are enough for them.
+
+    Raises:
+        DataError: the first image is missing or cannot be decoded.
+    """
+    names = dict.fromkeys(data.people.files[int(image)] for image in data.people.image_ids)
+    return replace(data, images=KeptImages(data.images, list(names), room))
+
+
+def _bytes(arrays: Arrays) -> int:
+    return sum(_aligned(array.nbytes) for array in arrays.values())
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
+
+
+def _protected(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array

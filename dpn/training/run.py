@@ -24,8 +24,9 @@ from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
+from dpn.training.kept import with_kept_images
 from dpn.training.legs import Leg, this_leg
-from dpn.training.memory import keep_freed
+from dpn.training.memory import keep_freed, room
 from dpn.training.options import RunOptions
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
@@ -115,6 +116,8 @@ def _trained(
         _check_same(start, recipe, prepared.definition, digests, folder)
     elif where.sanity and not rank():
         check(prepared, recipe, where.device())
+    most = room(where.keep_gb, where.devices)
+    prepared = replace(prepared, data=with_kept_images(prepared.data, most))
     if recipe.sync_batch_norm and where.device() == "cpu":
         synchronise(prepared.net)
     task = PoseTask(prepared.net, recipe, prepared.codec, steps.per_epoch, start)
@@ -131,8 +134,7 @@ def _trained(
     )  # fmt: skip
     flow.told(task.step, "")
     if task.step < steps.total:
-        room = int(where.keep_gb * 1e9)
-        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, room)
+        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, most)
         task.batches = lambda of: Batches(
             stream, replace(steps, first=task.step, rank=of), where.workers_each(), pinned=where.device() == "cuda"
         )

@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,7 +16,7 @@ from dpn.data.people import Examples
 from dpn.data.problems import DataError
 from dpn.data.samples import TrainingSamples, collate, worker_init
 from dpn.protocols import Protocol
-from dpn.training.kept import Kept, size_of
+from dpn.training.kept import Kept, KeptExamples, kept
 from dpn.training.order import Drawn, Steps
 from dpn.training.stopping import obey_parent, shielded
 
@@ -26,26 +27,28 @@ NEEDED = ("crop", "joints", "visible")
 class Stream(Dataset[Any]):
     """Samples by epoch and number, so that worker processes need not be told when an epoch begins.
 
-    Without augmentation a sample is the same in every epoch, and is made once where all fit into `room` bytes.
+    What is the same in every epoch is made once and kept where all of it fits into `room` bytes: samples where there is
+    no augmentation, else the people and their images.
     """
 
     def __init__(
         self, examples: Examples, protocol: Protocol, input_hw: tuple[int, int], seed: int, room: int = 0
     ) -> None:  # fmt: skip
-        self._samples = TrainingSamples(examples, protocol, input_hw, seed)
-        self._room = room if protocol.augmentation == NONE else 0
+        still = protocol.augmentation == NONE
+        self._people = KeptExamples(examples, 0 if still else room)
+        self._samples = TrainingSamples(self._people, protocol, input_hw, seed)
+        self._room = room if still else 0
         self._kept: Kept | None = None
 
     def share(self) -> None:
-        """Makes room for samples, for this process and those that it forks after that.
+        """Makes room for what is kept, for this process and those that it forks after that.
 
         Raises:
             DataError: the first sample cannot be made.
         """
+        self._people.share()
         if self._room and self._kept is None:
-            like, count = self._samples[0], len(self._samples)
-            if size_of(like, count) <= self._room:
-                self._kept = Kept(like, count)
+            self._kept = kept(_arrays(self._samples[0]), len(self._samples), self._room, alike=True)
 
     def missing(self) -> int | None:
         """How many samples are yet to be made; None where they are made anew in every epoch."""
@@ -56,18 +59,22 @@ class Stream(Dataset[Any]):
         epoch, number = drawn
         known = self._kept.get(number) if self._kept else None
         if known:
-            return known
+            return {name: torch.from_numpy(array) for name, array in known.items()}
         self._samples.set_epoch(epoch)
         try:
             sample = self._samples[number]
         except DataError as error:
             return error
         if self._kept:
-            self._kept.put(number, sample)
+            self._kept.put(number, _arrays(sample))
         return sample
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory, and makes its own samples
+
+
+def _arrays(sample: dict[str, Tensor]) -> dict[str, Any]:
+    return {name: tensor.numpy() for name, tensor in sample.items()}
 
 
 class Batches:

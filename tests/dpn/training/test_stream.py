@@ -20,7 +20,8 @@ from dpn.training.stream import Batches, Stream
 HW = (64, 48)
 PEOPLE = 12
 EPOCHS = 3
-ONE_SAMPLE = 64 * 48 * 3 + 17 * (2 + 1) * 8 + 2 * (2 * 4)
+ONE_SAMPLE = 64 * 48 * 3 + 5 * 64 + 3 * 64 + 64 + 64
+"""Bytes of crop, joints, visible, center and scale, each up to the next multiple of 64."""
 STILL = replace(protocol("dpn", "coco"), augmentation=NONE)
 MOVING = protocol("dpn", "coco")
 
@@ -71,26 +72,36 @@ def assert_alike(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_kept_samples_are_those_that_would_be_made_again(workers: int) -> None:
-    kept = Stream(Counting(), STILL, HW, seed=0, room=10**9)
-    assert_alike(batches(kept, workers), batches(Stream(Counting(), STILL, HW, seed=0)))
+@pytest.mark.parametrize("rules", [STILL, MOVING])
+def test_kept_samples_are_those_that_would_be_made_again(rules: Protocol, workers: int) -> None:
+    kept = Stream(Counting(), rules, HW, seed=0, room=10**9)
+    assert_alike(batches(kept, workers), batches(Stream(Counting(), rules, HW, seed=0)))
 
 
-@pytest.mark.parametrize(
-    ("rules", "room", "times"),
-    [(STILL, 10**9, 1), (STILL, 0, EPOCHS), (STILL, PEOPLE * ONE_SAMPLE // 2, EPOCHS), (MOVING, 10**9, EPOCHS)],
-)
-def test_a_sample_is_made_once_only_where_it_stays_and_fits(rules: Protocol, room: int, times: int) -> None:
+@pytest.mark.parametrize("rules", [STILL, MOVING])
+@pytest.mark.parametrize(("room", "times", "to_see_its_size"), [(10**9, 1, 0), (0, EPOCHS, 0), (10**4, EPOCHS, 1)])
+def test_an_image_is_read_once_only_where_there_is_room(
+    rules: Protocol, room: int, times: int, to_see_its_size: int
+) -> None:
     examples = Counting()
     list(batches(Stream(examples, rules, HW, seed=0, room=room)))
-    to_see_its_size = 1 if room and rules is STILL else 0
     assert len(examples.asked) == times * PEOPLE + to_see_its_size
 
 
-def test_what_cannot_be_made_is_not_kept() -> None:
-    examples = Counting(broken=5)
+def test_samples_are_kept_to_the_last_byte_of_their_room() -> None:
+    for room, times in ((PEOPLE * ONE_SAMPLE, 1), (PEOPLE * ONE_SAMPLE - 1, EPOCHS)):
+        examples = Counting()
+        list(batches(Stream(examples, STILL, HW, seed=0, room=room)))
+        assert len(set(examples.asked)) == PEOPLE
+        assert len(examples.asked) == times * PEOPLE + (times > 1)
+
+
+@pytest.mark.parametrize("rules", [STILL, MOVING])
+@pytest.mark.parametrize("broken", [0, 5])
+def test_what_cannot_be_made_is_not_kept(rules: Protocol, broken: int) -> None:
+    examples = Counting(broken)
     with pytest.raises(DataError, match="cannot be read"):
-        list(batches(Stream(examples, STILL, HW, seed=0, room=10**9)))
+        list(batches(Stream(examples, rules, HW, seed=0, room=10**9)))
 
 
 def test_kept_samples_are_put_together_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
