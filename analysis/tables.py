@@ -11,14 +11,17 @@ from analysis import ablations, architecture, comparison, costs, fields, griddin
 from analysis.cells import Cell, Column, Row, State, Table, label
 from analysis.claims.audit import claims_table
 from analysis.evidence import Evidence
-from analysis.timing import speed, speed_machine, speed_verdicts, timings
+from analysis.timing import speed, speed_machine, speed_verdicts
 from analysis.trained import orderings, orderings_table, synthetic_tables, trained_runs
 
 TRAINED: dict[str, Callable[[Evidence], Table]] = {
     **{f"{name}{synthetic_tables.SUFFIX}": partial(synthetic_tables.table, name) for name in trained_runs.TABLES},
     orderings_table.ID: orderings_table.table,
 }
-"""Tables of networks trained on synthetic figures, which the page has only where there are any."""
+"""Tables of networks trained on synthetic figures."""
+
+OPTIONAL = frozenset({*TRAINED, *(name for name, kind in speed.PER_MACHINE.items() if kind.holding)})
+"""Tables that the page has only where there is something to show in them."""
 
 ALL: dict[str, Callable[[Evidence], Table]] = {
     "table-1": architecture.table_1,
@@ -99,7 +102,7 @@ def table(name: str, evidence: Evidence) -> Table:
 
 
 def titles(evidence: Evidence) -> dict[str, str]:
-    """By id the title of every table, but of those of trained networks where none is; with the machine of one for each.
+    """By id the title of every table, but of the optional ones that are empty; with the machine of one for each.
 
     No number is looked up for it: some tables take many seconds.
     """
@@ -108,14 +111,14 @@ def titles(evidence: Evidence) -> dict[str, str]:
         title = make(bare).title
         for number, machine in enumerate(_machines(name, evidence), 1):
             found[name if number == 1 else f"{name}-{number}"] = f"{title}, {machine}"
-        if not (name in found or (name in TRAINED and _is_untrained(name, evidence))):
+        if not (name in found or _is_left_out(name, evidence)):
             found[name] = title
     return found
 
 
 def _machines(name: str, evidence: Evidence) -> tuple[str, ...]:
     """The machines of a table that stands once for each; none of any other."""
-    return timings.machines(evidence, speed.PER_MACHINE[name].metric) if name in speed.PER_MACHINE else ()
+    return speed.PER_MACHINE[name].machines(evidence) if name in speed.PER_MACHINE else ()
 
 
 def as_written(name: str, ids: Collection[str]) -> str:
@@ -130,13 +133,17 @@ def as_written(name: str, ids: Collection[str]) -> str:
 
 
 def tables(name: str, evidence: Evidence) -> tuple[Table, ...]:
-    """The table of that id; for each machine where it stands once for each; none where nothing is trained for it."""
+    """The table of that id; for each machine where it stands once for each; none where an optional one is empty."""
+    if _is_left_out(name, evidence):
+        return ()
+    return speed.every_machine(name, evidence) if name in speed.PER_MACHINE else (table(name, evidence),)
+
+
+def _is_left_out(name: str, evidence: Evidence) -> bool:
+    if name not in OPTIONAL:
+        return False
     if name in speed.PER_MACHINE:
-        return speed.every_machine(name, evidence)
-    return () if name in TRAINED and _is_untrained(name, evidence) else (table(name, evidence),)
-
-
-def _is_untrained(name: str, evidence: Evidence) -> bool:
+        return not speed.PER_MACHINE[name].machines(evidence)
     if name == orderings_table.ID:
         return orderings.is_empty(evidence)
     return synthetic_tables.is_empty(name.removesuffix(synthetic_tables.SUFFIX), evidence)

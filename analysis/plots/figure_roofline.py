@@ -8,6 +8,8 @@ from analysis.plots import style
 from analysis.plots.figure_data import rows_of
 
 KINDS = {"dpn": "DPN", "other": "all other networks"}
+LONGEST = 23
+"""Characters of a strip's name that fit beside it: "onnxruntime, 16 threads"."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -37,6 +39,7 @@ def draw(data: pd.DataFrame) -> Figure:
     axes.axvline(100, color=style.theme().muted, linewidth=0.6, zorder=0)
     axes.set(xlabel="Share of the nearer ceiling (%)", ylabel="")
     axes.set_xlim(0, max(105.0, 1.05 * float(rows.percent.max())))
+    axes.set_yticks(range(len(settings)), [_in_lines(setting) for setting in settings])
     axes.tick_params(axis="y", length=0)
     figure.text(0.5, 1 - 0.05 / height, shown.machine.iloc[0], ha="center", va="top", fontsize=style.TEXT_PT - 1)
     handles = [
@@ -46,6 +49,11 @@ def draw(data: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="lower center", ncols=2, bbox_to_anchor=(0.5, 0), handletextpad=0.1)
     return figure
+
+
+def _in_lines(setting: str) -> str:
+    """A setting as its strip is named: of a long one the back end has a line of its own."""
+    return setting.replace(", ", ",\n", 1) if len(setting) > LONGEST else setting
 
 
 def alt(data: pd.DataFrame) -> str:

@@ -7,11 +7,13 @@ more, the second is table-latency-2.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 from analysis.cells import Cell, Column, Row, Table, from_record, label
 from analysis.evidence import Evidence
-from analysis.timing import speed_saved, timings
+from analysis.timing import speed_gpu, speed_saved, timings
 from analysis.timing.speed_cells import (
+    allocated_megabytes,
     flag_notes,
     in_megabytes,
     interval_notes,
@@ -45,12 +47,19 @@ class PerMachine:
         metric: whose records decide which machines have it.
         command: what makes them.
         make: the table of one machine.
+        holding: an entry of a record's detail without which it does not count; then the page has the table only where
+            some machine has such a record.
     """
 
     title: str
     metric: str
     command: str
     make: Callable[[Evidence, str], Table]
+    holding: str = ""
+
+    def machines(self, evidence: Evidence) -> tuple[str, ...]:
+        """Those that have it, the one with most records first."""
+        return timings.machines(evidence, self.metric, holding=self.holding)
 
 
 def table(name: str, evidence: Evidence, number: int = 1) -> Table:
@@ -60,7 +69,7 @@ def table(name: str, evidence: Evidence, number: int = 1) -> Table:
         KeyError: there are fewer machines.
     """
     kind = PER_MACHINE[name]
-    found = timings.machines(evidence, kind.metric)
+    found = kind.machines(evidence)
     if not found and number == 1:
         return nothing_measured(name, kind.title, kind.command)
     if not 1 <= number <= len(found):
@@ -74,7 +83,7 @@ def table(name: str, evidence: Evidence, number: int = 1) -> Table:
 
 def every_machine(name: str, evidence: Evidence) -> tuple[Table, ...]:
     """A table of `PER_MACHINE` for each machine that has records of it, or the one line that stands in their place."""
-    count = len(timings.machines(evidence, PER_MACHINE[name].metric))
+    count = len(PER_MACHINE[name].machines(evidence))
     return tuple(table(name, evidence, number) for number in range(1, max(1, count) + 1))
 
 
@@ -124,19 +133,25 @@ def _memory(evidence: Evidence, machine: str) -> Table:
             "weights": known["weights_bytes"],
             "tensors": known["tensor_peak_bytes"],
             **{s.id: in_megabytes(f) for s, f in found.items()},
+            **{f"{s.id}_allocated": allocated_megabytes(f) for s, f in found.items() if s.device == "cuda"},
         }
 
     rows = _rows(evidence, machine, "memory", cells)
+    what = (
+        "what PyTorch's allocator reserved of the GPU at the peak of a call, and what live blocks took of that"
+        if any(s.device == "cuda" for s in settings)
+        else "what a process needs at its peak above what it had before the network was built"
+    )
     return Table(
         id="table-memory",
         title="",
-        caption=f"Memory on {machine}, in MB of 10^6 bytes: what a process needs at its peak above what it had before "
-        "the network was built, beside the weights alone and the most that live tensors ever take.",
+        caption=f"Memory on {machine}, in MB of 10^6 bytes: {what}, beside the weights alone and the most that live "
+        "tensors ever take.",
         columns=(
             *NETWORK,
             Column(id="weights", label="weights", group="exact"),
             Column(id="tensors", label="tensor peak", group="exact"),
-            *setting_columns(settings, "peak"),
+            *chain.from_iterable(map(_peak_columns, settings)),
         ),
         rows=rows,
         notes=(
@@ -145,6 +160,15 @@ def _memory(evidence: Evidence, machine: str) -> Table:
             *_left_out(evidence, rows),
         ),
     )
+
+
+def _peak_columns(setting: Setting) -> list[Column]:
+    columns = setting_columns([setting], "peak")
+    if setting.device != "cuda":
+        return columns
+    (reserved,) = columns
+    allocated = replace(reserved, id=f"{reserved.id}_allocated", label="allocated")
+    return [allocated, replace(reserved, label="reserved")]
 
 
 def _roofline(evidence: Evidence, machine: str) -> Table:
@@ -227,6 +251,13 @@ PER_MACHINE: dict[str, PerMachine] = {
     "table-latency": PerMachine(title="Latency", metric="latency", command=LATENCY, make=_latency),
     "table-time-saved": PerMachine(
         title="What fewer multiply-adds buy", metric="latency", command=LATENCY, make=speed_saved.table_time_saved
+    ),
+    speed_gpu.ID: PerMachine(
+        title="What a GPU's time is made of",
+        metric="latency",
+        command=f"{MEASURE} --metric latency --device cuda",
+        make=speed_gpu.table_gpu,
+        holding=speed_gpu.HOLDING,
     ),
     "table-throughput": PerMachine(title="Throughput", metric="throughput", command=THROUGHPUT, make=_throughput),
     "table-memory": PerMachine(title="Memory", metric="memory", command=MEMORY, make=_memory),

@@ -7,7 +7,7 @@ from itertools import chain
 from analysis.evidence import Evidence
 from analysis.plots.figure_latency import correlation, in_words
 from analysis.timing import speed, timings
-from analysis.timing.speed_cells import PERCENT
+from analysis.timing.speed_cells import NAMED, PERCENT, listed
 from analysis.timing.speed_data import figure_latency_data
 from analysis.timing.speed_machine import alarms, pair_verdicts
 from analysis.timing.speed_saved import Saving, savings
@@ -19,9 +19,6 @@ from bench.verdicts.trials import SLOWDOWNS
 from bench.verdicts.turns import APART
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
-NAMED = 6
-"""So many networks are named; of more, the first and how many more."""
-
 TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))
 """The comparisons that the paper's argument turns on: its main network and the two it names as heavy."""
 
@@ -150,7 +147,7 @@ def missing(evidence: Evidence) -> list[str]:
             name for name in evidence.networks if name not in dict(timings.measured_on(evidence, machine, "latency"))
         ]
         if absent:
-            sentences.append(f"Latency on {machine} is not measured for {_listed(absent)}.")
+            sentences.append(f"Latency on {machine} is not measured for {listed(absent)}.")
     return [*sentences, *_stale(evidence), *_refusals(evidence)]
 
 
@@ -163,7 +160,7 @@ def _stale(evidence: Evidence) -> Iterator[str]:
     for (machine, metric), old in sorted(cells.items()):
         names = list(dict.fromkeys(record.subject for record in old))
         yield (
-            f"{metric.capitalize()} on {machine} was measured before a definition changed, for {_listed(names)}; "
+            f"{metric.capitalize()} on {machine} was measured before a definition changed, for {listed(names)}; "
             f"there, run: {_again(names, metric, [timings.setting_of(record.protocol) for record in old])}."
         )
 
@@ -176,6 +173,8 @@ def _again(names: list[str], metric: str, settings: list[Setting]) -> str:
         for name in ("device", "backend", "precision", "batch", "threads")
     }
     usual = {"device": "cpu", "precision": "fp32", "batch": "1"}
+    if options["device"] == "cuda":
+        usual["threads"] = "1"
     asked = [f"--{name} {values}" for name, values in options.items() if usual.get(name) != values]
     return " ".join(["python -m bench measure", subjects, f"--metric {metric}", *asked])
 
@@ -204,15 +203,4 @@ def _refusals(evidence: Evidence) -> Iterator[str]:
             where = f"{metric} of {record.subject} ({timings.setting_of(protocol)})"
             cells[record.machine, str(record.detail.get("reason", "no reason is recorded"))].append(where)
     for (machine, reason), refused in cells.items():
-        yield f"Could not be measured on {machine}: {_listed(refused)}: {reason.rstrip('.')}."
-
-
-def _listed(names: list[str], most: int = NAMED) -> str:
-    """Names, of many the first and how many more.
-
-    Example:
-        >>> _listed(["a", "b", "c"], most=2)
-        'a, b and 1 more'
-    """
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+        yield f"Could not be measured on {machine}: {listed(refused)}: {reason.rstrip('.')}."

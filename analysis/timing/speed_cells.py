@@ -1,8 +1,9 @@
 """Cells of the tables of speed: a median with its interval, a share of a ceiling, bytes, a ratio of two times."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, from_record, label
 from analysis.timing.timings import Setting
@@ -16,11 +17,13 @@ MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}
 """Behind a time whose record has the flag."""
 
 MEANINGS = {
-    "disturbed": "other work on the machine met every attempt of at least one process",
+    "disturbed": "other work on the machine, or a GPU that was slowed down, met every attempt of at least one process",
     "no steady state": "a process never became steady; the second half of its samples counts",
     "budget spent": "the interval was still wider than wanted when the cell's time was spent",
 }
 PERCENT = 100
+NAMED = 6
+"""So many networks are named; of more, the first and how many more."""
 
 
 def rounded(value: float, digits: int = 3) -> str:
@@ -30,10 +33,11 @@ def rounded(value: float, digits: int = 3) -> str:
         >>> rounded(51.237), rounded(0.01234), rounded(1234.5), rounded(9.996)
         ('51.2', '0.0123', '1234', '10.0')
     """
-    return f"{value:.{_decimals(value, digits)}f}"
+    return f"{value:.{decimals(value, digits)}f}"
 
 
-def _decimals(value: float, digits: int = 3) -> int:
+def decimals(value: float, digits: int = 3) -> int:
+    """Digits behind the point of a number that is shown with so many significant ones."""
     if value <= 0:
         return 0
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value, so that 9.996 counts as 10.0
@@ -47,7 +51,7 @@ def span(low: float, high: float, like: float) -> str:
         >>> span(50.04, 52.349, like=51.237)
         '50.0–52.3'
     """
-    places = _decimals(like)
+    places = decimals(like)
     return f"{low:.{places}f}–{high:.{places}f}"
 
 
@@ -135,6 +139,18 @@ def in_megabytes(found: Found, name: str = "") -> Cell:
     return replace(shown, value=float(count) / 1e6, n=n, flags=record.flags)
 
 
+def allocated_megabytes(found: Found) -> Cell:
+    """Bytes in live blocks of a GPU's memory at the peak, the median of the processes, in units of 10^6."""
+    record = found.record
+    counts = [] if record is None else [p.get("allocated_bytes") for p in record.detail.get("processes", ())]
+    known = [float(count) for count in counts if count is not None]
+    if not known:
+        return NOT_MEASURED
+    middle = median(known)
+    how = f"bytes / 10^6, the median of {len(known)} processes, {min(known):.0f} to {max(known):.0f} bytes"
+    return replace(from_record(found, lambda _: rounded(middle / 1e6), how=how), value=middle / 1e6, n=len(known))
+
+
 def compared_times(ours: Found, other: Found) -> Comparison | None:
     """The time of one network over another's, by the fresh processes of both; None where one is not measured."""
     if ours.record is None or other.record is None or ours.stale or other.stale:
@@ -179,3 +195,14 @@ def nothing_measured(table_id: str, title: str, command: str, machine: str = "")
         columns=(Column(id="command", label="to measure it", align="left"),),
         rows=(Row("none", {"command": label(command)}),),
     )
+
+
+def listed(names: Sequence[str], most: int = NAMED, between: str = ", ") -> str:
+    """Names, of many the first and how many more.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    shown = between.join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -65,7 +65,7 @@ def _ceiling_row(record: Record, *, rule_above: bool) -> Row:
     cells = {
         "machine": label(record.machine),
         "kind": label(" ".join(filter(None, (kind, precision)))),
-        "threads": label(str(record.protocol["threads"])),
+        "threads": label("–" if record.protocol["device"] == "cuda" else str(record.protocol["threads"])),
         "rate": Cell(
             text=rounded(record.value / 1e9), value=record.value, state="measured", record=record,
             how=f"in {unit}, the best of {len(rates)} candidates",

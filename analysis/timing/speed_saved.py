@@ -101,14 +101,15 @@ def table_time_saved(evidence: Evidence, machine: str) -> Table:
 def savings(evidence: Evidence, machine: str) -> list[Saving]:
     """Every comparison of a DPN with a network that takes more multiply-adds, one image a call."""
     found = []
+    settings = [setting for setting in timings.settings(evidence, machine, "latency") if setting.batch == 1]
     for ours, other in pairs(evidence):
         share = macs_share(evidence, ours, other, "macs")
         if share is None or share >= 1:
             continue
-        for setting in timings.settings(evidence, machine, "latency"):
+        for setting in settings:
             both = [timings.found(evidence, name, "latency", machine, setting) for name in (ours, other)]
             times, records = compared_times(*both), [one.record for one in both if one.record is not None]
-            if times is not None and setting.batch == 1:
+            if times is not None:
                 found.append(
                     Saving(ours=ours, other=other, setting=setting, macs_share=share, times=times,
                            decides=trusted(*both) and times.interval.confidence >= CONFIDENCE,

@@ -83,8 +83,8 @@ def table_time_verdicts(evidence: Evidence) -> Table:
         id=ID,
         title=TITLE,
         caption="Comparisons of a DPN with a network that the paper compares it with and that takes more "
-        "multiply-adds, one image a call, each thread count by itself: in how many the DPN is faster, and in how many "
-        "its share of the other's time is larger or smaller than its share of the multiply-adds.",
+        "multiply-adds, one image a call, each precision and thread count by itself: in how many the DPN is faster, "
+        "and in how many its share of the other's time is larger or smaller than its share of the multiply-adds.",
         columns=(
             Column(id="machine", label="Machine", align="left"),
             Column(id="backend", label="back end", align="left"),

@@ -77,16 +77,18 @@ def setting_of(protocol: Mapping[str, Any]) -> Setting:
     return Setting(batch=int(protocol["batch"]), threads=int(protocol["threads"]), **words)
 
 
-def machines(evidence: Evidence, *metrics: str) -> tuple[str, ...]:
+def machines(evidence: Evidence, *metrics: str, holding: str = "") -> tuple[str, ...]:
     """Machines with a record of one of these metrics, the one with most of them first.
 
     Args:
         evidence: where the records are.
         metrics: names of metrics; by default all of `TIMED`.
+        holding: an entry that the detail of a record must have for the record to count.
     """
     counts: dict[str, int] = {}
     for record in _of(evidence, *(metrics or TIMED)):
-        counts[record.machine] = counts.get(record.machine, 0) + 1
+        if not holding or holding in record.detail:
+            counts[record.machine] = counts.get(record.machine, 0) + 1
     return tuple(sorted(counts, key=lambda machine: (-counts[machine], machine)))
 
 

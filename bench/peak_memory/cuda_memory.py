@@ -12,6 +12,7 @@ from bench.cell import Cell
 from bench.machine import gpu
 from bench.peak_memory.memory import CALLS, WARM_CALLS, tensor_bytes
 from bench.running import opening
+from bench.running.backends import BACKENDS
 
 
 def measure(cell: Cell, folder: Path) -> dict[str, Any]:
@@ -34,7 +35,13 @@ def measure(cell: Cell, folder: Path) -> dict[str, Any]:
         before_bytes: the same before the network was built, with a context and nothing else.
         weights_bytes: parameters and buffers, None where the back end does not show them.
         tensor_peak_bytes: the exact peak of live tensors in one call, None where the back end hides them.
+
+    Raises:
+        RuntimeError: the back end has an allocator of its own, which does not tell.
     """
+    if BACKENDS[cell.backend].from_onnx:
+        raise RuntimeError(f"memory is not available: {cell.backend} does not tell what it takes of a GPU; use "
+                           "--backend eager")  # fmt: skip
     torch.cuda.synchronize()  # makes the context, so that it counts before the network
     index = torch.cuda.current_device()
     before = _process_bytes(index)

@@ -1,17 +1,23 @@
 """A store of made-up times beside the checkout's own counts, for tests of tables, figures and answers about speed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from bench.record import METRICS
+import pytest
+
+from bench import cuda_timing, timing
+from bench.machine.gpu import GpuState
+from bench.record import METRICS, Record
 from bench.store import RECORDS, Store
 from dpn.spec import ModelSpec
 from dpn.zoo import ZOO
 from tests.bench.timing_records import timing_record
 
 MACHINE = "made-up-2-cores"
+GPU = "made-up-gpu"
 SPEEDS = {("eager", 1): 20e9, ("eager", 2): 35e9, ("onnxruntime", 1): 30e9, ("onnxruntime", 2): 55e9}
 """Multiply-adds a second that a network without dilation reaches, by back end and threads."""
 
@@ -112,3 +118,69 @@ def refusal(name: str, reason: str, machine: str = MACHINE, **protocol: Any) -> 
         name, [[1.0]], metric="refusal", metric_version=1, unit="cell", value=0, machine=machine,
         spec_digest=spec.digest(), input_hw=list(spec.input_hw), of="latency", detail={"reason": reason}, **protocol,
     )  # fmt: skip
+
+
+def gpu_state(**fields: Any) -> GpuState:
+    """A busy GPU at its default clock, but for the fields that are given."""
+    usual: dict[str, Any] = {
+        "sm_clock_mhz": 1980, "default_sm_clock_mhz": 1980, "max_sm_clock_mhz": 1980, "power_w": 350.0,
+        "temperature_c": 45, "throttle_reasons": (), "utilisation": 0.9, "own_memory_bytes": 10**9,
+        "other_processes": 0,
+    }  # fmt: skip
+    return GpuState(**usual | fields)
+
+
+def in_three_ways(
+    wall_s: float, graph_s: float | None, read: Callable[[], GpuState | None], **runner: Any
+) -> dict[str, Any]:
+    """What `bench.cuda_timing.measure` finds where calls, and replays of them, take so long; events miss a tenth.
+
+    Args:
+        wall_s: seconds of a call.
+        graph_s: seconds of a replay; None where the call cannot be captured.
+        read: what NVML says.
+        runner: further attributes of the runner, such as the function and the input that a back end of PyTorch shows.
+    """
+    clock = SimpleNamespace(now=0.0)
+
+    def spend(seconds: float) -> None:
+        clock.now += seconds
+
+    def event() -> Any:
+        made = SimpleNamespace(at=0.0)
+        made.record = lambda: setattr(made, "at", clock.now)
+        made.elapsed_time = lambda later: 0.9 * 1000 * (later.at - made.at)
+        return made
+
+    def capture(_function: Any, _image: Any) -> Any:
+        if graph_s is None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return SimpleNamespace(replay=lambda: spend(graph_s))
+
+    running = SimpleNamespace(call=lambda: spend(wall_s), synchronise=lambda: None, **runner)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cuda_timing, "perf_counter", lambda: clock.now)
+        patch.setattr(timing, "perf_counter_ns", lambda: round(clock.now * 1e9))
+        return cuda_timing.measure(running, 5, cuda_timing.Tools(event=event, capture=capture, read=read))
+
+
+def on_gpu(
+    name: str, wall_s: float = 0.002, graph_s: float | None = 0.0015,
+    read: Callable[[], GpuState | None] = gpu_state, **protocol: Any,
+) -> Record:  # fmt: skip
+    """A latency on a GPU as `python -m bench measure --device cuda` writes it; by default a quarter is launching."""
+    spec = ZOO[name]
+    shown = {} if protocol.get("backend") == "onnxruntime" else {"function": None, "input": None}
+    ways = [in_three_ways(wall_s * one, graph_s and graph_s * one, read, **shown) for one in SPREAD]
+    usual = {"device": "cuda", "precision": "tf32", "machine": GPU, "input_hw": list(spec.input_hw)}
+    detail = {"cuda": ways} | protocol.pop("detail", {})
+    return timing_record(name, processes(wall_s), spec_digest=spec.digest(), detail=detail, **usual | protocol)
+
+
+def gpu_memory(name: str, allocated: float, reserved: float, **protocol: Any) -> Record:
+    """Peak memory on a GPU of three processes, as `bench.peak_memory.cuda_memory` finds it."""
+    own = {"value": reserved, "allocated_bytes": allocated, "reserved_bytes": reserved, "process_bytes": None,
+           "before_bytes": None}  # fmt: skip
+    found = memory(name, [reserved] * 3, machine=GPU, device="cuda", precision="tf32", **protocol)
+    detail = {name: found.detail[name] for name in ("weights_bytes", "tensor_peak_bytes")}
+    return found.model_copy(update={"detail": detail | {"processes": [own] * 3}})

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -190,6 +191,11 @@ def test_on_a_gpu_the_peak_is_reset_after_the_first_calls(monkeypatch, tmp_path)
     assert (found["allocated_bytes"], found["process_bytes"], found["before_bytes"]) == (300, 1500, 1000)
     calls = ["call"] * memory.WARM_CALLS
     assert cuda.log == ["context", *calls, "wait", "empty", "reset", *["call"] * memory.CALLS, "wait"]
+
+
+def test_on_a_gpu_a_back_end_that_pytorch_does_not_allocate_for_has_no_peak(tmp_path):
+    with pytest.raises(RuntimeError, match="onnxruntime does not tell what it takes of a GPU"):
+        cuda_memory.measure(replace(CELL, device="cuda", backend="onnxruntime"), tmp_path)
 
 
 @pytest.mark.cuda
