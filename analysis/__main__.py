@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from dpn.interrupts import quiet
 from dpn.missing import told
@@ -24,9 +24,6 @@ with quiet(), told():
     from bench.verbs.arguments import Networks
     from dpn import cli
     from dpn.whole_files import write_whole
-
-if TYPE_CHECKING:
-    from analysis.cells import Table
 
 IN_GALLERY = ("figure-3", "figure-layers")
 TableId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")]
@@ -65,7 +62,7 @@ def show(
         records: the folder of the records.
     """
     from analysis import tables
-    from analysis.terminal import to_text
+    from analysis.render import FILES, to_text
 
     evidence = _evidence(records)
     if not table:
@@ -76,21 +73,12 @@ def show(
         print("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
         return
     found = tables.table(table, evidence)
-    text = to_text(found, for_file=out is not None) if form == "text" else _as_in_report(found, form)
+    text = to_text(found, for_file=out is not None) if form == "text" else FILES[form](found)
     if out is None:
         print(text, end="")
     else:
         write_whole(out, text.encode())
         print(out)
-
-
-def _as_in_report(table: "Table", form: str) -> str:
-    """The file of that ending that the report has of a table."""
-    from analysis.render import write_table
-
-    with TemporaryDirectory() as folder:
-        write_table(table, Path(folder))
-        return (Path(folder) / f"{table.id}.{form}").read_text(encoding="utf-8")
 
 
 def explain(table: TableId, row: RowId, column: ColumnId, records: Records = RECORDS) -> None:

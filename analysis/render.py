@@ -24,11 +24,13 @@ from analysis.layout import LOOKS, column_cells, long_columns, mark, note_width,
 from analysis.terminal import to_text
 
 __all__ = [
+    "FILES",
     "legend_html",
     "stylesheet",
     "to_csv",
     "to_html",
     "to_latex",
+    "to_page",
     "to_text",
     "write_table",
 ]
@@ -252,20 +254,28 @@ def _decimal(value: Fraction) -> str:
         return format(Decimal(digits).scaleb(-needed), "f")
 
 
+def to_page(table: Table) -> str:
+    """The table as a page of its own, with the `stylesheet` and what its marks mean."""
+    legend = Markup(legend_html(states(table)))
+    return _macro("page", plain(table.title), Markup(stylesheet()), Markup(to_html(table)), legend)
+
+
+FILES: Mapping[str, Callable[[Table], str]] = {"html": to_page, "tex": to_latex, "csv": to_csv}
+"""What the report has of a table as a file, by its ending."""
+
+
 def write_table(table: Table, folder: Path) -> tuple[Path, ...]:
-    """Writes `table-6.html`, a page of its own, `table-6.tex` and `table-6.csv`; returns their paths.
+    """Writes `FILES`: `table-6.html`, `table-6.tex` and `table-6.csv`; returns their paths.
 
     Raises:
         ValueError: the table's id would not make a file name.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", table.id):
         raise ValueError(f"a table cannot be called {table.id!r}; use lower-case letters, digits and single hyphens")
-    legend = Markup(legend_html(states(table)))
-    page = _macro("page", plain(table.title), Markup(stylesheet()), Markup(to_html(table)), legend)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for ending, text in (("html", page), ("tex", to_latex(table)), ("csv", to_csv(table))):
+    for ending, written in FILES.items():
         path = folder / f"{table.id}.{ending}"
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_text(written(table), encoding="utf-8", newline="\n")
         paths.append(path)
     return tuple(paths)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from bench.machine import environment
+from dpn.processor import physical_cores
+from dpn.quantities import so_many
 
 Metric = Literal["latency", "throughput", "memory", "energy"]
 Device = Literal["cpu", "cuda"]
@@ -58,8 +59,7 @@ class Cell:
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.input_hw))
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        where = f"{self.device} {self.backend} {self.precision}, batch {self.batch}, {threads}"
+        where = f"{self.device} {self.backend} {self.precision}, batch {self.batch}, {so_many(self.threads, 'thread')}"
         return f"{self.metric} of {self.subject} at {size}, {where}"
 
 
@@ -73,7 +73,7 @@ def parse_threads(text: str) -> tuple[int, ...]:
         >>> parse_threads("1")
         (1,)
     """
-    most = environment.physical_cores()
+    most = physical_cores()
     counts = []
     for entry in text.split(","):
         count = most if entry.strip() == "all" else _positive(entry, "--threads", "or the word all")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.record import Record
+from dpn.quantities import so_many
 
 SHOWN = 3
 """How many operators of each kind of change are named; the rest is counted."""
@@ -60,8 +61,7 @@ def _operator_changes(before: Mapping[str, Sequence[Any]], after: Mapping[str, S
     ):
         if names:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            operators = "operator" if len(names) == 1 else "operators"
-            yield f"{len(names)} {operators} {verb}: {', '.join(names[:SHOWN])}{more}"
+            yield f"{so_many(len(names), 'operator')} {verb}: {', '.join(names[:SHOWN])}{more}"
     if not changed and list(old) != list(new) and set(old) == set(new):
         yield "the same operators in another order"
 

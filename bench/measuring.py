@@ -24,6 +24,7 @@ from bench.subject import Subject
 from bench.sweep import Progress as Swept
 from bench.sweep import Sweep
 from dpn import checkout
+from dpn.quantities import so_many
 
 
 def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True, strict: bool = False) -> str:
@@ -53,9 +54,8 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
     for line in outcome.differing:
         print(f"differs: {line}", file=sys.stderr)
     lacked = "added" if write else "missing"
-    networks = "1 network" if len(subjects) == 1 else f"{len(subjects)} networks"
-    print(f"{networks} counted: {outcome.verified} stored records verified, {outcome.added} {lacked}, "
-          f"{len(outcome.differing)} differ")  # fmt: skip
+    print(f"{so_many(len(subjects), 'network')} counted: {outcome.verified} stored records verified, {outcome.added} "
+          f"{lacked}, {len(outcome.differing)} differ")  # fmt: skip
     if outcome.differing:
         return ("a stored count is contradicted; mend the network or the counter, or if the change is meant, measure "
                 "again after raising the metric's version in bench/record.py, for a network of your own after removing "

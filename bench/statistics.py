@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.quantities import so_many
+
 Verdict = Literal["faster", "slower", "same", "ambiguous"]
 
 CONFIDENCE = 0.95
@@ -153,7 +155,7 @@ def compare_rounds(rounds: Sequence[tuple[Sequence[float], Sequence[float]]], ef
     walsh = np.sort((logs[i] + logs[j]) / 2)
     counts = _signed_rank_counts(len(logs))
     interval, p = _inverted(walsh, counts), _two_sided(walsh, counts)
-    units = f"{len(logs)} round{'s' * (len(logs) > 1)}"
+    units = so_many(len(logs), "round")
     return _judged(float(np.median(walsh)), interval, p, effect, units, 2.0 ** (1 - len(logs)))
 
 

@@ -5,7 +5,6 @@ is what its machine is fast in; a run whose other options were changed by hand i
 no other.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from bench.record_lines import Fault, first_fault, read_line
 from bench.store import Store
 from dpn.digests import digest_of
 from dpn.error_words import first_line
+from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows
 from dpn.training.legs import changes
 from dpn.training.recipe import Precision
@@ -35,7 +35,7 @@ CONTINUED = "continued under other conditions"
 """Flag of a run that went on with other versions, threads, processes or another commit than it was begun with: nobody
 gets its weights again bit for bit."""
 
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error)
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What comes of a result or a log that somebody changed, or that was damaged."""
 
 POINTS = 50
@@ -127,6 +127,8 @@ def record_of(run: RunFolder, machine: str = "") -> Record | None:
                          "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
     try:
         record = read_line(_line(run, result, machine))
+    except TrainingError:
+        raise
     except UNREADABLE as error:
         record = Fault(first_fault(error) if isinstance(error, ValidationError) else first_line(error))
     if isinstance(record, Fault):

@@ -263,7 +263,7 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
         wrong = _other_kind(path)
-        if not wrong and isinstance(error, UnpicklingError):
+        if not wrong and (isinstance(error, UnpicklingError) or "weights_only" in str(error)):  # not torch's advice
             wrong = (
                 "is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
                 "fetch it again, or save net.state_dict() alone"

@@ -52,6 +52,7 @@ class Evaluation:
         input_hw: height and width of the input in pixels.
         precision: of the network.
         device: the kind that it ran on, such as cpu or cuda.
+        products: what convolutions in fp32 were multiplied in on a GPU (`dpn.training.products`); else None.
         n_people: boxes that were predicted.
         scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco.Scores`), or PCKh in percent
             (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
@@ -77,6 +78,7 @@ class Evaluation:
     input_hw: tuple[int, int]
     precision: Precision
     device: str
+    products: str | None
     n_people: int
     scores: dict[str, Any] | None
     n_predicted: int
@@ -188,6 +190,7 @@ class _Run:
 
     def evaluation(self, scores: dict[str, Any] | None, started: float, n_predicted: int) -> Evaluation:
         from dpn.inference import shifts
+        from dpn.training.products import products
 
         network, data, protocol = self.network, self.data, self.protocol
         return Evaluation(
@@ -208,6 +211,7 @@ class _Run:
             input_hw=self.input_hw,
             precision=self.runtime.precision,
             device=self.device,
+            products=products() if (self.device, self.runtime.precision) == ("cuda", "fp32") else None,
             n_people=len(data),
             scores=scores,
             n_predicted=n_predicted,

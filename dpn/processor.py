@@ -1,10 +1,14 @@
-"""What Linux says of the processor, and which half precision it multiplies in. Imports no torch."""
+"""What Linux says of the processor: how much of it is ours, and which half precision it multiplies in. No torch."""
 
+import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+SYSTEM = Path("/sys/devices/system")
+CGROUPS = Path("/sys/fs/cgroup")
 
 ARITHMETIC = {
     "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
@@ -14,14 +18,60 @@ ARITHMETIC = {
 take many times as long as those in fp32."""
 
 
+def read(path: Path) -> str | None:
+    """A small file's text without blanks around it; None where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def processors() -> set[int]:
+    """Numbers of the processors that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, those with two hardware threads once, and of these what `cpu_quota` allows."""
+    siblings = (f"cpu/cpu{number}/topology/thread_siblings_list" for number in processors())
+    cores = len({read(SYSTEM / one) or one for one in siblings})
+    return max(1, min(cores, int(cpu_quota() or cores)))
+
+
+def cpu_quota(root: Path | None = None, group: str | None = None) -> float | None:
+    """Processors' worth of time that this process's control groups allow; None where they set no limit.
+
+    Args:
+        root: where control groups are mounted.
+        group: this process's group below it; read from the system if None.
+    """
+    root, group = root or CGROUPS, _group() if group is None else group
+    limits = []
+    for part in (Path(group), *Path(group).parents):
+        for base in (root, root / "cpu"):
+            folder = base / str(part).lstrip("/")
+            pair = (read(folder / "cpu.max") or "").split()  # version 2: "max 100000" or "150000 100000"
+            if len(pair) != 2:  # version 1, where -1 stands for no limit
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                pair = [found for name in names if (found := read(folder / name))]
+            if len(pair) == 2 and pair[0].isdecimal():
+                limits.append(int(pair[0]) / int(pair[1]))
+    return min(limits, default=None)
+
+
+def _group() -> str:
+    """This process's control group: of version 2, or of the cpu controller of version 1."""
+    text = read(Path("/proc/self/cgroup")) or ""
+    found = re.search(r"^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(.*)$", text, re.MULTILINE) or re.search(
+        r"^0::(.*)$", text, re.M
+    )
+    return found[1] if found else "/"
+
+
 @cache
 def fields() -> Mapping[str, str]:
     """What /proc/cpuinfo says of the first processor, by name; empty elsewhere."""
-    try:
-        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.strip().partition("\n\n")[0].splitlines())
+    pairs = (line.partition(":") for line in (read(CPUINFO) or "").partition("\n\n")[0].splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -9,9 +9,9 @@ from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
 from analysis.trained.orderings import Claimed, OverSeeds, claimed, corrected, once, over_seeds
+from analysis.trained.seeds import LEAST, Ordering
 from analysis.trained.trained_runs import BUDGETS, COLLECT, command
 from bench.conventions import round_printed
-from bench.seeds import LEAST, Ordering
 
 ID = "orderings-synthetic"
 

@@ -7,11 +7,11 @@ from analysis.cells import Cell, Column, Row, Table, from_print, label
 from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
+from analysis.trained.seeds import mean_interval
 from analysis.trained.trained_runs import BUDGETS, COLLECT, SEEDS, Runs, command
 from bench.conventions import round_printed
 from bench.record import Record
 from bench.reported import HEADER, Reported, ReportedTable
-from bench.seeds import mean_interval
 from dpn.training.recipes import RECIPES
 
 SUFFIX = "-synthetic"

@@ -11,10 +11,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
 from bench.machine import gpu, processor
 from bench.machine.processor import Fact
+from dpn.processor import SYSTEM, cpu_quota, physical_cores, processors, read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,19 +31,10 @@ VARIABLES = (
 )  # fmt: skip
 """Variables that threads, arithmetic and memory obey. None of them holds a path."""
 
-CGROUPS = Path("/sys/fs/cgroup")
-
 
 def cores() -> int:
     """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def physical_cores() -> int:
-    """Physical cores that this process may use: what "all threads" means."""
-    physical = psutil.cpu_count(logical=False) or cores()
-    return max(1, min(physical, cores()))
+    return len(processors())
 
 
 def memory_gib() -> int:
@@ -111,27 +101,6 @@ def describe(device: str = "cpu") -> dict[str, Fact]:
     return facts | (gpu.describe() or {}) if device == "cuda" else facts
 
 
-def cpu_quota(root: Path = CGROUPS, group: str | None = None) -> float | None:
-    """Processors' worth of time that this process's control groups allow; None where they set no limit.
-
-    Args:
-        root: where control groups are mounted.
-        group: this process's group below it; read from the system if None.
-    """
-    group = _group() if group is None else group
-    limits = []
-    for part in (Path(group), *Path(group).parents):
-        for base in (root, root / "cpu"):
-            folder = base / str(part).lstrip("/")
-            pair = (processor.read(folder / "cpu.max") or "").split()  # version 2: "max 100000" or "150000 100000"
-            if len(pair) != 2:  # version 1, where -1 stands for no limit
-                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                pair = [found for name in names if (found := processor.read(folder / name))]
-            if len(pair) == 2 and pair[0].isdecimal():
-                limits.append(int(pair[0]) / int(pair[1]))
-    return min(limits, default=None)
-
-
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the tools that take part in a measurement."""
@@ -145,14 +114,14 @@ def versions() -> dict[str, str]:
 
 
 def _system() -> dict[str, Fact]:
-    huge = re.search(r"\[(\w+)\]", processor.read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or "")
-    randomised = processor.read(Path("/proc/sys/kernel/randomize_va_space"))
+    huge = re.search(r"\[(\w+)\]", read(Path("/sys/kernel/mm/transparent_hugepage/enabled")) or "")
+    randomised = read(Path("/proc/sys/kernel/randomize_va_space"))
     facts: dict[str, Fact | None] = {
         "system": platform.system(),
         "kernel": platform.release(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "architecture": platform.machine(),
-        "product": processor.read(Path("/sys/class/dmi/id/product_name")),
+        "product": read(Path("/sys/class/dmi/id/product_name")),
         "container": _container(),
         "physical_cores": physical_cores(),
         "logical_cores": os.cpu_count(),
@@ -162,7 +131,7 @@ def _system() -> dict[str, Fact]:
         "page_bytes": os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None,
         "huge_pages": huge[1] if huge else None,
         "address_randomisation": int(randomised) if randomised else None,
-        "clock_source": processor.read(processor.SYSTEM / "clocksource/clocksource0/current_clocksource"),
+        "clock_source": read(SYSTEM / "clocksource/clocksource0/current_clocksource"),
         "scheduler": os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
         "niceness": os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else None,
     }
@@ -172,15 +141,6 @@ def _system() -> dict[str, Fact]:
 def _container() -> bool:
     marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
     return "container" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ or any(mark.exists() for mark in marks)
-
-
-def _group() -> str:
-    """This process's control group: of version 2, or of the cpu controller of version 1."""
-    text = processor.read(Path("/proc/self/cgroup")) or ""
-    found = re.search(r"^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(.*)$", text, re.MULTILINE) or re.search(
-        r"^0::(.*)$", text, re.M
-    )
-    return found[1] if found else "/"
 
 
 def _python() -> dict[str, Fact]:
@@ -202,9 +162,7 @@ def _torch() -> dict[str, Fact]:
     if spec is None or spec.origin is None:
         return {}
     folder = Path(spec.origin).parent
-    found = re.findall(
-        r"^(git_version|cuda|hip|debug)\b[^=]*= *(.+)$", processor.read(folder / "version.py") or "", re.MULTILINE
-    )
+    found = re.findall(r"^(git_version|cuda|hip|debug)\b[^=]*= *(.+)$", read(folder / "version.py") or "", re.MULTILINE)
     facts: dict[str, Fact] = {f"torch_{name}": value.strip("'\"") for name, value in found if value != "None"}
     openmp = sorted({path.name.split(".")[0].split("-")[0] for path in folder.glob("lib/lib[gi]omp*")})
     return facts | ({"torch_openmp": " ".join(openmp)} if openmp else {})

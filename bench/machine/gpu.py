@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.machine import nvml
+from dpn.quantities import so_many
 
 LEAST_CLOCK_SHARE = 0.75
 """A block whose SM clock is below this share of the default clock does not count: the rule of NVIDIA's nvbench."""
@@ -142,7 +143,7 @@ def reasons(*seen: GpuState | None) -> list[str]:
         found.append(f"GPU throttled: {', '.join(sorted(throttled))}")
     others = max((state.other_processes or 0 for state in states), default=0)
     if others:
-        found.append(f"{others} other process{'es' if others > 1 else ''} on the GPU")
+        found.append(f"{so_many(others, 'other process', 'other processes')} on the GPU")
     return found
 
 

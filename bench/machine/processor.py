@@ -6,11 +6,8 @@ A fact that the system does not tell is left out, so elsewhere than on Linux lit
 import platform
 import re
 from functools import cache
-from pathlib import Path
 
-from dpn.processor import fields, instruction_sets
-
-SYSTEM = Path("/sys/devices/system")
+from dpn.processor import SYSTEM, fields, instruction_sets, read
 
 Fact = str | int | float | bool
 
@@ -67,14 +64,6 @@ def turbo() -> bool | None:
     """Whether the clock may rise above its nominal rate; None where the system does not say."""
     forbidden = _flag(read(SYSTEM / "cpu/intel_pstate/no_turbo"))
     return _flag(read(SYSTEM / "cpu/cpufreq/boost")) if forbidden is None else not forbidden
-
-
-def read(path: Path) -> str | None:
-    """A small file's text without blanks around it; None where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
 
 
 def _caches() -> dict[str, Fact]:

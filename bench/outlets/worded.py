@@ -9,6 +9,7 @@ from bench.rows import Row
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.fought import Fought
 from bench.verdicts.unjudged import unjudged
+from dpn.quantities import so_many
 
 _SCALES = {
     "second": (1e3, "ms"),
@@ -50,7 +51,7 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
         counted += f"; {incomplete} incomplete on both sides"
     if open_ := unjudged(report.compared):
         counted += f"; {open_}"
-    gate = f"fails for {_so_many(len(failures), 'reason')}" if failures else "passes"
+    gate = f"fails for {so_many(len(failures), 'reason')}" if failures else "passes"
     if report.allowed:
         gate += f" with {report.allowed} allowed"
     return f"The comparison {gate}: {counted}"
@@ -59,7 +60,7 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
 def duel_line(duel: Fought) -> tuple[str, ...]:
     """A duel's verdict, name, ratio, rounds and reason."""
     ratio = f"{duel.ratio:.3f} ({duel.interval[0]:.3f} to {duel.interval[1]:.3f})"
-    return duel.verdict, duel.name, ratio, _so_many(duel.rounds, "round"), duel.reason
+    return duel.verdict, duel.name, ratio, so_many(duel.rounds, "round"), duel.reason
 
 
 def as_text(report: Report, failures: Sequence[str]) -> str:
@@ -83,10 +84,6 @@ def columns(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)
-
-
-def _so_many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _counted(verdicts: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from typing import TypeVar
 import cv2
 
 from dpn.interrupts import withheld
+from dpn.processor import processors
 from dpn.progress import progress
 
 Item = TypeVar("Item")
@@ -32,11 +33,6 @@ MOST_WORKERS = 256
 
 QUIET_S = 2.0
 """Seconds before a progress bar appears."""
-
-
-def processors() -> set[int]:
-    """Numbers of the processors that this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def cores() -> int:

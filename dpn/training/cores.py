@@ -1,22 +1,12 @@
-"""Cores of this machine, and how many of them make samples for a GPU. Imports no torch."""
+"""How many cores of this machine make samples for a GPU. Imports no torch."""
 
 import os
-from pathlib import Path
 
-from dpn.data.workers import processors
+from dpn import processor
 
 MOST_UNASKED = 32
 """Processes that make samples for a GPU unless somebody asks for more: they make over 4,000 a second, more than any
 network here learns from, and the batches that each keeps ready are in shared memory."""
-
-
-def physical_cores() -> int:
-    """Cores that this process may use, those with two hardware threads once."""
-    cores = set()
-    for cpu in processors():
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(siblings.read_text().strip() if siblings.is_file() else str(cpu))
-    return len(cores)
 
 
 def workers_for_gpu(gpus: int) -> int:
@@ -26,5 +16,6 @@ def workers_for_gpu(gpus: int) -> int:
     depend on how many make them.
     """
     own = os.environ.get("SLURM_CPUS_PER_TASK", "") if os.environ.get("SLURM_NTASKS", "1") != "1" else ""
-    share = min(physical_cores(), int(own)) if own.isdecimal() else physical_cores() // gpus
+    cores = processor.physical_cores()
+    share = min(cores, int(own)) if own.isdecimal() else cores // gpus
     return min(MOST_UNASKED, max(1, share - 1))

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,6 +215,33 @@ class Log:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a log that are whole."""
-    with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row.get("seconds") and row["step"].isdigit()]
+    """The rows of a log, but for a last line without an end: what was written when its process was killed.
+
+    Raises:
+        TrainingError: another line is damaged.
+    """
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    columns, found = list[str](), []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            (cells,) = csv.reader([line.decode()])
+            if columns:
+                found.append(_row(columns, cells))
+            elif {"step", "seconds"} <= {*cells} <= {*LOG_COLUMNS}:
+                columns = cells
+            else:
+                raise ValueError("no names of columns")
+        except (ValueError, csv.Error) as error:
+            raise TrainingError(
+                f"{path}, line {number}: {in_words(error)}; mend or remove the line, or move the file away"
+            ) from error
+    return found
+
+
+def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """Cells by their columns; ValueError where these are not numbers, or not as many."""
+    if len(cells) != len(columns):
+        raise ValueError(f"{len(cells)} values of {len(columns)}")
+    row = dict(zip(columns, cells, strict=True))
+    _ = int(row["step"]), float(row["seconds"]), [float(cell) for cell in cells if cell]
+    return row

@@ -87,10 +87,10 @@ def quick(spec: ModelSpec) -> Recipe:
 def full(spec: ModelSpec) -> Recipe:
     """On synthetic figures with the paper's own architecture, on one GPU.
 
-    Not timed there yet. Figures are drawn on CPUs, once where memory holds them (see --keep-gb), and bound the time from
-    below: of a core of an AMD EPYC a sample took 6.4 ms in the first epoch and 0.9 ms in later ones (process times of
-    300), so the 320,000 of a run and its validations take 7 minutes of a core. With 16 cores to a GPU, 15 of which make
-    samples, a run takes half a minute at least, and table-2's 24 take 11.
+    Not timed there yet. Figures are drawn on CPUs, once where memory holds them (see --keep-gb), which bounds the time
+    from below: of a core of an AMD EPYC a sample took 6.4 ms in the first epoch and 0.9 ms in later ones (process times
+    of 300), so the 320,000 of a run and its validations take 7 minutes of a core. With 16 cores to a GPU, 15 of which
+    make samples, a run takes half a minute at least, and table-2's 24 take 11.
 
     SimpleBaseline with ResNet-50 and HRNet-W32 too, trained as DPN is, with its boxes, augmentation and epochs, so that
     networks alone are compared; no backbone has seen ImageNet. Nothing is in print to expect.

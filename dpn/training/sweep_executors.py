@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from dpn import processor
 from dpn.error_words import first_said
 from dpn.interrupts import withheld
-from dpn.training import cores
+from dpn.training.cores import workers_for_gpu
 from dpn.training.sweep_jobs import Run, Training
 from dpn.training.sweep_options import SweepOptions
 
@@ -190,8 +191,8 @@ def settled(options: SweepOptions) -> SweepOptions:
         workers, at_once = WORKERS_OF_GPU if options.gpus else 1, options.at_once or sys.maxsize
     else:
         gpus = _gpus(options)
-        at_once = options.at_once or len(gpus) or cores.physical_cores()
-        workers = cores.workers_for_gpu(at_once) if gpus else 1
+        at_once = options.at_once or len(gpus) or processor.physical_cores()
+        workers = workers_for_gpu(at_once) if gpus else 1
     return replace(options, at_once=at_once, workers=workers if options.workers is None else options.workers)
 
 

@@ -41,7 +41,10 @@ def pace_of(run: Run) -> Pace:
         result = None
     if result is not None:
         return Pace(share=1.0, seconds=float(result["seconds"]), recipe=recipe.name)
-    last = rows(folder.log)[-1:] if folder.log.is_file() else []
+    try:
+        last = rows(folder.log)[-1:] if folder.log.is_file() else []
+    except TrainingError:  # nothing is known; the run itself says why it cannot go on
+        last = []
     if not last:
         return Pace(recipe=recipe.name)
     steps = json.loads(run.steps_file.read_text()) if run.steps_file.is_file() else 0

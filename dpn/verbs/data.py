@@ -13,6 +13,7 @@ from dpn.cli import Flag, Json
 from dpn.data.check import check as check_data
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import Boxes, DataSet
+from dpn.quantities import so_many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,7 @@ def check(where: Data, fast: Flag = False, workers: int | None = None, as_json: 
             print(problem)
         people = "" if report.people is None else f"{report.people:,} people, "
         looked = f"{report.decoded:,} decoded" if not fast else "none decoded"
-        count = len(report.problems)
-        verdict = f"{count:,} problem{'s' * (count != 1)}" if count else "nothing wrong"
+        verdict = so_many(len(report.problems), "problem") if report.problems else "nothing wrong"
         stopped, so_far = ("", "") if report.finished else (", stopped early", " so far")
         print(f"{report.data} {report.split}: {people}{report.images:,} images ({looked}{stopped}): {verdict}{so_far}")
     if not report.finished:

@@ -134,6 +134,8 @@ def evaluate(
         print("ground-truth boxes: not comparable with published AP, which takes --boxes detections")
     if results:
         print(f"results are in {results}")
+    if found.products:
+        print(f"fp32 convolutions were multiplied in {found.products}")
     now = f"{found.n_predicted:,} of them now, in {found.wall_s:.1f} s on {found.device} (no latency)"
     print(f"{found.n_people:,} people, {now}")
 

@@ -13,6 +13,7 @@ from dpn.data.opening import Asked, open_data, open_examples
 from dpn.data.people import Examples
 from dpn.drawing import write_png
 from dpn.network_names import parse_hw
+from dpn.quantities import so_many
 from dpn.verbs.data import Where
 
 
@@ -74,7 +75,7 @@ def show(
         count=drawn.count, seed=drawn.seed, columns=drawn.columns,
     )  # fmt: skip
     write_png(output, page)
-    print(f"{output}: {drawn.count} sample{'s' * (drawn.count != 1)}")
+    print(f"{output}: {so_many(drawn.count, 'sample')}")
 
 
 def _people(asked: Asked, augment: bool) -> Examples:

@@ -23,9 +23,9 @@ from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
 from analysis.trained.orderings import corrected, counted, once, over_seeds
+from analysis.trained.seeds import ordering
 from analysis.trained.trained_runs import SEEDS, runs
 from bench.macs import count
-from bench.seeds import ordering
 from bench.verbs.compare_verbs import records_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -123,23 +123,6 @@ def test_caches_and_clock(made_up: Path) -> None:
     assert (facts["cpu_vector"], facts["hypervisor"], facts["cpu_tsc_mhz"]) == ("amx_bf16 avx2 avx512f", True, 2596)
 
 
-@pytest.mark.parametrize(
-    ("files", "group", "cores"),
-    [
-        ({}, "/", None),
-        ({"cpu.max": "max 100000\n"}, "/", None),
-        ({"cpu.max": "150000 100000\n"}, "/", 1.5),
-        ({"cpu.max": "400000 100000\n", "a/cpu.max": "max 100000\n", "a/b/cpu.max": "50000 100000\n"}, "/a/b", 0.5),
-        ({"a/cpu.max": "200000 100000\n", "a/b/cpu.max": "max 100000\n"}, "/a/b", 2.0),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, "/", None),
-        ({"cpu/a/cpu.cfs_quota_us": "250000\n", "cpu/a/cpu.cfs_period_us": "100000\n"}, "/a", 2.5),
-    ],
-)
-def test_cpu_quota(tmp_path: Path, files: dict[str, str], group: str, cores: float | None) -> None:
-    write(tmp_path, files)
-    assert environment.cpu_quota(tmp_path, group) == cores
-
-
 @LINUX
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_description_is_flat_and_says_enough(device: str) -> None:

@@ -17,8 +17,6 @@ from bench.schemas import schemas, write
 from bench.store import RECORDS, RESULTS
 from dpn.zoo import ZOO
 
-jsonschema = pytest.importorskip("jsonschema")
-
 PRINTED_NUMBERS = {"table-2": 12, "table-3": 12, "table-4": 20, "table-5": 12, "table-6": 26, "table-7": 27}
 ROMAN = dict(zip(TABLES, ("I", "II", "III", "IV", "V", "VI", "VII"), strict=True))
 
@@ -262,10 +260,12 @@ def test_published_schemas_are_current(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("schema", schemas().values(), ids=schemas())
 def test_schemas_are_schemas(schema: dict[str, object]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_every_reported_cell_is_valid_by_the_published_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((RESULTS / "reported/reported.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     cells = [cell.model_dump() for table in load_all().values() for cell in table.cells.values()]
@@ -277,6 +277,7 @@ def test_every_reported_cell_is_valid_by_the_published_schema() -> None:
 @pytest.mark.parametrize("apart", [10, pytest.param(1, marks=pytest.mark.slow)])
 def test_stored_records_are_valid_by_the_published_schema(apart: int) -> None:
     """All of them in the slow part; the store itself reads every line by the models that the schema is made from."""
+    jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json.loads((RECORDS / "record.schema.json").read_text()))
     for path in RECORDS.glob("*/*.jsonl"):
         for number, line in list(enumerate(path.read_text().splitlines(), start=1))[::apart]:

@@ -9,13 +9,12 @@ from bench.record_lines import Fault, read_line
 from bench.schemas import schemas
 from tests.bench.timing_records import timing_record
 
-jsonschema = pytest.importorskip("jsonschema")
-
 SCHEMA = schemas()["records/record.schema.json"]
 
 
 @pytest.mark.parametrize(("step", "newer"), [(-1, False), (0, False), (1, True)])
 def test_another_unit_is_for_versions_to_come(step: int, newer: bool) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
     version = METRICS["latency"].version + step
     line = timing_record("a", [[0.1], [0.2]], unit="millisecond", metric_version=version).model_dump_json()
     found = read_line(line.encode())

@@ -393,6 +393,15 @@ def test_code_in_a_file_is_not_executed(write: Callable[[object, Path], object],
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("length", [60, 600, 6000])
+def test_a_file_of_zeros_is_refused_without_advice_to_load_code(length: int, tmp_path: Path) -> None:
+    """As a loss of power leaves one; torch takes a long one for a tar archive, and says to load it with pickle."""
+    (tmp_path / "zeros.pth").write_bytes(bytes(length))
+    with pytest.raises(CheckpointError, match=r"zeros\.pth is no file of plain tensors: it is damaged") as caught:
+        read_state_dict(tmp_path / "zeros.pth")
+    assert "weights_only" not in one_line(caught.value)
+
+
 def test_the_trap_works(tmp_path: Path) -> None:
     trap, path = tmp_path / "executed", tmp_path / "hostile.pth"
     pickled(Hostile(trap), path)

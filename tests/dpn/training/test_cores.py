@@ -1,24 +1,15 @@
-"""Cores are counted once, and a GPU has its share of them to make its samples."""
+"""A GPU has its share of the cores to make its samples."""
 
-import os
-
-import psutil
 import pytest
 
-from dpn.training.cores import physical_cores
 from dpn.training.options import RunOptions
-
-
-def test_cores_are_counted_once() -> None:
-    assert 1 <= physical_cores() <= (os.cpu_count() or 1)
-    assert physical_cores() <= (psutil.cpu_count(logical=False) or 10**6)
 
 
 @pytest.mark.parametrize(("cores", "devices", "workers"), [(16, 4, 3), (4, 8, 1), (32, 1, 31), (96, 1, 32)])
 def test_each_gpu_has_its_share_of_the_cores_but_one(
     monkeypatch: pytest.MonkeyPatch, cores: int, devices: int, workers: int
 ) -> None:
-    monkeypatch.setattr("dpn.training.cores.physical_cores", lambda: cores)
+    monkeypatch.setattr("dpn.processor.physical_cores", lambda: cores)
     assert RunOptions(accelerator="cpu", devices=devices).workers_each() == 1
     monkeypatch.setattr(RunOptions, "device", lambda _: "cuda")
     assert RunOptions(devices=devices).workers_each() == workers

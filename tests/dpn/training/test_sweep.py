@@ -109,6 +109,8 @@ def test_how_far_a_run_is_comes_from_its_log(tmp_path: Path) -> None:
     run.jobs.mkdir()
     Training(run=run)._told(0, 24, "")
     assert pace_of(run) == Pace(share=18 / 24, seconds=12.5, recipe="made-up/one")
+    run.folder.log.write_bytes(b"\xff\n")
+    assert pace_of(run) == Pace(recipe="made-up/one")
     finish(run)
     assert pace_of(run) == Pace(share=1.0, seconds=60.0, recipe="made-up/one")
 
@@ -331,7 +333,7 @@ def at_once_and_workers(**changes: Any) -> tuple[int | None, int | None]:
 
 
 def test_what_is_left_open_is_settled_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpn.training.cores.physical_cores", lambda: 16)
+    monkeypatch.setattr("dpn.processor.physical_cores", lambda: 16)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert at_once_and_workers() == (16, 1)
     assert at_once_and_workers(at_once=3, workers=0) == (3, 0)

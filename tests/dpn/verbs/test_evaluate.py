@@ -55,6 +55,21 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
     assert lines[-1].endswith(f" s on {told['device']} (no latency)")
 
 
+@pytest.mark.parametrize("products", ["tf32", "ieee"])
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("cuda", "bf16"), ("cpu", "fp32")])
+def test_evaluate_says_what_a_gpu_multiplied_in(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, products: str, device: str, precision: str
+) -> None:
+    monkeypatch.setattr(evaluation._Run, "device", device)
+    monkeypatch.setattr("dpn.training.products.products", lambda: products)
+    words = ("evaluate", DOTS, "--data", folder, "--limit", 1, "--device", "cpu", "--precision", precision)
+    assert typed(*words) == 0
+    shown = f"\nfp32 convolutions were multiplied in {products}\n" in capsys.readouterr().out
+    assert shown is ((device, precision) == ("cuda", "fp32"))
+    assert typed(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["products"] == (products if shown else None)
+
+
 def test_true_boxes_of_coco_score_no_published_ap(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     told = "ground-truth boxes: not comparable with published AP, which takes --boxes detections"
     assert typed("evaluate", DOTS, "--data", folder) == 0

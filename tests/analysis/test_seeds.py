@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.seeds import Ordering, holm, mean_interval, mean_p, ordering
+from analysis.trained.seeds import Ordering, holm, mean_interval, mean_p, ordering
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
