@@ -25,6 +25,9 @@ TYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.flo
 HALVES = {dtype: name for name, dtype in TYPES.items()}
 
 _aten = torch.ops.aten
+_WHOLE = torch._C.DispatchKey.CompositeImplicitAutograd
+"""Of operators that are made of others."""
+
 PRODUCTS = frozenset(
     {
         _aten.convolution.default, _aten.convolution_backward.default, _aten.mm.default, _aten.addmm.default,
@@ -70,12 +73,14 @@ class Float32Products(Dispatch):  # type: ignore[no-untyped-call]  # torch's
         return tuple(None if one is None else one.to(args[0].dtype) for one in found)  # gradients that nobody needs
 
     def _passed_on(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Another operator; in inference mode some, such as conv2d, arrive whole, and are taken apart."""
-        if torch.is_inference_mode_enabled():
+        """Another operator; in inference mode some, such as conv2d, arrive whole, and torch takes them apart here.
+
+        By its own C++ alone, as it does elsewhere: what `decompose` would take first is written in Python for some,
+        bilinear upsampling among them, and takes many times as long.
+        """
+        if torch.is_inference_mode_enabled() and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _WHOLE):
             with self:
-                found = func.decompose(*args, **kwargs)
-            if found is not NotImplemented:
-                return found
+                return func._op_dk(_WHOLE, *args, **kwargs)
         return func(*args, **kwargs)
 
 

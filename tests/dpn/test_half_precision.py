@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import profile
 
 import dpn.processor
 from dpn.half_precision import HALVES, PRODUCTS, Float32Products, arithmetic, is_emulated
@@ -112,6 +113,18 @@ def test_inference_mode_goes_the_same_way() -> None:
             found.append(net(x).clone())
         assert seen.products == 6
     assert torch.equal(*found)
+
+
+def test_upsampling_in_inference_mode_is_torchs_own_kernel() -> None:
+    """For tracing torch has it in Python, piece by piece, which takes many times as long."""
+    small = torch.randn(2, 8, 6, 4, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    wanted = nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
+    with torch.inference_mode(), profile() as seen, Float32Products():
+        found = nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
+    assert torch.equal(found, wanted)
+    names = {event.key for event in seen.key_averages()}
+    assert "aten::upsample_bilinear2d" in names
+    assert "aten::index" not in names
 
 
 class Counted(Float32Products):
