@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from dpn.processor import physical_cores
+from dpn.processor import granted_cores
 from dpn.quantities import so_many
 
 Metric = Literal["latency", "throughput", "memory", "energy"]
@@ -73,7 +73,7 @@ def parse_threads(text: str) -> tuple[int, ...]:
         >>> parse_threads("1")
         (1,)
     """
-    most = physical_cores()
+    most = granted_cores()
     counts = []
     for entry in text.split(","):
         count = most if entry.strip() == "all" else _positive(entry, "--threads", "or the word all")

@@ -5,7 +5,8 @@ in float32, adds these up in float32, and rounds each sum to bf16. Without it to
 step of `quick/dpn4_32_d8_lite` took 17 s on an AMD EPYC without bf16, where one in fp32 takes 2 s. Here operands are
 turned into float32, which changes none of them, the convolution is float32's own, and what comes out is rounded. That
 takes little more than fp32's time, and differs from either in nothing but the order in which sums are added up, so that
-scores from machines of both kinds can stand beside each other.
+scores from machines of both kinds can stand beside each other. In inference mode `torch.einsum` and recurrent layers,
+which no network here has, get past autocast as a whole and are float32.
 """
 
 from collections.abc import Sequence

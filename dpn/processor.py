@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -32,9 +32,20 @@ def processors() -> set[int]:
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, those with two hardware threads once, and of these what `cpu_quota` allows."""
-    siblings = (f"cpu/cpu{number}/topology/thread_siblings_list" for number in processors())
-    cores = len({read(SYSTEM / one) or one for one in siblings})
+    """Cores that this process may use, those with two hardware threads once."""
+    siblings = [read(SYSTEM / f"cpu/cpu{number}/topology/thread_siblings_list") for number in processors()]
+    if all(siblings):
+        return len(set(siblings))
+    try:
+        import psutil  # elsewhere than on Linux
+    except ModuleNotFoundError:
+        return len(siblings)
+    return min(psutil.cpu_count(logical=False) or len(siblings), len(siblings))
+
+
+def granted_cores() -> int:
+    """Physical cores that this process may use, or as many of them as `cpu_quota` gives it the time of; at least 1."""
+    cores = physical_cores()
     return max(1, min(cores, int(cpu_quota() or cores)))
 
 
@@ -42,29 +53,40 @@ def cpu_quota(root: Path | None = None, group: str | None = None) -> float | Non
     """Processors' worth of time that this process's control groups allow; None where they set no limit.
 
     Args:
-        root: where control groups are mounted.
-        group: this process's group below it; read from the system if None.
+        root: see `control_groups`.
+        group: see `control_groups`.
     """
-    root, group = root or CGROUPS, _group() if group is None else group
     limits = []
-    for part in (Path(group), *Path(group).parents):
-        for base in (root, root / "cpu"):
-            folder = base / str(part).lstrip("/")
-            pair = (read(folder / "cpu.max") or "").split()  # version 2: "max 100000" or "150000 100000"
-            if len(pair) != 2:  # version 1, where -1 stands for no limit
-                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                pair = [found for name in names if (found := read(folder / name))]
-            if len(pair) == 2 and pair[0].isdecimal():
-                limits.append(int(pair[0]) / int(pair[1]))
+    for folder in control_groups("cpu", root, group):
+        pair = (read(folder / "cpu.max") or "").split()  # version 2: "max 100000" or "150000 100000"
+        if len(pair) != 2:  # version 1, where -1 stands for no limit
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            pair = [found for name in names if (found := read(folder / name))]
+        if len(pair) == 2 and pair[0].isdecimal():
+            limits.append(int(pair[0]) / int(pair[1]))
     return min(limits, default=None)
 
 
-def _group() -> str:
-    """This process's control group: of version 2, or of the cpu controller of version 1."""
+def control_groups(controller: str, root: Path | None = None, group: str | None = None) -> Iterator[Path]:
+    """Folders in which the limits of this process may be: of its control group and all above it, of either version.
+
+    Args:
+        controller: what is limited, "cpu" or "memory".
+        root: where control groups are mounted.
+        group: this process's group below it; read from the system if None.
+    """
+    root = root or CGROUPS
+    own = Path(_group(controller) if group is None else group)
+    for part in (own, *own.parents):
+        for base in (root, root / controller):
+            yield base / str(part).lstrip("/")
+
+
+def _group(controller: str) -> str:
+    """This process's control group: of the controller in version 1, or of version 2."""
     text = read(Path("/proc/self/cgroup")) or ""
-    found = re.search(r"^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(.*)$", text, re.MULTILINE) or re.search(
-        r"^0::(.*)$", text, re.M
-    )
+    ways = (rf"^\d+:(?:[^:]*,)?{controller}(?:,[^:]*)?:(.*)$", r"^0::(.*)$")
+    found = next(filter(None, (re.search(way, text, re.MULTILINE) for way in ways)), None)
     return found[1] if found else "/"
 
 

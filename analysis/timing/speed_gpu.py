@@ -26,7 +26,7 @@ SLOWED = ("SM clock", THROTTLED)
 def table_gpu(evidence: Evidence, machine: str) -> Table:
     """Latency on one GPU in three ways, with its clock, power, temperature and throttling around each block."""
     rows: list[Row] = []
-    records: dict[str, Record] = {}
+    records: list[tuple[str, Record]] = []
     before = None
     settings = timings.settings(evidence, machine, "latency")
     for subject, section in timings.measured_on(evidence, machine, "latency"):
@@ -37,7 +37,8 @@ def table_gpu(evidence: Evidence, machine: str) -> Table:
             words = {"network": label(subject), "setting": label(setting.group)}
             cells = _cells(found.record, "stale" if found.stale else "measured")
             rows.append(Row(f"{subject}/{setting.id}", words | cells, rule_above=bool(rows) and section != before))
-            records[f"{subject} ({setting.group})"], before = found.record, section
+            records.append((f"{subject} ({setting.group})", found.record))
+            before = section
     clock, times = "SM clock (MHz)", "time of a call (ms)"
     return Table(
         id=ID,
@@ -138,8 +139,8 @@ def _slowdowns(record: Record) -> list[str]:
     return sorted(held | {reason.removeprefix(f"{THROTTLED}: ") for reason in discarded})
 
 
-def _notes(rows: Sequence[Row], records: dict[str, Record]) -> Iterator[str]:
-    """What the columns mean, why a graph is missing, where the GPU was slowed down; records by the names of rows."""
+def _notes(rows: Sequence[Row], records: Sequence[tuple[str, Record]]) -> Iterator[str]:
+    """What the columns mean, why a graph is missing, where the GPU was slowed down; records with the names of rows."""
     yield (
         "Launch-bound: 1 - graph / wall, the share of the time that goes by because kernels are queued one by one; "
         "about 0, or slightly below, where launching costs nothing."
@@ -149,14 +150,14 @@ def _notes(rows: Sequence[Row], records: dict[str, Record]) -> Iterator[str]:
         "which follow one another without a wait."
     )
     yield "Each time is the median of fresh processes; the csv has its interval."
-    yield from flag_notes(records.values())
+    yield from flag_notes(record for _, record in records)
     failures: dict[str, list[str]] = {}
-    for name, row in zip(records, rows, strict=True):
+    for (name, _), row in zip(records, rows, strict=True):
         if row.cells["graph"].state == "missing":
             failures.setdefault(row.cells["graph"].how, []).append(name)
     for why, without in failures.items():
         yield f"No graph for {listed(without)}: {why}."
-    if slowed := [f"{name}: {', '.join(by)}" for name, record in records.items() if (by := _slowdowns(record))]:
+    if slowed := [f"{name}: {', '.join(by)}" for name, record in records if (by := _slowdowns(record))]:
         yield (
             "Throttled: NVML named a reason of power or heat, or the SM clock was below "
             f"{PERCENT * LEAST_CLOCK_SHARE:.0f} % of its default. Such a block is discarded, unless only power is "

@@ -16,6 +16,6 @@ def workers_for_gpu(gpus: int) -> int:
     depend on how many make them.
     """
     own = os.environ.get("SLURM_CPUS_PER_TASK", "") if os.environ.get("SLURM_NTASKS", "1") != "1" else ""
-    cores = processor.physical_cores()
+    cores = processor.granted_cores()
     share = min(cores, int(own)) if own.isdecimal() else cores // gpus
     return min(MOST_UNASKED, max(1, share - 1))

@@ -224,7 +224,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     columns, found = list[str](), []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            (cells,) = csv.reader([line.decode()])
+            (cells,) = csv.reader([line.decode("utf-8-sig")])
             if columns:
                 found.append(_row(columns, cells))
             elif {"step", "seconds"} <= {*cells} <= {*LOG_COLUMNS}:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.opening import LabelledPeople
 from dpn.data.people import DataSet, Example, Examples, Images, Pixels
 from dpn.skeletons import Skeleton
 
@@ -24,6 +25,9 @@ class Kept:
 
     Arrays of one name have the same type and the same number of axes in every row; their sizes may differ. Memory is
     taken only as rows come in, and rows that find no room are not kept.
+
+    Attributes:
+        room: bytes that all rows may take.
     """
 
     def __init__(self, like: Arrays, count: int, room: int) -> None:
@@ -32,6 +36,7 @@ class Kept:
         Raises:
             OSError: the system does not have so much.
         """
+        self.room = room
         shapes = [(name, np.int64, (array.ndim,)) for name, array in like.items()]
         row = np.dtype([("at", np.int64), *shapes])
         self._types = {name: array.dtype for name, array in like.items()}
@@ -43,7 +48,8 @@ class Kept:
 
     def get(self, number: int) -> dict[str, NDArray[Any]] | None:
         """The row, as views of the memory here; None where it is not kept."""
-        row = self._rows[number]
+        with self._lock:  # else another processor may see where a row is before the row
+            row = self._rows[number].copy()
         at = int(row["at"])
         return self._views(at, {name: row[name].tolist() for name in self._types}) if at else None
 
@@ -52,7 +58,7 @@ class Kept:
         return int((self._rows["at"] == 0).sum())
 
     def put(self, number: int, arrays: Arrays) -> None:
-        """Keeps a row if there is room; whoever sees where it is sees all of it."""
+        """Keeps a row if there is room."""
         with self._lock:
             row, at = self._rows[number], int(self._end[0])
             end = at + _bytes(arrays)
@@ -79,32 +85,25 @@ def kept(like: Arrays, count: int, room: int, *, alike: bool) -> Kept | None:
         like: the first row.
         count: how many there are.
         room: in bytes.
-        alike: whether the arrays of all rows have one size; else they are judged by the first, and have all the room.
+        alike: whether the arrays of all rows have one size; else they are judged by the first, and may take half as
+            much again if there is so much room.
     """
     needed = count * _bytes(like)
     if needed <= room:
         with suppress(OSError):
-            rows = Kept(like, count, needed if alike else room)
+            rows = Kept(like, count, needed if alike else min(room, needed * 3 // 2))
             rows.put(0, like)
             return rows
     return None
 
 
 class KeptExamples:
-    """People to learn from, whose images are read once, see `dpn.data.people.Examples`."""
+    """People to learn from, each of whom is drawn once, see `dpn.data.people.Examples`."""
 
     def __init__(self, examples: Examples, room: int) -> None:
-        self._examples, self._room = examples, room
-        self._kept: Kept | None = None
-
-    def share(self) -> None:
-        """Makes room, if `room` bytes are enough, for this process and those that it forks after that.
-
-        Raises:
-            DataError: the first image is missing or cannot be decoded.
-        """
-        if self._room and self._kept is None:
-            self._kept = kept(vars(self._examples.example(0)), len(self), self._room, alike=False)
+        """Makes room for all of them, if `room` bytes are enough, and draws the first."""
+        self._examples = examples
+        self._kept = kept(vars(examples.example(0)), len(examples), room, alike=False) if room else None
 
     @property
     def skeleton(self) -> Skeleton:
@@ -140,9 +139,13 @@ class KeptImages:
         """
         self._images = images
         self._numbers = {name: number for number, name in enumerate(names)}
-        self._kept: Kept | None = None
-        if room and names:
-            self._kept = kept({"image": images.read(names[0])}, len(names), room, alike=False)
+        enough = room and names
+        self._kept = kept({"image": images.read(names[0])}, len(names), room, alike=False) if enough else None
+
+    @property
+    def room(self) -> int:
+        """Bytes that they may take."""
+        return self._kept.room if self._kept else 0
 
     def read(self, name: str) -> Pixels:
         """See `dpn.data.people.Images.read`; the pixels are read-only where they are kept."""
@@ -164,14 +167,25 @@ class KeptImages:
         return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory
 
 
-def with_kept_images(data: DataSet, room: int) -> DataSet:
-    """The data set, whose images are read once if `room` bytes are enough for them.
+def kept_images(data: DataSet, room: int) -> KeptImages:
+    """The images of a data set's people, read once if `room` bytes are enough for them.
 
     Raises:
         DataError: the first image is missing or cannot be decoded.
     """
     names = dict.fromkeys(data.people.files[int(image)] for image in data.people.image_ids)
-    return replace(data, images=KeptImages(data.images, list(names), room))
+    return KeptImages(data.images, list(names), room)
+
+
+def kept_people(examples: Examples, room: int) -> Examples:
+    """The same people, whose images are read or drawn once if `room` bytes are enough for them.
+
+    Raises:
+        DataError: the first image is missing or cannot be decoded.
+    """
+    if isinstance(examples, LabelledPeople):  # several may be in one image
+        return LabelledPeople(replace(examples.data, images=kept_images(examples.data, room)))
+    return KeptExamples(examples, room)
 
 
 def _bytes(arrays: Arrays) -> int:

@@ -1,14 +1,22 @@
 """Memory on a CPU: what a step frees stays with the process, and how much may be kept. Imports no torch."""
 
 import ctypes
+import multiprocessing
 from contextlib import suppress
 from pathlib import Path
+
+from dpn.processor import control_groups
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Of glibc's malloc.h."""
 
-MEMINFO, GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
-"""Where Linux tells what memory the machine has, and this container."""
+MEMINFO = Path("/proc/meminfo")
+
+LIMITS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Where control groups of versions 2 and 1 tell what they may take, have taken, and have of files that nobody reads."""
 
 
 def keep_freed() -> bool:
@@ -28,19 +36,26 @@ def keep_freed() -> bool:
 
 
 def room(most_gb: float, processes: int) -> int:
-    """Bytes that each of several processes may keep: `most_gb` 10^9 bytes, or its share of half of what is free."""
+    """Bytes that each of several processes may keep: `most_gb` 10^9 bytes, or its share of half of what is free.
+
+    None where workers are not forked, since they would share none of it.
+    """
+    if multiprocessing.get_start_method() != "fork":
+        return 0
     free = _free()
     return int(most_gb * 1e9 if free is None else min(most_gb * 1e9, free / 2 / processes))
 
 
 def _free() -> int | None:
-    """Bytes that the machine, and the container that this process is in, have left; None where nothing tells."""
+    """Bytes that the machine, and every control group of this process, has left; None where nothing tells."""
     left = []
     with suppress(OSError, ValueError, IndexError):
         left.append(1024 * _number_after("MemAvailable:", MEMINFO))
-    with suppress(OSError, ValueError, IndexError):  # "max" is no limit; files that nobody reads now make room
-        used = int((GROUP / "memory.current").read_text()) - _number_after("inactive_file", GROUP / "memory.stat")
-        left.append(int((GROUP / "memory.max").read_text()) - used)
+    for folder in control_groups("memory"):
+        for most, taken, cached in LIMITS:
+            with suppress(OSError, ValueError, IndexError):  # "max" is no limit
+                used = int((folder / taken).read_text()) - _number_after(cached, folder / "memory.stat")
+                left.append(int((folder / most).read_text()) - used)
     return max(0, min(left)) if left else None
 
 

@@ -24,9 +24,9 @@ class RunOptions:
             cores but one.
         threads: of torch in each process; 0 leaves them as they are. On a CPU they decide rounding, so a run is
             continued with the number that it was begun with.
-        keep_gb: memory, in 10^9 bytes, in which each process may keep what it trains on, and as much again for the
-            images that it validates on. Samples are kept where there is no augmentation, else people and their images,
-            decoded or drawn; either where all of them fit, and never into more than half of the memory that is free.
+        keep_gb: memory, in 10^9 bytes, in which each process may keep what is the same in every epoch: the images that
+            it validates on, and samples where there is no augmentation, else people and their images, decoded or drawn.
+            Each of the two is kept where all of it fits, and both never in more than half of the memory that is free.
         save_every_s: seconds between two saved states within an epoch; more where a thirtieth of them is too few
             for saving one.
         pictures_every: epochs between two pictures of predictions; 0 for none.

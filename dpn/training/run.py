@@ -1,5 +1,6 @@
 """One training run: opened, checked, trained, saved and continued, in the order in which it happens."""
 
+import gc
 import importlib.metadata
 import json
 import os
@@ -24,7 +25,7 @@ from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder
-from dpn.training.kept import with_kept_images
+from dpn.training.kept import kept_images
 from dpn.training.legs import Leg, this_leg
 from dpn.training.memory import keep_freed, room
 from dpn.training.options import RunOptions
@@ -83,7 +84,10 @@ def train(recipe: Recipe, where: RunOptions, told: Told | None = None) -> dict[s
     with nullcontext() if rank() else folder.to_itself():  # the first of several processes has the folder
         start = state.read(folder.last) if folder.last.is_file() else None
         origin = start.backbone if start else _origin(prepared, recipe, backbone)
-        return _trained(recipe, where, prepared, start, origin, told)
+        try:
+            return _trained(recipe, where, prepared, start, origin, told)
+        finally:
+            gc.collect()  # its parts hold each other, and with them what was kept in memory
 
 
 def _check_compiles(recipe: Recipe) -> None:
@@ -117,7 +121,8 @@ def _trained(
     elif where.sanity and not rank():
         check(prepared, recipe, where.device())
     most = room(where.keep_gb, where.devices)
-    prepared = replace(prepared, data=with_kept_images(prepared.data, most))
+    images = kept_images(prepared.data, most)
+    prepared = replace(prepared, data=replace(prepared.data, images=images))
     if recipe.sync_batch_norm and where.device() == "cpu":
         synchronise(prepared.net)
     task = PoseTask(prepared.net, recipe, prepared.codec, steps.per_epoch, start)
@@ -134,7 +139,7 @@ def _trained(
     )  # fmt: skip
     flow.told(task.step, "")
     if task.step < steps.total:
-        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, most)
+        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, most - images.room)
         task.batches = lambda of: Batches(
             stream, replace(steps, first=task.step, rank=of), where.workers_each(), pinned=where.device() == "cuda"
         )

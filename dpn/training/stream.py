@@ -16,7 +16,7 @@ from dpn.data.people import Examples
 from dpn.data.problems import DataError
 from dpn.data.samples import TrainingSamples, collate, worker_init
 from dpn.protocols import Protocol
-from dpn.training.kept import Kept, KeptExamples, kept
+from dpn.training.kept import Kept, kept, kept_people
 from dpn.training.order import Drawn, Steps
 from dpn.training.stopping import obey_parent, shielded
 
@@ -28,25 +28,27 @@ class Stream(Dataset[Any]):
     """Samples by epoch and number, so that worker processes need not be told when an epoch begins.
 
     What is the same in every epoch is made once and kept where all of it fits into `room` bytes: samples where there is
-    no augmentation, else the people and their images.
+    no augmentation, else people and their images.
+
+    Raises:
+        DataError: the first image is missing or cannot be decoded.
     """
 
     def __init__(
         self, examples: Examples, protocol: Protocol, input_hw: tuple[int, int], seed: int, room: int = 0
     ) -> None:  # fmt: skip
         still = protocol.augmentation == NONE
-        self._people = KeptExamples(examples, 0 if still else room)
-        self._samples = TrainingSamples(self._people, protocol, input_hw, seed)
+        people = examples if still else kept_people(examples, room)
+        self._samples = TrainingSamples(people, protocol, input_hw, seed)
         self._room = room if still else 0
         self._kept: Kept | None = None
 
     def share(self) -> None:
-        """Makes room for what is kept, for this process and those that it forks after that.
+        """Makes room for samples, for this process and those that it forks after that.
 
         Raises:
             DataError: the first sample cannot be made.
         """
-        self._people.share()
         if self._room and self._kept is None:
             self._kept = kept(_arrays(self._samples[0]), len(self._samples), self._room, alike=True)
 

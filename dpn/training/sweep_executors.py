@@ -191,7 +191,7 @@ def settled(options: SweepOptions) -> SweepOptions:
         workers, at_once = WORKERS_OF_GPU if options.gpus else 1, options.at_once or sys.maxsize
     else:
         gpus = _gpus(options)
-        at_once = options.at_once or len(gpus) or processor.physical_cores()
+        at_once = options.at_once or len(gpus) or processor.granted_cores()
         workers = workers_for_gpu(at_once) if gpus else 1
     return replace(options, at_once=at_once, workers=workers if options.workers is None else options.workers)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dpn.training.memory import room
 from dpn.training.options import RunOptions
 from dpn.training.recipe import Recipe
 
@@ -49,6 +50,7 @@ class SweepOptions:
             devices=max(1, self.gpus) if on_cluster else 1,
             workers=self.workers,
             threads=self.threads,
+            keep_gb=RunOptions.keep_gb if on_cluster else room(RunOptions.keep_gb, self.at_once or 1) / 1e9,
             pictures_every=self.pictures_every,
             sanity=self.sanity,
         )

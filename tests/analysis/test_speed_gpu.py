@@ -144,6 +144,12 @@ def test_where_a_gpu_was_slowed_down_is_said(tmp_path: Path) -> None:
     assert table.cell(ROW, "lowest").text == "1980"
 
 
+def test_two_thread_counts_of_one_network_are_two_rows(tmp_path: Path) -> None:
+    """Nobody measures so any more: one thread launches."""
+    table = table_of(tmp_path, made_up.on_gpu("dpn4_64"), made_up.on_gpu("dpn4_64", threads=2))
+    assert len({row.id for row in table.rows}) == len(table.rows) == 2
+
+
 def test_the_clock_of_an_idle_gpu_is_not_looked_at(tmp_path: Path) -> None:
     states = itertools.cycle((gpu_state(sm_clock_mhz=345, throttle_reasons=("idle",)), gpu_state()))
     table = table_of(tmp_path, made_up.on_gpu("dpn4_64", read=lambda: next(states)))

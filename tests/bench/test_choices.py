@@ -17,7 +17,7 @@ from bench.running import backends
 from bench.subject import resolve
 from bench.sweep import Sweep
 from dpn import checkout
-from dpn.processor import physical_cores
+from dpn.processor import granted_cores
 from tests.bench.programs import ran
 
 NAN = math.nan
@@ -34,7 +34,7 @@ def test_cells_are_every_combination() -> None:
 
 def test_all_is_every_physical_core_and_every_back_end_of_the_device() -> None:
     cells = Choices(metric="latency", backend="all", device="cpu,cuda").cells(resolve("dpn1_32"))
-    for device, threads in (("cpu", physical_cores()), ("cuda", 1)):
+    for device, threads in (("cpu", granted_cores()), ("cuda", 1)):
         assert {cell.threads for cell in cells if cell.device == device} == {threads}
         assert [cell.backend for cell in cells if cell.device == device] == backends.offered(device)
 

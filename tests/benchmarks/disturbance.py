@@ -28,7 +28,7 @@ import numpy as np  # noqa: E402 - see above
 
 from bench.machine import environment  # noqa: E402
 from bench.machine.disturbance import FOREIGN_SHARE, Disturbance, between, reasons, snapshot  # noqa: E402
-from dpn.processor import physical_cores  # noqa: E402
+from dpn.processor import granted_cores  # noqa: E402
 
 DURATIONS_S = (0.05, 0.1, 0.3, 0.5, 1.0)
 JUDGED_S = 0.3
@@ -104,7 +104,7 @@ def main() -> int:
     print(f"{environment.machine()}; before: others used {before:.0%} of a processor; snapshot {snapshot_ms():.2f} ms")
     print(f"{blocks} blocks of each kind\nthreads  block/s  noticed beside {RIVALS} busy processes  rejected alone")
     worst_noticed, worst_rejected = 1.0, 0.0
-    for threads in dict.fromkeys((1, physical_cores())):
+    for threads in dict.fromkeys((1, granted_cores())):
         for seconds in DURATIONS_S:
             rejected = found_share(threads, seconds, blocks)
             with rivals(RIVALS):

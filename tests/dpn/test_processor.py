@@ -16,7 +16,8 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 
 def test_cores_of_this_machine() -> None:
-    assert 1 <= processor.physical_cores() <= len(processor.processors()) <= (os.cpu_count() or 1)
+    granted, all_there = processor.granted_cores(), processor.physical_cores()
+    assert 1 <= granted <= all_there <= len(processor.processors()) <= (os.cpu_count() or 1)
     assert processor.physical_cores() <= (psutil.cpu_count(logical=False) or 10**6)
 
 
@@ -26,14 +27,15 @@ def test_cores_of_this_machine() -> None:
         ({0, 1, 2, 3}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, None, 2),
         ({0, 2}, {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}, None, 1),  # both threads of one core of two
         ({1, 2}, {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}, None, 2),
-        ({0, 1, 5}, {}, None, 3),  # where the system does not say
+        ({0, 1, 5}, {}, None, 3),  # where the system does not say, and psutil says four
+        ({0, 1, 2, 3, 4, 5}, {}, None, 4),
         ({0, 1, 2, 3}, {}, "250000 100000\n", 2),
         ({0, 1, 2, 3}, {}, "50000 100000\n", 1),
         ({0, 1}, {}, "800000 100000\n", 2),
         ({0, 1}, {}, "max 100000\n", 2),
     ],
 )
-def test_physical_cores(
+def test_cores_that_are_granted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: set[int], siblings: dict[int, str], quota: str | None,
     cores: int,
 ) -> None:  # fmt: skip
@@ -42,7 +44,8 @@ def test_physical_cores(
     monkeypatch.setattr(processor, "SYSTEM", tmp_path)
     monkeypatch.setattr(processor, "CGROUPS", tmp_path)
     monkeypatch.setattr(processor, "processors", lambda: ours)
-    assert processor.physical_cores() == cores
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: None if logical else 4)
+    assert processor.granted_cores() == cores
 
 
 @pytest.mark.parametrize(

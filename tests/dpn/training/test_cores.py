@@ -9,7 +9,7 @@ from dpn.training.options import RunOptions
 def test_each_gpu_has_its_share_of_the_cores_but_one(
     monkeypatch: pytest.MonkeyPatch, cores: int, devices: int, workers: int
 ) -> None:
-    monkeypatch.setattr("dpn.processor.physical_cores", lambda: cores)
+    monkeypatch.setattr("dpn.processor.granted_cores", lambda: cores)
     assert RunOptions(accelerator="cpu", devices=devices).workers_each() == 1
     monkeypatch.setattr(RunOptions, "device", lambda _: "cuda")
     assert RunOptions(devices=devices).workers_each() == workers

@@ -66,3 +66,8 @@ def test_a_log_of_which_nothing_is_left_begins_anew(path: Path, content: bytes) 
     path.write_bytes(content)
     Log(path, 20).add({"step": 30, "seconds": 3.0})
     assert steps(path) == [30]
+
+
+def test_a_log_that_a_spreadsheet_has_saved_is_read(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert steps(path) == [10, 20, 30]

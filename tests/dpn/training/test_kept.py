@@ -2,16 +2,17 @@
 
 import multiprocessing
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dpn.data.opening import Asked, open_data
+from dpn.data.opening import Asked, LabelledPeople, open_data
 from dpn.data.people import DataSet, Images, Pixels
 from dpn.inference import predict
 from dpn.protocols import protocol
-from dpn.training.kept import Kept, KeptImages, kept, with_kept_images
+from dpn.training.kept import Kept, KeptImages, kept, kept_images, kept_people
 from tests.dpn.training.tiny_network import without_dropout
 
 ROOM = 10**6
@@ -61,7 +62,7 @@ def test_what_finds_no_room_is_not_kept_and_harms_nothing() -> None:
 
 def test_rows_that_would_take_more_than_the_room_have_none() -> None:
     assert kept(row(2), 5, 4 * 3 * 64, alike=False) is None
-    assert kept(row(2), 1, 2**62, alike=False) is None  # more than any system has
+    assert kept(row(2), 2**48, 2**62, alike=False) is None  # more than any system has
 
 
 def _put(rows: Kept, first: int) -> None:
@@ -106,12 +107,23 @@ def data() -> DataSet:
 @pytest.mark.parametrize(("room", "times"), [(10**9, 1), (0, 2)])
 def test_images_are_read_once_in_all_validations(data: DataSet, room: int, times: int) -> None:
     counted = Counted(data.images)
-    asked = with_kept_images(DataSet(**vars(data) | {"images": counted}), room)
+    asked = replace(data, images=kept_images(replace(data, images=counted), room))
     net, rules = without_dropout(), protocol("dpn", "coco")
     found = [predict(net, one, rules, (256, 192)) for one in (asked, asked, data)]
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
     assert sorted(counted.asked) == sorted(times * list(data.people.files.values()))
+
+
+def test_an_image_with_two_people_is_read_once_for_both(data: DataSet) -> None:
+    counted = Counted(data.images)
+    twice = replace(data, images=counted, people=data.people.take([0, 0, 1, 1]))
+    people = kept_people(LabelledPeople(twice), 10**9)
+    for _ in range(2):
+        for number in range(4):
+            made = LabelledPeople(replace(twice, images=data.images)).example(number)
+            assert_same(vars(people.example(number)), vars(made))
+    assert len(counted.asked) == 2
 
 
 def test_kept_images_are_read_only_and_no_process_that_shares_no_memory_has_them(data: DataSet) -> None:

@@ -333,7 +333,7 @@ def at_once_and_workers(**changes: Any) -> tuple[int | None, int | None]:
 
 
 def test_what_is_left_open_is_settled_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpn.processor.physical_cores", lambda: 16)
+    monkeypatch.setattr("dpn.processor.granted_cores", lambda: 16)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert at_once_and_workers() == (16, 1)
     assert at_once_and_workers(at_once=3, workers=0) == (3, 0)
