@@ -131,9 +131,9 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
         of = "" if len(values) == SEEDS else f" ({len(values)} seed{'s' * (len(values) > 1)})"
         return f"{mean(values):.1f}{of}"
 
-    schemes = ("", "_reversed", "_normal", "_d2", "_d4", "_d6", "_d8")
+    schemes = ("", "_reversed", "_normal", "_d2", "_d4", "_d6", "_d8", "_highres")
     rows = [[cells.strip() for cells in line.strip().split("|")[1:-1]] for line in TEXT.splitlines() if "  | " in line]
-    assert rows[0] == ["modules", "DPM", "reversed", "ordinary", "D = 2", "D = 4", "D = 6", "D = 8"]
+    assert rows[0] == ["modules", "DPM", "reversed", "ordinary", "D = 2", "D = 4", "D = 6", "D = 8", "at 64x48"]
     assert rows[1:] == [[str(n), *(cell(f"dpn{n}_32{scheme}_lite") for scheme in schemes)] for n in range(1, 5)]
     for better, worse, words in (
         ("dpn1_32_lite", "dpn1_32_d2_lite", "DPM leads D = 2 by {}."),
