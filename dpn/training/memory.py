@@ -38,7 +38,7 @@ def keep_freed() -> bool:
 def room(most_gb: float, processes: int) -> int:
     """Bytes that each of several processes may keep: `most_gb` 10^9 bytes, or its share of half of what is free.
 
-    None where workers are not forked, since they would share none of it.
+    0 where workers are not forked, since they would share none of it.
     """
     if multiprocessing.get_start_method() != "fork":
         return 0
