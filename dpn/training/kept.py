@@ -2,7 +2,7 @@
 
 import mmap
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -97,6 +97,17 @@ def kept(like: Arrays, count: int, room: int, *, alike: bool) -> Kept | None:
     return None
 
 
+def once(rows: Kept | None, number: int, make: Callable[[], Arrays]) -> Arrays:
+    """The row of that number, made only if it is not kept, and then kept if there is room."""
+    known = rows.get(number) if rows else None
+    if known:
+        return known
+    made = make()
+    if rows:
+        rows.put(number, made)
+    return made
+
+
 class KeptExamples:
     """People to learn from, each of whom is drawn once, see `dpn.data.people.Examples`."""
 
@@ -116,13 +127,8 @@ class KeptExamples:
 
     def example(self, index: int) -> Example:
         """See `dpn.data.people.Examples.example`; the arrays are read-only where they are kept."""
-        known = self._kept.get(index) if self._kept else None
-        if known:
-            return Example(**{name: _protected(array) for name, array in known.items()})
-        example = self._examples.example(index)
-        if self._kept:
-            self._kept.put(index, vars(example))
-        return example
+        arrays = once(self._kept, index, lambda: vars(self._examples.example(index)))
+        return Example(**{name: _protected(array) if self._kept else array for name, array in arrays.items()})
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory
@@ -152,12 +158,7 @@ class KeptImages:
         number = self._numbers.get(name)
         if self._kept is None or number is None:
             return self._images.read(name)
-        known = self._kept.get(number)
-        if known:
-            return _protected(known["image"])
-        image = self._images.read(name)
-        self._kept.put(number, {"image": image})
-        return image
+        return _protected(once(self._kept, number, lambda: {"image": self._images.read(name)})["image"])
 
     def find(self, name: str) -> str | None:
         """See `dpn.data.people.Images.find`."""

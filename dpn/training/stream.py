@@ -16,7 +16,7 @@ from dpn.data.people import Examples
 from dpn.data.problems import DataError
 from dpn.data.samples import TrainingSamples, collate, worker_init
 from dpn.protocols import Protocol
-from dpn.training.kept import Kept, kept, kept_people
+from dpn.training.kept import Kept, kept, kept_people, once
 from dpn.training.order import Drawn, Steps
 from dpn.training.stopping import obey_parent, shielded
 
@@ -40,17 +40,9 @@ class Stream(Dataset[Any]):
         still = protocol.augmentation == NONE
         people = examples if still else kept_people(examples, room)
         self._samples = TrainingSamples(people, protocol, input_hw, seed)
-        self._room = room if still else 0
         self._kept: Kept | None = None
-
-    def share(self) -> None:
-        """Makes room for samples, for this process and those that it forks after that.
-
-        Raises:
-            DataError: the first sample cannot be made.
-        """
-        if self._room and self._kept is None:
-            self._kept = kept(_arrays(self._samples[0]), len(self._samples), self._room, alike=True)
+        if still and room:
+            self._kept = kept(_arrays(self._samples[0]), len(self._samples), room, alike=True)
 
     def missing(self) -> int | None:
         """How many samples are yet to be made; None where they are made anew in every epoch."""
@@ -59,17 +51,12 @@ class Stream(Dataset[Any]):
     def __getitem__(self, drawn: Drawn) -> Any:
         """The sample, or what is wrong with it, see `dpn.data.samples.collate`."""
         epoch, number = drawn
-        known = self._kept.get(number) if self._kept else None
-        if known:
-            return {name: torch.from_numpy(array) for name, array in known.items()}
         self._samples.set_epoch(epoch)
         try:
-            sample = self._samples[number]
+            arrays = once(self._kept, number, lambda: _arrays(self._samples[number]))
         except DataError as error:
             return error
-        if self._kept:
-            self._kept.put(number, _arrays(sample))
-        return sample
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_kept": None}  # a worker that is spawned shares no memory, and makes its own samples
@@ -102,7 +89,6 @@ class Batches:
         Raises:
             DataError: an image is missing or cannot be decoded.
         """
-        self._stream.share()
         left = self.steps
         while len(left):
             missing = self._stream.missing()
