@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.record import Record
-from dpn.quantities import so_many
+from dpn.quantities import so_many, some
 
 SHOWN = 3
 """How many operators of each kind of change are named; the rest is counted."""
@@ -60,8 +60,7 @@ def _operator_changes(before: Mapping[str, Sequence[Any]], after: Mapping[str, S
         ("changed", [f"{_name(key)} ({fields})" for key, fields in changed.items()]),
     ):
         if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            yield f"{so_many(len(names), 'operator')} {verb}: {', '.join(names[:SHOWN])}{more}"
+            yield f"{so_many(len(names), 'operator')} {verb}: {some(names, SHOWN)}"
     if not changed and list(old) != list(new) and set(old) == set(new):
         yield "the same operators in another order"
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dpn.backbones import BACKBONES, Backbone
 from dpn.error_words import first_said
+from dpn.quantities import some
 
 WRAPPERS = ("best_state_dict", "state_dict")
 """Where training programs put the weights in a larger file; the first that is there is taken."""
@@ -289,9 +290,3 @@ def _numbers() -> list[Any]:
     scalar = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
     return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
-
-
-def some(names: list[str], most: int = 3) -> str:
-    """The first of these names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from dpn.build import build
-from dpn.checkpoints import Comparison, compare, fits_as_backbone, read_state_dict, some
+from dpn.checkpoints import Comparison, compare, fits_as_backbone, read_state_dict
+from dpn.quantities import some
 from dpn.spec import ModelSpec, replace
 
 NEAR = 0.3

@@ -7,7 +7,7 @@ from itertools import chain
 from analysis.evidence import Evidence
 from analysis.plots.figure_latency import correlation, in_words
 from analysis.timing import speed, timings
-from analysis.timing.speed_cells import NAMED, PERCENT, listed
+from analysis.timing.speed_cells import NAMED, PERCENT
 from analysis.timing.speed_data import figure_latency_data
 from analysis.timing.speed_machine import alarms, pair_verdicts
 from analysis.timing.speed_saved import Saving, savings
@@ -17,6 +17,7 @@ from bench.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
 from bench.verdicts.turns import APART
+from dpn.quantities import so_many, some
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
 TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))
@@ -61,7 +62,7 @@ def _verdicts(compared: dict[str, list[Saving]]) -> Iterator[str]:
         return
     tally = Tally.of(found)
     pairs, machines = len({(s.ours, s.other) for s in found}), len(compared)
-    where = f"{pairs} pair{'s' * (pairs > 1)} in the settings of {machines} machine{'s' * (machines > 1)}"
+    where = f"{so_many(pairs, 'pair')} in the settings of {so_many(machines, 'machine')}"
     aside = f"; {tally.aside} {'are' if tally.aside > 1 else 'is'} set aside" if tally.aside else ""
     less = ", ".join(f"{own.larger} of {own.comparisons} in {backend}" for backend, own in by_backend(found).items())
     yield (
@@ -147,7 +148,7 @@ def missing(evidence: Evidence) -> list[str]:
             name for name in evidence.networks if name not in dict(timings.measured_on(evidence, machine, "latency"))
         ]
         if absent:
-            sentences.append(f"Latency on {machine} is not measured for {listed(absent)}.")
+            sentences.append(f"Latency on {machine} is not measured for {some(absent, NAMED)}.")
     return [*sentences, *_stale(evidence), *_refusals(evidence)]
 
 
@@ -160,7 +161,7 @@ def _stale(evidence: Evidence) -> Iterator[str]:
     for (machine, metric), old in sorted(cells.items()):
         names = list(dict.fromkeys(record.subject for record in old))
         yield (
-            f"{metric.capitalize()} on {machine} was measured before a definition changed, for {listed(names)}; "
+            f"{metric.capitalize()} on {machine} was measured before a definition changed, for {some(names, NAMED)}; "
             f"there, run: {_again(names, metric, [timings.setting_of(record.protocol) for record in old])}."
         )
 
@@ -203,4 +204,4 @@ def _refusals(evidence: Evidence) -> Iterator[str]:
             where = f"{metric} of {record.subject} ({timings.setting_of(protocol)})"
             cells[record.machine, str(record.detail.get("reason", "no reason is recorded"))].append(where)
     for (machine, reason), refused in cells.items():
-        yield f"Could not be measured on {machine}: {listed(refused)}: {reason.rstrip('.')}."
+        yield f"Could not be measured on {machine}: {some(refused, NAMED)}: {reason.rstrip('.')}."

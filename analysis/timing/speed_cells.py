@@ -1,7 +1,7 @@
 """Cells of the tables of speed: a median with its interval, a share of a ceiling, bytes, a ratio of two times."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 
@@ -195,14 +195,3 @@ def nothing_measured(table_id: str, title: str, command: str, machine: str = "")
         columns=(Column(id="command", label="to measure it", align="left"),),
         rows=(Row("none", {"command": label(command)}),),
     )
-
-
-def listed(names: Sequence[str], most: int = NAMED, between: str = ", ") -> str:
-    """Names, of many the first and how many more.
-
-    Example:
-        >>> listed(["a", "b", "c"], most=2)
-        'a, b and 1 more'
-    """
-    shown = between.join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -8,10 +8,11 @@ from typing import Any
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, State, Table, label
 from analysis.evidence import Evidence
 from analysis.timing import timings
-from analysis.timing.speed_cells import MARKS, PERCENT, decimals, flag_notes, listed
+from analysis.timing.speed_cells import MARKS, NAMED, PERCENT, decimals, flag_notes
 from bench.machine.gpu import IDLE, LEAST_CLOCK_SHARE, THROTTLING
 from bench.record import Record
 from bench.statistics import Interval, median_interval
+from dpn.quantities import some
 
 ID = "table-gpu-times"
 
@@ -156,12 +157,12 @@ def _notes(rows: Sequence[Row], records: Sequence[tuple[str, Record]]) -> Iterat
         if row.cells["graph"].state == "missing":
             failures.setdefault(row.cells["graph"].how, []).append(name)
     for why, without in failures.items():
-        yield f"No graph for {listed(without)}: {why}."
+        yield f"No graph for {some(without, NAMED)}: {why}."
     if slowed := [f"{name}: {', '.join(by)}" for name, record in records if (by := _slowdowns(record))]:
         yield (
             "Throttled: NVML named a reason of power or heat, or the SM clock was below "
             f"{PERCENT * LEAST_CLOCK_SHARE:.0f} % of its default. Such a block is discarded, unless only power is "
-            f"capped and the clock is not low. {listed(slowed, between='; ')}."
+            f"capped and the clock is not low. {some(slowed, NAMED, between='; ')}."
         )
 
 

@@ -8,6 +8,7 @@ from analysis.evidence import Evidence
 from bench.cell import BackendName
 from bench.record import METRICS, Record
 from bench.store import Found
+from dpn.quantities import so_many
 
 TIMED = ("latency", "throughput", "memory", "energy")
 """Metrics of a network that depend on the machine."""
@@ -48,7 +49,7 @@ class Setting:
     @property
     def place(self) -> str:
         """Where the arithmetic ran: "1 thread", "2 threads", "GPU"."""
-        return "GPU" if self.device == "cuda" else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return "GPU" if self.device == "cuda" else so_many(self.threads, "thread")
 
     def __str__(self) -> str:
         return f"{self.group}, {self.place}"

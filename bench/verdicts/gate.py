@@ -11,7 +11,7 @@ from bench.verdicts.compare import Compared, Report, compare_rows
 from bench.verdicts.turns import APART, in_turns
 from bench.verdicts.unjudged import unjudged
 from dpn.cli import Flag
-from dpn.quantities import so_many
+from dpn.quantities import so_many, some
 
 SHOWN = 3
 """How many rows with one reason to fail are named; the rest is counted."""
@@ -125,8 +125,4 @@ def _by_file(what: str, entries: Iterable[Compared]) -> list[str]:
     files: dict[str, list[str]] = {}
     for entry in entries:
         files.setdefault(entry.row.file, []).append(f"{entry.row.record.subject} ({entry.row.settings()})")
-    return [
-        f"{file}: {so_many(len(names), 'row')} {what}: {', '.join(names[:SHOWN])}"
-        + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        for file, names in files.items()
-    ]
+    return [f"{file}: {so_many(len(names), 'row')} {what}: {some(names, SHOWN)}" for file, names in files.items()]
