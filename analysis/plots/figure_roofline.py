@@ -8,8 +8,8 @@ from analysis.plots import style
 from analysis.plots.figure_data import rows_of
 
 KINDS = {"dpn": "DPN", "other": "all other networks"}
-LONGEST = 23
-"""Characters of a strip's name that fit beside it: "onnxruntime, 16 threads"."""
+LONGEST = 24
+"""Characters of a strip's name that fit beside it: "channels_last, 2 threads"."""
 
 
 def draw(data: pd.DataFrame) -> Figure:
