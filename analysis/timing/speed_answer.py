@@ -1,4 +1,4 @@
-"""The report's sentences about time: did fewer multiply-adds buy it, how far is it to be trusted, what is missing."""
+"""The report's sentences about time and memory: did fewer multiply-adds buy any, how sure is that, what is missing."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))
 
 
 def answer(evidence: Evidence) -> str:
-    """Chapter 5: did DPN's fewer multiply-adds buy time?"""
+    """Chapter 5: did DPN's fewer multiply-adds buy time, and memory?"""
     machines = timings.machines(evidence, "latency")
     if not machines:
         return UNTIMED
@@ -40,6 +40,7 @@ def answer(evidence: Evidence) -> str:
             f"Over {len(drawn)} networks on {drawn.machine.iloc[0]} ({drawn.setting.iloc[0]}) the order by time "
             f"follows that by multiply-adds with Kendall's tau {macs}, and by live ones with {live}."
         )
+    sentences += chain.from_iterable(_memory(evidence, *pair) for pair in TURNS_ON)
     why = "none has a current record" if data.empty else "no two that could be compared"
     return " ".join(sentences) or f"Networks were timed on {machines[0]}, but {why}."
 
@@ -96,6 +97,25 @@ def _pair(compared: dict[str, list[Saving]], ours: str, other: str) -> Iterator[
             f"{ours} takes {PERCENT * both[0].macs_share:.0f} % of {other}'s multiply-adds and {' to '.join(ends)} % "
             f"of its time{on} {where} (intervals from {PERCENT * low:.0f} to {PERCENT * high:.0f} %)."
         )
+
+
+def _memory(evidence: Evidence, ours: str, other: str) -> Iterator[str]:
+    """One network's peak memory in another's, over all settings that both were measured in; a GPU's by itself.
+
+    For example "dpn4_64 takes 17 to 25 % of hrnet_w32's memory at the peak of a call, by machine and setting."
+    """
+    shares: dict[str, list[float]] = {"": [], " of a GPU": []}
+    for machine in timings.machines(evidence, "memory"):
+        for setting in timings.settings(evidence, machine, "memory"):
+            both = [timings.found(evidence, name, "memory", machine, setting) for name in (ours, other)]
+            records = [one.record for one in both if one.record is not None and not one.stale]
+            if len(records) == len(both) and setting.batch == 1:
+                shares[" of a GPU" if setting.device == "cuda" else ""].append(records[0].value / records[1].value)
+    for where, found in shares.items():
+        ends = dict.fromkeys(f"{PERCENT * end(found):.0f}" for end in (min, max) if found)
+        if ends:
+            by = "by machine and setting" if len(ends) > 1 else "in every setting"
+            yield f"{ours} takes {' to '.join(ends)} % of {other}'s memory{where} at the peak of a call, {by}."
 
 
 def findings(evidence: Evidence) -> list[str]:

@@ -19,7 +19,7 @@ from analysis.effective_fields.gridding_records import LIGHT
 from analysis.evidence import Evidence
 from analysis.fields import of_schedule
 from analysis.gridding_table import TRAINED, networks
-from analysis.timing import timings
+from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
 from analysis.trained.orderings import corrected, counted, once, over_seeds
@@ -71,6 +71,25 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
     low, high = min(one.times.interval.low for one in together), max(one.times.interval.high for one in together)
     said = f"{shares} % (intervals from {PERCENT * low:.0f} to {PERCENT * high:.0f} %)"
     assert f"in eager PyTorch, the two were timed in turns: {said}" in README
+
+
+def test_what_memory_they_bought(evidence: Evidence) -> None:
+    answer = speed_answer.answer(evidence)
+    shares = [
+        re.findall(rf"dpn4_64 takes ([\d to]+ %) of {other}'s memory at the peak", answer)
+        for other in ("hrnet_w32", "sbl_r50")
+    ]
+    assert [len(found) for found in shares] == [1, 1]
+    (of_hrnet,), (of_sbl,) = shares
+    assert f"DPN4_64 takes {of_hrnet} of HRNet-W32's memory and {of_sbl} of SimpleBaseline's (ResNet-50)" in README
+    table = speed.table("table-memory", evidence)
+    for column, words in (
+        ("eager_2", "{} MB in eager PyTorch with two threads"),
+        ("weights", "Weights are {} MB of that"),
+    ):
+        cells = [table.cell(name, column).value for name in ("dpn4_64", "hrnet_w32", "sbl_r50")]
+        first, second, third = (f"{cell:.0f}" for cell in cells if cell is not None)
+        assert words.format(f"{first}, {second} and {third}") in README
 
 
 def test_what_became_of_the_claims(evidence: Evidence) -> None:

@@ -281,6 +281,20 @@ def test_throughput_has_a_column_for_each_batch(timed: Evidence) -> None:
     assert [column.group for column in table.columns[2:]] == ["eager (images/s)", "eager, batch 8 (images/s)"]
 
 
+def test_the_answer_says_what_share_of_anothers_memory_a_dpn_takes(tmp_path: Path) -> None:
+    """Per device, over every setting in which both are measured and current; a larger batch is left out."""
+    store = Store(tmp_path)
+    store.append(timing_record("dpn4_64", [[0.05] * 3] * 5, spec_digest=ZOO["dpn4_64"].digest()))
+    for backend, ours in (("eager", 30e6), ("openvino", 20e6)):
+        store.append(made_up.memory("dpn4_64", [ours], backend=backend))
+        store.append(made_up.memory("hrnet_w32", [100e6], backend=backend))
+        store.append(made_up.memory("sbl_r50", [200e6], backend=backend, metric_version=1))
+    store.append(made_up.memory("dpn4_64", [90e6], batch=8))
+    store.append(made_up.memory("hrnet_w32", [100e6], batch=8))
+    text = speed_answer.answer(Evidence(records_root=tmp_path))
+    assert text == "dpn4_64 takes 20 to 30 % of hrnet_w32's memory at the peak of a call, by machine and setting."
+
+
 def test_memory_in_megabytes(timed: Evidence) -> None:
     table = tables.table("table-memory", timed)
     cells = [table.cell("dpn4_64", column) for column in ("weights", "tensors", "eager_1")]

@@ -63,6 +63,7 @@ def mixed(cpu: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
         ))  # fmt: skip
     store.append(made_up.on_gpu("dpn4_64", machine=OTHER_GPU))
     store.append(made_up.gpu_memory("dpn4_64", 80e6, 96e6))
+    store.append(made_up.gpu_memory("hrnet_w32", 200e6, 240e6))
     device = {"device": "cuda", "threads": 1}
     store.append(made_up.ceiling("arithmetic_ceiling", 3e14, made_up.GPU, precision="tf32", **device))
     store.append(made_up.ceiling("copy_ceiling", 4e12, made_up.GPU, **device))
@@ -220,6 +221,7 @@ def test_verdicts_and_answers_tell_gpus_apart(cpu: Evidence, mixed: Evidence) ->
         "channels_last on a GPU", "cudagraph on a GPU", "eager on a GPU",
     }  # fmt: skip
     text = speed_answer.answer(mixed)
+    assert "dpn4_64 takes 40 % of hrnet_w32's memory of a GPU at the peak of a call, in every setting." in text
     assert "% of its time on a GPU in every setting" in text
     assert f"on {made_up.GPU} (eager, tf32, GPU)" in text
     assert timings.machines(mixed, "latency") == (made_up.GPU, made_up.MACHINE, OTHER_GPU)
