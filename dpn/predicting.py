@@ -17,7 +17,7 @@ from dpn.data.crops import box_to_center_scale
 from dpn.data.images import read_image
 from dpn.data.opening import INPUT_HW
 from dpn.data.people import DataSet, Floats, Images, People, Pixels
-from dpn.data.picture_files import Boxes, image_ids, output_paths
+from dpn.data.picture_files import Boxes, file_names, image_ids, output_paths
 from dpn.data.problems import DataError, Problem
 from dpn.drawing import draw_person, write_png
 from dpn.inference import Forward, predict
@@ -41,7 +41,7 @@ class Found:
 
     Attributes:
         path: of the image.
-        rows: in COCO's results form, best first, with the image's `file_name`.
+        rows: in COCO's results form, best first, with the image's `file_name`, see `dpn.data.picture_files.file_names`.
         drawing: where people were drawn; None where the image could not be used.
         error: why it could not.
     """
@@ -96,7 +96,9 @@ class Predictor:
                 refused = refused or error
             else:
                 return cls(network=network, protocol=known, skeleton=skeleton, input_hw=hw, runtime=runtime)
-        raise OutputError(f"{network.name} draws nobody: {refused}; it takes 17 joints (COCO) or 16 (MPII)")
+        failed = refused is not None and refused.__cause__ is not None
+        joints = "" if failed else "; it takes 17 joints (COCO) or 16 (MPII)"
+        raise OutputError(f"{network.name} draws nobody: {refused}{joints}")
 
     def people_in(self, image: Pixels, boxes: Floats, scores: Floats, image_id: int = 0) -> list[dict[str, Any]]:
         """The people in one image.
@@ -174,6 +176,8 @@ class Drawing:
     def __post_init__(self) -> None:
         if math.isnan(self.joint_score + self.person_score):
             raise ValueError(f"scores to draw above are numbers, not {self.joint_score} and {self.person_score}")
+        if self.output.exists() and not self.output.is_dir():
+            raise ValueError(f"{self.output} is a file; give --output a folder, for drawings and {RESULTS}")
 
     def draw(self, image: Pixels, rows: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> Pixels:
         """A copy of the image with the people of these rows, the best of them uppermost."""
@@ -211,7 +215,7 @@ def predict_images(
     seen = 0
     saved_s = time.monotonic()
     try:
-        for path, image_id, target in zip(images, image_ids(images), targets, strict=True):
+        for path, name, image_id, target in zip(images, file_names(images), image_ids(images), targets, strict=True):
             try:
                 image = read_image(path, upright=boxes is None)  # boxes are of the image as it is stored
                 if isinstance(predictor, WholeImages):
@@ -221,7 +225,7 @@ def predict_images(
             except DataError as error:
                 yield Found(path=path, error=error)
                 continue
-            found = [row | {"file_name": path.name} for row in people]
+            found = [row | {"file_name": name} for row in people]
             write_png(target, drawing.draw(image, found, predictor.skeleton))
             rows += found
             seen += 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HDC_FAILURES = (
-    "the rule of Wang et al. 2018 as printed; it passes constant 2, which reads 27 % of its field, "
+    "the rule of Wang et al. 2018 as printed; it passes six layers of dilation 2, which read 27 % of their field, "
     "fails the pyramid 32,16,8,4,2,1, which reads all of it, and passes the reversed pyramid, "
     "whose neighbouring outputs share nothing inside"
 )

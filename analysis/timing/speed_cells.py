@@ -19,7 +19,7 @@ MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}
 MEANINGS = {
     "disturbed": "other work on the machine, or a GPU that was slowed down, met every attempt of at least one process",
     "no steady state": "a process never became steady; the second half of its samples counts",
-    "budget spent": "the interval was still wider than wanted when the cell's time was spent",
+    "budget spent": "the cell's time was spent while its interval was wider, or its processes fewer, than wanted",
 }
 PERCENT = 100
 NAMED = 6
@@ -68,7 +68,7 @@ def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
         return NOT_MEASURED
     cell = from_record(found, lambda value: rounded(float(value) * scale))
     value, interval = float(record.value) * scale, record.detail.get("interval")
-    marks = "".join(MARKS.get(flag, "") for flag in record.flags)
+    marks = marks_of(record)
     cell = replace(cell, value=value, n=len(record.detail.get("processes", ())) or None, flags=record.flags)
     if interval is None:
         return replace(cell, note=marks, how=unit)
@@ -81,6 +81,11 @@ def timing(found: Found, unit: str, scale: float = 1.0) -> Cell:
         how += f"; {', '.join(record.flags)}"
     exact = Interval(low, high, float(record.detail.get("confidence", 0)))
     return replace(cell, note=span(low, high, value) + marks, how=how, interval=exact)
+
+
+def marks_of(record: Record) -> str:
+    """What stands behind a value for the flags of its record."""
+    return "".join(MARKS.get(flag, "") for flag in record.flags)
 
 
 def flag_notes(records: Iterable[Record | None]) -> list[str]:

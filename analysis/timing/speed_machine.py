@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
-from analysis.timing.speed_cells import PERCENT, nothing_measured, rounded
+from analysis.timing.speed_cells import PERCENT, flag_notes, marks_of, nothing_measured, rounded
 from analysis.timing.timings import setting_of
 from bench.record import Record
 from bench.rows import UNTRUSTED
@@ -50,6 +50,7 @@ def table_ceilings(evidence: Evidence) -> Table:
         notes=(
             "Arithmetic in multiply-adds, copy in bytes read and written. Every candidate ran in a process of its own; "
             "the fastest block of calls counts.",
+            *flag_notes(records),
         ),
     )
 
@@ -68,7 +69,7 @@ def _ceiling_row(record: Record, *, rule_above: bool) -> Row:
         "threads": label("–" if record.protocol["device"] == "cuda" else str(record.protocol["threads"])),
         "rate": Cell(
             text=rounded(record.value / 1e9), value=record.value, state="measured", record=record,
-            how=f"in {unit}, the best of {len(rates)} candidates",
+            how=f"in {unit}, the best of {len(rates)} candidates", note=marks_of(record), flags=record.flags,
         ),
         "winner": label(winner),
         "second": label(f"{second}: {rounded(rivals[second] / 1e9)}" if second else "–"),

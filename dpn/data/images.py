@@ -176,6 +176,8 @@ def read_image(path: Path, *, upright: bool = False) -> Pixels:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(Problem(str(path), "", "there is no such image", AGAIN)) from None
+    except IsADirectoryError:
+        raise DataError(Problem(str(path), "", "is a folder", f"name images, such as {path}/*.jpg")) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     return decode(data, str(path), upright=upright)

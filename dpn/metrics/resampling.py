@@ -32,7 +32,7 @@ class Draws:
     """From which resamples intervals come.
 
     Attributes:
-        resamples: how many, at least `LEAST`; with 0 there are no intervals.
+        resamples: how many, at least 100; with 0 there are no intervals.
         seed: of what is drawn: the same seed, data and number of resamples give the same intervals.
     """
 

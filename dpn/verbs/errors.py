@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpn.cli import Json
+from dpn.cli import Json, note
 from dpn.metrics.keypoint_errors import KINDS
 from dpn.metrics.resampling import Draws, Interval
 from dpn.progress import progress
@@ -39,6 +39,7 @@ def errors(
 
     truth = read_coco(annotations)
     rows = read_results(results, truth)
+    note("" if rows else f"{results} holds no predictions")
     with progress("scores", after_s=1.0) as told:
         found = report(truth, rows, told, draws)
     if as_json:

@@ -37,7 +37,8 @@ def predict(
         runtime: how the network runs.
     """
     if not images:
-        raise ValueError(f"name a network and at least one image, such as dpn4_32 {name}")
+        example = f"dpn4_32 {name}" if Path(name).exists() else f"{name} IMAGE.jpg"
+        raise ValueError(f"name a network and at least one image, such as {example}")
     from dpn.data.picture_files import read_boxes
     from dpn.network_names import network
     from dpn.predicting import Drawing, Predictor, predict_images

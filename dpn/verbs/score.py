@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from dpn.cli import Group, Json
+from dpn.cli import Group, Json, note
 from dpn.metrics.resampling import Draws, Interval
 from dpn.metrics.uncertainty import Uncertainty, Units, differences, uncertainty
 from dpn.progress import progress
@@ -49,6 +49,8 @@ def coco(
 
     truth = read_coco(annotations)
     files = [read_results(path, truth) for path in (results, against) if path]
+    for path, rows in zip((results, against), files, strict=False):
+        note("" if rows else f"{path} holds no predictions")
     found = [asdict(score(truth, rows)) for rows in files]
     weighted = [WeightedPrecision.of(truth, rows) for rows in files] if draws.resamples else []
     drawn = _drawn(weighted, Units(of="images", count=len(truth["images"])), draws)

@@ -123,7 +123,7 @@ def test_orders_of_equal_dilations_count_once() -> None:
 
 
 def test_what_the_hdc_rule_is_labelled_with_is_true() -> None:
-    assert "passes constant 2, which reads 27 % of its field" in HDC_FAILURES
+    assert "passes six layers of dilation 2, which read 27 % of their field" in HDC_FAILURES
     assert hdc(STACKS["constant 2"]).passes is True
     assert round(100 * gridding(STACKS["constant 2"]).maps[0].backward_coverage_2d) == 27
     assert "fails the pyramid 32,16,8,4,2,1, which reads all of it" in HDC_FAILURES

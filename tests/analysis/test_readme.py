@@ -26,6 +26,8 @@ from analysis.trained.orderings import corrected, counted, once, over_seeds
 from analysis.trained.seeds import ordering
 from analysis.trained.trained_runs import SEEDS, runs
 from bench.macs import count
+from bench.plan import Plan
+from bench.record import METRICS
 from bench.verbs.compare_verbs import records_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +73,16 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
     low, high = min(one.times.interval.low for one in together), max(one.times.interval.high for one in together)
     said = f"{shares} % (intervals from {PERCENT * low:.0f} to {PERCENT * high:.0f} %)"
     assert f"in eager PyTorch, the two were timed in turns: {said}" in README
+
+
+def test_how_many_processes_a_time_comes_from(evidence: Evidence) -> None:
+    counts = Counter(
+        len(record.detail["processes"]) for record in evidence.store.records
+        if record.metric == "latency" and record.metric_version == METRICS["latency"].version
+    )  # fmt: skip
+    assert 2 * counts[5] > counts.total()
+    assert Plan().processes == 6
+    assert "six by default and five for most times in the report" in README
 
 
 def test_what_memory_they_bought(evidence: Evidence) -> None:

@@ -322,6 +322,15 @@ def test_ceilings_name_what_reached_them(timed: Evidence) -> None:
     assert table.cell(row, "second").text == "torch matmul 2048: 84.0"
 
 
+def test_a_ceiling_that_was_disturbed_is_marked(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(made_up.ceiling("copy_ceiling", 12e9, threads=1))
+    store.append(made_up.ceiling("copy_ceiling", 24e9, threads=2).model_copy(update={"flags": ("disturbed",)}))
+    table = tables.table("table-ceilings", Evidence(records_root=tmp_path))
+    assert [row.cells["rate"].note for row in table.rows] == ["", "*"]
+    assert [note[:12] for note in table.notes[1:]] == ["*: disturbed"]
+
+
 def test_the_noise_floor_is_decided_from_the_raw_rounds(timed: Evidence) -> None:
     table = tables.table("table-noise", timed)
     cells = {column: table.cell("made-up-2-cores/harness", column) for column in ("ratio_1", "ratio_1.1", "ratio_1.25")}

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from dpn.data.picture_files import output_paths, read_boxes
+from dpn.data.images import read_image
+from dpn.data.picture_files import Boxes, output_paths, read_boxes
 from dpn.data.problems import DataError
 from dpn.drawing import COLORS_BGR
 from dpn.inference import OutputError
@@ -89,6 +90,9 @@ def test_the_number_of_heatmaps_says_whose_joints_they_are() -> None:
     assert far(rows[0], people[1]) < 5
     with pytest.raises(OutputError, match=r"dots draws nobody: .* it takes 17 joints \(COCO\) or 16 \(MPII\)"):
         predictor(dotted.fourteen())
+    with pytest.raises(OutputError, match=r"Conv2d fails on an image of 256x192") as error:
+        predictor(nn.Conv2d(3, 17, 1).half())
+    assert "joints" not in str(error.value)
 
 
 def test_two_boxes_of_one_person_give_one_person() -> None:
@@ -149,6 +153,63 @@ def test_boxes_belong_to_images_by_name_or_number(tmp_path: Path) -> None:
     named = read_boxes(boxes_file(tmp_path / "b.json", file_name="x/beach.jpg"), images)
     assert set(named) == {images[2]}
     assert len(named[images[2]][1]) == 4
+
+
+def named_boxes(path: Path, *names: str, number: int = 7) -> Path:
+    """One box for each name, as wide as its place in the list; an empty name is none."""
+    rows = [
+        {"image_id": number, "category_id": 1, "bbox": [0, 0, width, 9], "score": 1}
+        | ({"file_name": name} if name else {})
+        for width, name in enumerate(names, 1)
+    ]
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def widths(boxes: Boxes) -> dict[str, list[float]]:
+    return {image.as_posix(): boxes[image][0][:, 2].tolist() for image in boxes}
+
+
+def test_boxes_of_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    names = ["seq1/000001.jpg", "seq2/000001.jpg", "seq2/000001.jpg", "seq3/000001.jpg"]
+    file = named_boxes(tmp_path / "boxes.json", *names)
+    both = [Path("frames/seq1/000001.jpg"), Path("frames/seq2/000001.jpg")]
+    assert widths(read_boxes(file, both)) == {both[0].as_posix(): [1], both[1].as_posix(): [2, 3]}
+    assert widths(read_boxes(file, [*both[1:], Path("frames/x/../seq2/000001.jpg")])) == {
+        "frames/seq2/000001.jpg": [2, 3], "frames/x/../seq2/000001.jpg": [2, 3],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "images", "message"),
+    [
+        (["f1.jpg"], ["a/f1.jpg", "b/f1.jpg"], "rows of file_name f1.jpg could be a/f1.jpg, b/f1.jpg; give rows"),
+        (["a/f1.jpg", "b/f1.jpg"], ["c/f1.jpg"], "the image c/f1.jpg could be file_name a/f1.jpg, file_name b/f1.jpg"),
+        ([""], ["a_7.jpg", "b_7.jpg"], "rows of image_id 7 could be a_7.jpg, b_7.jpg; give rows a file_name"),
+    ],
+)
+def test_boxes_that_could_be_of_several_images_are_refused(
+    tmp_path: Path, names: list[str], images: list[str], message: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        read_boxes(named_boxes(tmp_path / "boxes.json", *names), [Path(image) for image in images])
+    assert message in str(error.value)
+
+
+def test_rows_of_images_of_one_name_have_paths(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_folder(tmp_path / folder, 1)
+    images = sorted(tmp_path.glob("[ab]/*.png"))
+    rows = [row for found in found_in(tmp_path / "out", images) for row in found.rows]
+    assert {row["file_name"] for row in rows} == {image.as_posix() for image in images}
+
+
+def test_what_stands_in_the_way_is_said_before_anything_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ValueError, match=r"out is a file; give --output a folder"):
+        Drawing(output=tmp_path / "out")
+    with pytest.raises(DataError, match=r"is a folder; name images, such as .*/\*\.jpg"):
+        read_image(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpn.metrics.matching import Rows
-from dpn.metrics.resampling import Draws, Interval, Weighted, intervals, resampled
+from dpn.metrics.resampling import LEAST, Draws, Interval, Weighted, intervals, resampled
 from dpn.metrics.uncertainty import Uncertainty, Units, differences, nested, uncertainty
 
 
@@ -23,6 +23,10 @@ def drawn(count: int, *values: np.ndarray, seed: int = 0) -> Uncertainty:
     found = uncertainty(files, Units(of="images", count=len(values[0])), Draws(resamples=count, seed=seed), silent)
     assert found
     return found
+
+
+def test_the_help_says_how_many_resamples_an_interval_takes() -> None:
+    assert f"at least {LEAST}; with 0" in str(Draws.__doc__)
 
 
 def test_a_resample_is_decided_by_seed_and_number() -> None:

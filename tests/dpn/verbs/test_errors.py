@@ -40,6 +40,12 @@ def words(tmp_path: Path) -> tuple[str, ...]:
     return "--annotations", str(tmp_path / "annotations.json"), "--results", str(tmp_path / "results.json")
 
 
+def test_a_file_without_predictions_is_named(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    Path(words[-1]).write_text("[]")
+    assert run(*words, *NONE, "--json") == 0
+    assert capsys.readouterr().err.splitlines() == [f"note: {words[-1]} holds no predictions"]
+
+
 def test_tables_show_what_json_holds(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*words, *NONE, "--json") == 0
     found = json.loads(capsys.readouterr().out)

@@ -72,6 +72,17 @@ def test_a_bad_file_is_one_line(files: tuple[Path, Path], capsys: pytest.Capture
     assert line.startswith(f"error: {results}: [0].image_id: is 7, which is no image of the annotations; score it")
 
 
+def test_a_file_without_predictions_is_scored_and_named(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    annotations, results = files
+    results.write_text("[]")
+    assert run("coco", *named(annotations, results), *NONE, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["AP"] == 0
+    assert printed.err.splitlines() == [f"note: {results} holds no predictions"]
+
+
 def test_without_pycocotools_the_numbers_say_so(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
