@@ -21,7 +21,7 @@ MACHINE_SUBJECT = "machine"
 
 OWN = (
     "round", "value", "before_bytes", "peak_bytes", "peaks", "allocated_bytes", "reserved_bytes", "process_bytes",
-    "joules", "images", "calls", "power_w", "idle_power_w",
+    "joules", "images", "calls", "power_w", "idle_power_w", "disturbance",
 )  # fmt: skip
 """What each process found for itself, of memory and of energy; whatever else they say is the same for all of them."""
 
@@ -98,9 +98,10 @@ def ceiling(kind: str, cell: Cell, rates: Mapping[str, Any]) -> Record:
     if kind == "arithmetic":
         protocol["precision"] = cell.precision
     winner, best = ceilings.best(rates) if rates else ("", 0.0)
+    flags = ["disturbed"] if any(rate.get("reasons") for rate in rates.values()) else []
     return measured(
         MACHINE_SUBJECT, MACHINE_SUBJECT, f"{kind}_ceiling", best, device=cell.device,
-        protocol=protocol, detail={"winner": winner, "candidates": dict(rates)},
+        protocol=protocol, flags=flags, detail={"winner": winner, "candidates": dict(rates)},
     )  # fmt: skip
 
 
@@ -151,6 +152,7 @@ def _flags(results: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
         flags.append("disturbed")
     if any(result.get("start", 0) is None for result in results):
         flags.append("no steady state")
-    if not narrow(results, plan):
+    short = len(results) < plan.processes and sum(result["seconds"] for result in results) >= plan.budget_s
+    if short or not narrow(results, plan):
         flags.append("budget spent")
     return flags

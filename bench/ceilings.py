@@ -8,11 +8,13 @@ process (`measure`), and `best` picks among what they reached.
 
 import importlib.util
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from bench import workloads
+from bench.machine import disturbance, gpu
 from bench.workloads import Candidate, Library
+from dpn.quantities import some
 
 Kind = Literal["arithmetic", "copy"]
 
@@ -38,6 +40,16 @@ def candidates(kind: Kind, *, device: str, precision: str = "fp32") -> list[str]
         raise ValueError(f"a ceiling's kind is arithmetic or copy, not {kind!r}")
     found = _copies(device) if kind == "copy" else _arithmetic(device, precision)
     return [str(candidate) for candidate in found if _installed(candidate)]
+
+
+def renewed(before: Mapping[str, str], now: Mapping[str, str], candidates: Iterable[str]) -> bool:
+    """Whether a library of the candidates has another version than when a ceiling was measured, or was not there.
+
+    Example:
+        >>> renewed({"torch": "2.11", "scipy": "1.0"}, {"torch": "2.11", "scipy": "1.1"}, ["torch copy"])
+        False
+    """
+    return any(before.get(library) != now.get(library) for library in {name.split()[0] for name in candidates})
 
 
 def modules(name: str) -> tuple[str, ...]:
@@ -68,6 +80,8 @@ def measure(
         rate: of the fastest block, in MACs or bytes (read and written) per second.
         samples: the rate of every block.
         calls: calls of a block.
+        disturbance: what else the machine did during the blocks.
+        reasons: why they count as disturbed.
 
     Raises:
         ValueError: no such candidate for this device and precision.
@@ -79,13 +93,17 @@ def measure(
             f"{candidate!r} is no candidate for {kind} in {precision} on {device}; see ceilings.candidates"
         )
     load = workloads.build(chosen, device=device, precision=precision, threads=threads)
-    return block_rates(load.call, load.amount, load.synchronise, seconds=seconds)
+    states = [gpu.state() if device == "cuda" else None]
+    found = block_rates(load.call, load.amount, load.synchronise, seconds=seconds)
+    states.append(gpu.state() if device == "cuda" else None)
+    seen = disturbance.Disturbance(**found["disturbance"])
+    return found | {"reasons": disturbance.reasons(seen, threads) + gpu.reasons(*states)}
 
 
 def block_rates(
     call: Callable[[], object], amount: int, synchronise: Callable[[], object], *, seconds: float = 1.0
 ) -> dict[str, Any]:
-    """Times blocks of calls, each at least `BLOCK_S` long; returns what `measure` returns.
+    """Times blocks of calls, each at least `BLOCK_S` long; returns what `measure` returns, but for the reasons.
 
     Args:
         call: one unit of work.
@@ -96,10 +114,11 @@ def block_rates(
     single = _warm(call, synchronise)
     calls = max(1, round(BLOCK_S / single))
     rates: list[float] = []
-    end = time.perf_counter() + seconds
+    before, end = disturbance.snapshot(), time.perf_counter() + seconds
     while not rates or time.perf_counter() < end:
         rates.append(calls * amount / _timed(call, synchronise, calls))
-    return {"rate": max(rates), "samples": rates, "calls": calls}
+    seen = disturbance.between(before, disturbance.snapshot())
+    return {"rate": max(rates), "samples": rates, "calls": calls, "disturbance": seen.to_dict()}
 
 
 def best(rates: Mapping[str, Mapping[str, Any]]) -> tuple[str, float]:
@@ -114,8 +133,8 @@ def best(rates: Mapping[str, Mapping[str, Any]]) -> tuple[str, float]:
     """
     winner = max(rates, key=lambda name: float(rates[name]["rate"]), default=None)
     if winner is None or not rates[winner]["rate"] > 0:
-        failures = "; ".join(f"{name}: {rate['failure']}" for name, rate in rates.items() if rate.get("failure"))
-        raise ValueError(f"no candidate for this machine's ceiling ran{': ' + failures if failures else ''}")
+        failures = some([f"{name}: {rate['failure']}" for name, rate in rates.items() if rate.get("failure")], 1)
+        raise ValueError(f"no candidate for a ceiling of this machine ran{failures and f', such as {failures}'}")
     return winner, float(rates[winner]["rate"])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from bench.machine import gpu
+from bench.machine import disturbance, gpu
 from bench.timing import Runner
 
 POWERCAP = Path("/sys/class/powercap")
@@ -90,6 +90,7 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
         power_w: their mean power.
         idle_power_w: mean power of two seconds without calls, just before.
         source: what was read.
+        disturbance: what else the machine did during the load.
         reasons: why a GPU's value does not count, see `bench.machine.gpu.reasons`.
 
     Raises:
@@ -100,9 +101,10 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
     idle = _idle_power(make())
     _load(runner, WARMUP_S, lambda: None)
     meter = make()
-    states = [_state(device)]
+    states, before = [_state(device)], disturbance.snapshot()
     with meter:
         calls, spent = _load(runner, LEAST_S, meter.poll)
+    seen = disturbance.between(before, disturbance.snapshot())
     states.append(_state(device))
     joules = _joules(meter)
     return {
@@ -114,6 +116,7 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
         "power_w": joules / spent,
         "idle_power_w": idle,
         "source": meter.source,
+        "disturbance": seen.to_dict(),
         "reasons": gpu.reasons(*states),
     }
 

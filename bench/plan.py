@@ -36,7 +36,8 @@ class Plan:
         least_s: seconds that a process samples at least.
         most_s: seconds after which a process without a steady state gives up.
         width: half the interval of the processes' median over that median, at which a cell needs no further process.
-        budget_s: seconds of sampling after which a cell gets no further process; three it gets in any case.
+        budget_s: seconds of sampling after which a cell gets no further process for its number or its width. Three it
+            gets in any case, and one that has its number still gets others for those that were disturbed.
     """
 
     processes: int = 6

@@ -64,7 +64,7 @@ def read_line(line: bytes) -> Record | Fault:
     if record.unit != metric.unit:
         return Fault(f"not a record of {metric.name}: unit: it is {metric.unit!r}, not {record.unit!r}")
     try:
-        OF[metric.name].model_validate({"value": record.value, "protocol": record.protocol, "detail": record.detail})
+        OF[metric.name].model_validate(vars(record))
     except ValidationError as error:
         return Fault(f"not a record of {metric.name}: {first_fault(error)}")
     return record

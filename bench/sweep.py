@@ -82,6 +82,8 @@ class Sweep:
         self.store, self.plan, self.tell = store, plan, tell
         self.progress = Progress()
         self._known: set[str] = set()  # networks with a record
+        self._again = False
+        self._reached: dict[str, float] = {}  # ceilings by their keys; 0 where no candidate ran
 
     def run(self, work: Iterable[tuple[Subject, Sequence[Cell]]], *, again: bool = False) -> Progress:
         """Measures what the store lacks.
@@ -91,13 +93,14 @@ class Sweep:
 
         Args:
             work: subjects with their cells.
-            again: measure what the store has, too.
+            again: measure what the store has, too, the machine's ceilings among it.
 
         Raises:
             ValueError: a plan that makes no sense, or a commit (`dpn.checkout.commit`).
         """
         self.plan.check()
         checkout.commit()  # raises
+        self._again = again
         with (
             machine_to_itself(lambda: self.tell(waiting(), 0)),
             Journal(self.store.root) as journal,
@@ -238,13 +241,13 @@ class Sweep:
         record = assemble.record(cell, prepared["digest"], rival.results, self.plan, prepared, bounds)
         self._append(record)
         self._known.add(cell.subject)
-        self.progress.flagged += bool(record.flags)
         self.progress.keys.add(record.key())
         journal.done(rival.key)
 
     def _append(self, record: Record) -> None:
         self.store.append(record)
         self.progress.measured += 1
+        self.progress.flagged += bool(record.flags)
 
     def _refuse(self, cell: Cell, digest: str | None, reason: str) -> None:
         """Reports a cell that cannot be measured, and files the reason under the network's digest.
@@ -262,24 +265,39 @@ class Sweep:
         if known is None or _without_numbers(known.detail["reason"]) != _without_numbers(reason):
             self.store.append(refusal)
 
-    def _ceilings(self, cell: Cell, journal: Journal) -> tuple[float, float]:
-        """The machine's arithmetic and copy ceilings for a cell, measured when the store has none."""
-        values = []
-        kinds: tuple[ceilings.Kind, ...] = ("arithmetic", "copy")
-        for kind in kinds:
-            blank = assemble.ceiling(kind, cell, {})
-            known, key = self.store.newest(blank.key()), journal_key(blank.key())
-            if known is None:
-                self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
-                rates = {result["candidate"]: result["rates"] for result in journal.results(key)}
-                for candidate, rate in ceiling_rates(kind, cell, set(rates)):
-                    journal.add(key, {"candidate": candidate, "rates": rate})
-                    rates[candidate] = rate
-                known = assemble.ceiling(kind, cell, rates)
-                self._append(known)
-            journal.done(key)
-            values.append(float(known.value))
-        return values[0], values[1]
+    def _ceilings(self, cell: Cell, journal: Journal) -> tuple[float, float] | None:
+        """The machine's arithmetic and copy ceilings for a cell; None where nothing reached one of them."""
+        arithmetic, copy = self._ceiling("arithmetic", cell, journal), self._ceiling("copy", cell, journal)
+        return (arithmetic, copy) if arithmetic and copy else None
+
+    def _ceiling(self, kind: ceilings.Kind, cell: Cell, journal: Journal) -> float:
+        """One of them, measured once a sweep at most: if asked to, or if the store has none of these libraries."""
+        key = assemble.ceiling(kind, cell, {}).key()
+        if key not in self._reached:
+            known = None if self._again else self.store.newest(key)
+            candidates = ceilings.candidates(kind, device=cell.device, precision=cell.precision)
+            if known is None or ceilings.renewed(known.versions, environment.versions(), candidates):
+                self._reached[key] = self._measured_ceiling(kind, cell, journal, journal_key(key))
+            else:
+                self._reached[key] = float(known.value)
+            journal.done(journal_key(key))
+        return self._reached[key]
+
+    def _measured_ceiling(self, kind: ceilings.Kind, cell: Cell, journal: Journal, key: str) -> float:
+        """A ceiling measured now, with what the journal has of it; 0 without a record where no candidate ran."""
+        self.tell(f"{kind} ceiling of this machine, {cell.threads} threads", 0)
+        rates = {result["candidate"]: result["rates"] for result in journal.results(key)}
+        for candidate, rate in ceiling_rates(kind, cell, set(rates)):
+            rates[candidate] = rate
+            if "failure" not in rate:  # the next sweep tries it again
+                journal.add(key, {"candidate": candidate, "rates": rate})
+        try:
+            _, best = ceilings.best(rates)
+        except ValueError as error:  # the times are worth their records without it
+            self.tell(str(error), 0)
+            return 0.0
+        self._append(assemble.ceiling(kind, cell, rates))
+        return best
 
 
 def _forked(cell: Cell, zygotes: dict[tuple[tuple[str, ...], bool], Zygote], stack: ExitStack) -> Worker:

@@ -37,10 +37,13 @@ def csv_text(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
 def as_gab(rows: Sequence[Row]) -> str:
     """The input of github-action-benchmark with `tool: customSmallerIsBetter`.
 
-    A rate, such as throughput, stands as its inverse, the time of one image, because one file has one direction.
+    A rate, such as throughput, stands as its inverse, the time of one image, because one file has one direction. The
+    receptive field, which is neither better nor worse for being larger, is left out.
     """
     entries = []
     for row in quantities(rows):
+        if row.record.metric == "receptive_field":
+            continue
         value, unit, interval = _smaller_is_better(row)
         entry: dict[str, Any] = {"name": _name(row), "unit": unit, "value": value, "extra": _provenance(row)}
         if interval:
@@ -52,10 +55,13 @@ def as_gab(rows: Sequence[Row]) -> str:
 def as_bmf(rows: Sequence[Row]) -> str:
     """Bencher Metric Format: values of each benchmark by measure, with the interval where there is one.
 
-    The direction of a measure is set in Bencher, by its threshold: an upper one for all but throughput and ceilings.
+    The direction of a measure is set in Bencher, by its threshold: an upper one for all but throughput and ceilings,
+    and none for the receptive field. Bencher knows no flags, so that rows that are not trusted are left out.
     """
     benchmarks: dict[str, dict[str, dict[str, float]]] = {}
     for row in quantities(rows):
+        if not row.trusted:
+            continue
         values: dict[str, float] = {"value": row.record.value}
         if row.interval:
             values |= {"lower_value": row.interval[0], "upper_value": row.interval[1]}
@@ -87,7 +93,7 @@ def _smaller_is_better(row: Row) -> tuple[float, str, tuple[float, float] | None
     record, interval = row.record, row.interval
     if record.metric not in LARGER_IS_BETTER:
         return record.value, record.unit, interval
-    if record.value <= 0 or (interval and interval[0] <= 0):
+    if record.value <= 0 or (interval and min(interval) <= 0):
         raise ValueError(
             f"{row.file}: a rate of {record.value} has no inverse ({record.provenance()}); measure it again"
         )

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.outlets.escaping import code, prose
-from bench.outlets.worded import amount, duel_line, ratio_words, verdict_line
+from bench.outlets.worded import amount, duel_line, ratio_words, times_compared, verdict_line
 from bench.record import EXACT, METRICS
 from bench.rows import TIMES, Row, quantities
-from bench.statistics import ALPHA, CONFIDENCE
+from bench.statistics import CONFIDENCE
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.noise_floor import noise_sentence
 
@@ -107,7 +107,7 @@ def comparison_summary(report: Report, failures: Sequence[str]) -> str:
     page = Page(SUMMARY_BYTES, "a job summary holds 1 MiB; `python -m bench compare --format csv` has every row")
     page.text(f"## {verdict_line(report, failures)}")
     _reasons(page, report, failures)
-    page.text(foundations(report.head, _times_compared(report)))
+    page.text(foundations(report.head, times_compared(report)))
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, (*report.noteworthy(), *_quiet(report))))
     return str(page)
@@ -120,15 +120,15 @@ def comment(report: Report, failures: Sequence[str]) -> str:
     _reasons(page, report, failures)
     _duel_table(page, report)
     page.table(_HEADER, map(_compared_line, report.noteworthy()))
-    page.fold("What this rests on", lambda: page.text(foundations(report.head, _times_compared(report))))
+    page.fold("What this rests on", lambda: page.text(foundations(report.head, times_compared(report))))
     quiet = _quiet(report)
     if quiet:
         page.fold(f"{len(quiet)} rows without a change", lambda: page.table(_HEADER, map(_compared_line, quiet)))
     return str(page)
 
 
-def foundations(rows: Sequence[Row], compared: int = 0) -> str:
-    """Machine, convention, versions and noise floor, one line each; one more for so many times that are compared."""
+def foundations(rows: Sequence[Row], compared: str = "") -> str:
+    """Machine, convention, versions and noise floor, one line each; one more on how times are compared, if they are."""
     lines = []
     for machine in _machines(rows):
         lines.append(f"- **machine** {code(machine)}; noise floor: {_noise(rows, machine)}")
@@ -136,10 +136,7 @@ def foundations(rows: Sequence[Row], compared: int = 0) -> str:
         lines.append("- **machine** any: these rows are counts, which have no noise")
     lines.append(f"- **convention** {CONVENTION}")
     if compared:
-        lines.append(
-            f"- **times compared** {compared}, each by a two-sided rank test at {ALPHA:g}; no correction is made for "
-            "their number"
-        )
+        lines.append(f"- **times compared** {compared}")
     versions: dict[str, dict[str, None]] = {}
     for row in rows:
         for tool, version in row.record.versions.items():
@@ -151,10 +148,6 @@ def foundations(rows: Sequence[Row], compared: int = 0) -> str:
 
 
 _HEADER = ("verdict", "network", "metric", "protocol", "base", "head", "ratio", "why")
-
-
-def _times_compared(report: Report) -> int:
-    return sum(entry.p is not None for entry in report.compared) + len(report.duels)
 
 
 def _noise(rows: Sequence[Row], machine: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from bench.outlets.escaping import one_line
 from bench.record import EXACT
 from bench.rows import Row
+from bench.statistics import ALPHA
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.fought import Fought
 from bench.verdicts.unjudged import unjudged
@@ -57,6 +58,13 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
     return f"The comparison {gate}: {counted}"
 
 
+def times_compared(report: Report) -> str:
+    """How many times were compared, by which test, and that nothing corrects for so many; empty where none was."""
+    number = sum(entry.p is not None for entry in report.compared) + len(report.duels)
+    test = f"each by a two-sided rank test at {ALPHA:g}; no correction is made for their number"
+    return f"{number}, {test}" if number else ""
+
+
 def duel_line(duel: Fought) -> tuple[str, ...]:
     """A duel's verdict, name, ratio, rounds and reason."""
     ratio = f"{duel.ratio:.3f} ({duel.interval[0]:.3f} to {duel.interval[1]:.3f})"
@@ -64,13 +72,13 @@ def duel_line(duel: Fought) -> tuple[str, ...]:
 
 
 def as_text(report: Report, failures: Sequence[str]) -> str:
-    """A comparison for the terminal: rows that changed in columns, then the reasons to fail, then the outcome."""
+    """A comparison for the terminal: rows that changed in columns, reasons to fail, the outcome, what it rests on."""
     header = ("verdict", "network", "metric", "protocol", "machine", "base", "head", "ratio", "why")
     lines = [header, *(_line(entry) for entry in report.noteworthy())]
     text = columns(lines) if len(lines) > 1 else ""
-    return (
-        text + "".join(f"fails: {one_line(failure)}\n" for failure in failures) + verdict_line(report, failures) + "\n"
-    )
+    tests = times_compared(report)
+    closing = [verdict_line(report, failures), *([f"times compared: {tests}"] if tests else [])]
+    return text + "".join(f"{line}\n" for line in [*(f"fails: {one_line(failure)}" for failure in failures), *closing])
 
 
 def columns(lines: Sequence[Sequence[str]]) -> str:

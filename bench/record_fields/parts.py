@@ -22,7 +22,7 @@ class Part(BaseModel):
 
 
 class Fields(Part):
-    """What every metric's records hold: these three; the metrics below say more of them."""
+    """What the records of a metric hold: these three and, of a metric that needs them, more of the record's fields."""
 
     value: float
     protocol: Any

@@ -1,8 +1,8 @@
 """What records of what a machine did must hold: times, memory, ceilings, trials, refusals. Imports no torch."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.record_fields.parts import (
     AnyDetail,
@@ -48,8 +48,19 @@ class Timed(Fields):
     """A time, or a rate."""
 
     value: More
+    samples: tuple[More, ...]
     protocol: Setting
     detail: TimedDetail
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        low, high = self.detail.interval
+        if not 0 < low <= self.value <= high:
+            raise ValueError(f"detail.interval: {low} to {high} is not positive and around the value {self.value}")
+        sizes = sum(process.samples for process in self.detail.processes)
+        if sizes != len(self.samples):
+            raise ValueError(f"detail.processes: their samples add up to {sizes}, not {len(self.samples)}")
+        return self
 
 
 class BytesDetail(AnyDetail):

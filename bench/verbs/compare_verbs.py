@@ -13,8 +13,8 @@ import tyro
 from bench.outlets.escaping import one_line
 from bench.outlets.files import FILES, csv_text
 from bench.outlets.markdown import comment, comparison_summary, summary
-from bench.outlets.worded import as_text
-from bench.rows import rows
+from bench.outlets.worded import as_text, times_compared
+from bench.rows import Row, quantities, rows
 from bench.scratch import Scratch
 from bench.store import RECORDS, Store
 from bench.verbs.exit_codes import errors_are_2
@@ -24,6 +24,7 @@ from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
 from dpn.cli import Flag
+from dpn.quantities import so_many
 
 RECORDS_IN_GIT = "results/records"
 
@@ -94,7 +95,7 @@ def export(
     if not records.is_dir():
         raise ValueError(f"no folder {records}; give a folder of records such as {RECORDS_IN_GIT}")
     found = rows(_opened(records))
-    _write(summary(found) if format_ == "summary" else FILES[format_](found), out)
+    _write(summary(found) if format_ == "summary" else _file(format_, found), out)
 
 
 def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
@@ -105,15 +106,24 @@ def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
     if format_ in for_people:
         return for_people[format_](report, failures)
     if format_ in ("gab", "bmf"):
-        return FILES[format_](report.head)
+        return _file(format_, report.head)
     lines = [_line(entry) for entry in report.compared]
     if format_ == "csv":
         return csv_text(COLUMNS, [line | {"notes": "; ".join(line["notes"])} for line in lines])
     fought = [duel.model_dump() for duel in report.duels]
     answer = {
         "effect": report.effect, "failures": list(failures), "allowed": report.allowed, "rows": lines, "duels": fought,
+        "times_compared": times_compared(report),
     }  # fmt: skip
     return json.dumps(answer, indent=1, allow_nan=False) + "\n"
+
+
+def _file(format_: str, found: Sequence[Row]) -> str:
+    """Rows as a file for another program, and on standard error how many of them Bencher is not sent."""
+    if format_ == "bmf" and (left_out := sum(not row.trusted for row in quantities(found))):
+        print(f"warning: {so_many(left_out, 'row')} left out of bmf, flagged as disturbed or without a steady state; "
+              "measure again what Bencher should have", file=sys.stderr)  # fmt: skip
+    return FILES[format_](found)
 
 
 @contextmanager

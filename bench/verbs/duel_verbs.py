@@ -111,6 +111,7 @@ def _print_duel(name: str, a: str, b: str, fought: Duel, device: str, *, as_json
             "interval": [found.interval.low, found.interval.high], "confidence": found.interval.confidence,
             "p": found.p, "effect": found.effect, "rounds": len(fought.rounds), "reason": found.reason,
             "machine": environment.machine(device), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
+            "disturbances": fought.disturbances,
         }  # fmt: skip
         print(json.dumps(answer, allow_nan=False))
         return

@@ -191,36 +191,48 @@ def _counts(base: Row, head: Row, versions: tuple[str, ...]) -> Compared:
 def _times(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compared:
     """By the samples of both sides' processes; a flag on either side leaves the verdict open."""
     found = compare_times(base, head, effect)
-    flags = tuple(
-        f"{side}: {flag}" for side, row in (("base", base), ("head", head)) for flag in row.record.flags
-    )  # fmt: skip
     verdict: Verdict = found.verdict if base.trusted and head.trusted else "ambiguous"
     reason = (found.reason,) if found.reason else ()
     return Compared(
         base=base, head=head, verdict=verdict, ratio=found.ratio,
         interval=(found.interval.low, found.interval.high), p=found.p,
-        notes=(*flags, *reason, *notes),
+        notes=(*_flags(base, head), *reason, *notes),
     )  # fmt: skip
 
 
 def _values(base: Row, head: Row, effect: float, notes: tuple[str, ...]) -> Compared:
     """By the two values alone, which the notes say: memory by 1 %, energy by the effect of times.
 
-    A ceiling is the fastest block of all, no more than a hint that a machine has changed: a difference is left open.
+    A flag on either side, or memory that was measured in two ways, leaves the verdict open. A ceiling is the fastest
+    block of all, no more than a hint that a machine has changed: a difference is left open.
     """
     metric, before, after = head.record.metric, base.record.value, head.record.value
-    notes = (NO_TEST, *notes)
+    ways = _ways_of_memory(base, head)
+    notes = (*_flags(base, head), *ways, NO_TEST, *notes)
+    sure = base.trusted and head.trusted and not ways
     if min(before, after) <= 0:
         note = f"{before} and {after} have no ratio"
         return Compared(
-            base=base, head=head, verdict="same" if before == after else "ambiguous", notes=(note, *notes)
+            base=base, head=head, verdict="same" if sure and before == after else "ambiguous", notes=(note, *notes)
         )  # fmt: skip
     ratio = before / after if metric in LARGER_IS_BETTER else after / before
     least = MEMORY_EFFECT if metric == "memory" else effect
     verdict: Verdict = "larger" if ratio > 1 + least else "smaller" if ratio < 1 / (1 + least) else "same"
-    if metric in CEILINGS and verdict != "same":
+    if not sure or (metric in CEILINGS and verdict != "same"):
         verdict = "ambiguous"
     return Compared(base=base, head=head, verdict=verdict, ratio=ratio, notes=notes)
+
+
+def _flags(base: Row, head: Row) -> tuple[str, ...]:
+    return tuple(f"{side}: {flag}" for side, row in (("base", base), ("head", head)) for flag in row.record.flags)
+
+
+def _ways_of_memory(base: Row, head: Row) -> tuple[str, ...]:
+    """That the peak of one side is of its calls alone and that of the other is not; empty where both are alike."""
+    before, after = (row.record.detail.get("peak_reset", "absent") for row in (base, head))
+    if before == after:
+        return ()
+    return (f"peak_reset {before} -> {after}: where a peak cannot be reset, building the network counts, too",)
 
 
 def _differences(base: Record, head: Record) -> tuple[str, ...]:

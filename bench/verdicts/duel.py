@@ -22,6 +22,7 @@ from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.timing import TARGET_S
 from bench.verdicts.revisions import unpack
+from dpn.quantities import so_many
 
 Round = tuple[list[float], list[float]]
 
@@ -70,15 +71,31 @@ class Side:
 
 @dataclass
 class Duel:
-    """The samples of two sides, round by round, and what they come to."""
+    """The samples of two sides, round by round, and what they come to.
+
+    Attributes:
+        effect: the smallest relative difference that matters.
+        rounds: the times of A and of B.
+        disturbances: of each round what else the machine did; where there is something to say, why it counts as
+            "disturbed", the "reasons" of the GPU itself, and which sides were "unsteady" when their samples began.
+    """
 
     effect: float
     rounds: list[Round] = field(default_factory=list)
     disturbances: list[dict[str, Any]] = field(default_factory=list)
 
     def comparison(self) -> Comparison:
-        """B against A: above 1 is slower."""
-        return compare_rounds(self.rounds, self.effect)
+        """B against A: above 1 is slower; ambiguous where the GPU itself was slowed down, whatever the times say."""
+        found, slowed = compare_rounds(self.rounds, self.effect), self._met("reasons", "the GPU was slowed down")
+        notes = (found.reason, slowed, self._met("disturbed", "disturbed"), self._met("unsteady", "no steady state"))
+        return replace(
+            found, verdict="ambiguous" if slowed else found.verdict, reason="; ".join(filter(None, notes))
+        )  # fmt: skip
+
+    def _met(self, name: str, words: str) -> str:
+        """In how many rounds there was that to say, and what of the first of them; empty where in none."""
+        met = [", ".join(seen[name]) for seen in self.disturbances if name in seen]
+        return f"{words} in {len(met)} of {so_many(len(self.rounds), 'round')} (first: {met[0]})" if met else ""
 
 
 def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _round: None) -> Duel:
@@ -95,7 +112,8 @@ def fight(a: Side, b: Side, rules: Rules, tell: Callable[[int], None] = lambda _
     rules.check()
     duel = Duel(rules.effect)
     with Scratch() as home:
-        prepare_sides((a, b), home)
+        with machine_to_itself():
+            prepare_sides((a, b), home)
         while len(duel.rounds) < rules.most_rounds:
             with machine_to_itself(), ExitStack() as stack:
                 zygotes = start(stack, (a, b))
@@ -140,9 +158,10 @@ def add_round(duel: Duel, zygotes: Sequence[Zygote], sides: Sequence[Side], home
     with ExitStack() as stack:
         first = len(duel.rounds) % 2  # which side is started and warmed up first changes from round to round
         workers: list[Worker] = [stack.enter_context(zygotes[index].fork()) for index in range(2)]
-        calls = [0, 0]
+        calls, unsteady = [0, 0], []
         for index in (first, 1 - first):
-            calls[index] = _ready(workers[index], sides[index].cell, home / str(index))
+            calls[index], steady = _ready(workers[index], sides[index].cell, home / str(index))
+            unsteady += [] if steady else ["AB"[index]]
         pids = [worker.pid for worker in workers]
         state, before = _gpu(sides), disturbance.snapshot(pids)
         samples: Round = ([], [])
@@ -154,8 +173,10 @@ def add_round(duel: Duel, zygotes: Sequence[Zygote], sides: Sequence[Side], home
                 samples[index].append(answer["seconds"])
         reasons = gpu.reasons(state, _gpu(sides))
         seen = disturbance.between(before, disturbance.snapshot(pids))
+    disturbed = disturbance.reasons(seen, max(side.cell.threads for side in sides))
+    said = {"disturbed": disturbed, "reasons": reasons, "unsteady": unsteady}
     duel.rounds.append(samples)
-    duel.disturbances.append(seen.to_dict() | ({"reasons": reasons} if reasons else {}))
+    duel.disturbances.append(seen.to_dict() | {name: words for name, words in said.items() if words})
 
 
 def _gpu(sides: Sequence[Side]) -> gpu.GpuState | None:
@@ -164,11 +185,12 @@ def _gpu(sides: Sequence[Side]) -> gpu.GpuState | None:
     return state and replace(state, other_processes=None)
 
 
-def _ready(worker: Worker, cell: Cell, folder: Path) -> int:
+def _ready(worker: Worker, cell: Cell, folder: Path) -> tuple[int, bool]:
+    """Opens a network and warms it up: calls of a sample, and whether it reached a steady state."""
     opened = worker.ask("open", cell=asdict(cell), folder=str(folder))
     warm = worker.ask("series", at_least=8, keep=6, least_s=0.1, most_s=2.0)
     seconds: float = median(warm["samples"])
-    return max(int(opened["calls"]), round(TARGET_S / seconds))
+    return max(int(opened["calls"]), round(TARGET_S / seconds)), warm["start"] is not None
 
 
 @contextmanager

@@ -27,6 +27,8 @@ class Gate:
     Attributes:
         gate_time: fail when a time is surely slower, and by estimate by this or more, such as 0.25, or gone; by default
             times never fail. A duel is taken at its own word: it was fought for an effect of its own.
+        gate_memory: fail when peak memory is larger by this or more, such as 0.05, or gone; by default memory
+            never fails. Up to 1 % is no difference.
         no_gate_counts: let counts change and go.
         allow_changed: networks or metrics whose counts were meant to change, separated by commas, or all.
         allow_removed: let rows of BASE be missing in HEAD.
@@ -34,6 +36,7 @@ class Gate:
     """
 
     gate_time: float | None = None
+    gate_memory: float | None = None
     no_gate_counts: Flag = False
     allow_changed: str = ""
     allow_removed: Flag = False
@@ -43,10 +46,11 @@ class Gate:
         """Called where the numbers are used, so that a command line says in one line what is wrong with them.
 
         Raises:
-            ValueError: the gate of time is not a positive number.
+            ValueError: the gate of time or of memory is not a positive number.
         """
-        if self.gate_time is not None and not 0 < self.gate_time < math.inf:
-            raise ValueError(f"--gate-time must be a positive number such as 0.25, not {self.gate_time!r}")
+        for name, share, usual in (("time", self.gate_time, 0.25), ("memory", self.gate_memory, 0.05)):
+            if share is not None and not 0 < share < math.inf:
+                raise ValueError(f"--gate-{name} must be a positive number such as {usual}, not {share!r}")
 
     def failures(self, report: Report) -> tuple[str, ...]:
         """One line for each reason to fail; none lets the change pass."""
@@ -68,7 +72,10 @@ class Gate:
         return ", ".join(f"{number} {verdict}" for verdict, number in passed.most_common())
 
     def warnings(self, report: Report) -> list[str]:
-        """What this gate cannot decide, a line each: times that could not be judged, or not so finely without turns."""
+        """What this gate cannot decide, a line each: what could not be judged, or times not so finely without turns."""
+        return [*self._warnings_of_times(report), *self._warnings_of_memory(report)]
+
+    def _warnings_of_times(self, report: Report) -> list[str]:
         if self.gate_time is None:
             return []
         pairs = [
@@ -87,11 +94,22 @@ class Gate:
             )
         return [f"--gate-time {self.gate_time:g}: {line}" for line in found]
 
+    def _warnings_of_memory(self, report: Report) -> list[str]:
+        verdicts = [entry.verdict for entry in report.compared if entry.metric == "memory" and self._holds(entry)]
+        if self.gate_memory is None or "ambiguous" not in verdicts:
+            return []
+        open_ = f"{verdicts.count('ambiguous')} of {so_many(len(verdicts), 'peak')} of memory could not be judged"
+        return [f"--gate-memory {self.gate_memory:g}: {open_}; none of these can fail, measure them again"]
+
     def _holds(self, entry: Compared) -> bool:
         """Whether this is a quantity that can fail at all."""
         if METRICS[entry.metric].exact:
             return entry.metric not in ABOUT_MEASURING
-        return self.gate_time is not None and entry.metric in TIMES and not entry.across_machines
+        return self._share(entry) is not None and not entry.across_machines
+
+    def _share(self, entry: Compared) -> float | None:
+        """How much worse a measured quantity must be to fail; None where it never does."""
+        return self.gate_time if entry.metric in TIMES else self.gate_memory if entry.metric == "memory" else None
 
     def _allows(self, entry: Compared) -> bool:
         exact = METRICS[entry.metric].exact
@@ -107,12 +125,15 @@ class Gate:
     def _reason(self, entry: Compared) -> str:
         if entry.verdict == "changed":
             return "; ".join(entry.notes)
-        if self.gate_time is None or entry.metric not in TIMES or entry.base is None or entry.head is None:
+        share = self._share(entry)
+        if share is None or entry.base is None or entry.head is None:
             return ""
-        judged = compare_rows(entry.base, entry.head, self.gate_time)
-        if judged.verdict != "slower" or judged.ratio is None or judged.interval is None:
-            return ""
-        return _slower(self.gate_time, judged.ratio, judged.interval)
+        judged = compare_rows(entry.base, entry.head, share)
+        if judged.verdict == "slower" and judged.ratio is not None and judged.interval is not None:
+            return _slower(share, judged.ratio, judged.interval)
+        if judged.verdict == "larger" and judged.ratio is not None and judged.ratio >= 1 + share:
+            return f"larger by {100 * share:g} % or more: {judged.ratio:.3f} times the base's memory"
+        return ""
 
 
 def _slower(effect: float, ratio: float, interval: tuple[float, float]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.rows import Row
 from bench.verdicts import copies
+from bench.verdicts.duel import Rules
 from bench.verdicts.trials import decided
 
 FALSE_ALARMS = frozenset({"faster", "slower"})
@@ -36,12 +37,13 @@ class NoiseFloor:
         """The noise floor in one sentence.
 
         Example:
-            >>> NoiseFloor(machine="m", same=200, false_alarms=1, slowdowns={1.1: (50, 46)}).sentence()
-            '1 of 200 duels of a network with itself gave a false alarm; 46 of 50 slowdowns of 10 % were found'
+            >>> NoiseFloor(machine="m", same=99, false_alarms=1, slowdowns={1.1: (9, 8)}).sentence()
+            '1 of 99 duels of 8 rounds of a network with itself gave a false alarm; 8 of 9 slowdowns of 10 % were found'
         """
         parts = []
         if self.same:
-            parts.append(f"{self.false_alarms} of {self.same} duels of a network with itself gave a false alarm")
+            duels = f"{self.same} duels of {Rules().rounds} rounds of a network with itself"
+            parts.append(f"{self.false_alarms} of {duels} gave a false alarm")
         for ratio, (trials, found) in sorted(self.slowdowns.items()):
             parts.append(f"{found} of {trials} slowdowns of {100 * (ratio - 1):.3g} % were found")
         if self.pairs:

@@ -37,27 +37,30 @@ def run(store: Store, cell: Cell, wanted: Mapping[float, int], rules: Rules, tel
             would be taken for these. Every trial takes exactly `rules.rounds` rounds.
         tell: told how many trials ended.
     """
-    side = Side(cell=cell)
+    side, added = Side(cell=cell), 0
+    # Kinds take turns, so that a busy hour does not meet one of them alone.
+    trials = [(ratio, index) for ratio, number in wanted.items() for index in range(number)]
+    trials.sort(key=lambda trial: (trial[1] / wanted[trial[0]], trial[0]))
     with Scratch() as home:
-        digest = prepare_sides((side, side), home)[0]["digest"]
-        missing = [
-            (ratio, index) for ratio, number in wanted.items() for index in range(number)
-            if store.newest(_blank(cell, digest, ratio, index).key()) is None
-        ]  # fmt: skip
-        # Kinds take turns, so that a busy hour does not meet one of them alone.
-        missing.sort(key=lambda trial: (trial[1] / wanted[trial[0]], trial[0]))
-        for start_at in range(0, len(missing), BATCH):
-            batch = missing[start_at : start_at + BATCH]
-            for (ratio, index), duel in zip(batch, _fought(side, batch, rules, home), strict=True):
-                store.append(_record(cell, digest, ratio, index, duel))
+        with machine_to_itself():
+            digest = prepare_sides((side, side), home)[0]["digest"]
+        keys = {trial: _blank(cell, digest, *trial).key() for trial in trials}
+        while True:
+            with machine_to_itself():
+                store.refresh()  # another process may have fought some meanwhile
+                batch = [trial for trial in trials if store.newest(keys[trial]) is None][:BATCH]
+                if not batch:
+                    return added
+                for (ratio, index), duel in zip(batch, _fought(side, batch, rules, home), strict=True):
+                    store.append(_record(cell, digest, ratio, index, duel))
+            added += len(batch)
             tell(len(batch))
-    return len(missing)
 
 
 def _fought(side: Side, batch: Sequence[tuple[float, int]], rules: Rules, home: Path) -> list[Duel]:
     duels = [Duel(rules.effect) for _ in batch]
     for _ in range(rules.rounds):
-        with machine_to_itself(), ExitStack() as stack:
+        with ExitStack() as stack:
             zygotes = start(stack, (side, side))
             for (ratio, _), duel in zip(batch, duels, strict=True):
                 add_round(duel, zygotes, (side, replace(side, work=ratio)), home, rules.pairs)

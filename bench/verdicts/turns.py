@@ -20,9 +20,6 @@ def compare_times(base: Row, head: Row, effect: float = 0.05) -> Comparison:
         base: times or rates to compare with.
         head: the same of the other.
         effect: the smallest relative difference that matters.
-
-    Raises:
-        ValueError: a record does not say which samples belong to which process.
     """
     apart = 0.0 if in_turns(base, head) else APART
     return compare_processes(base.times_by_process, head.times_by_process, effect, apart=apart)

@@ -83,6 +83,10 @@ def test_flags() -> None:
     assert made([result()] * 2 + [result((1.0,) * 6, start=None)]).flags == ("no steady state",)
     assert made([result(), result(), result((1.2,) * 6, start=0)]).flags == ("budget spent",)  # processes disagree
     assert made([result((1.0, 2.0, 1.0, 2.0), start=0)] * 3).flags == ()  # and here their samples alone do
+    slow = result() | {"seconds": PLAN.budget_s / 2}
+    assert made([slow] * 2).flags == ("budget spent",)  # they agree, and are fewer than planned
+    assert made([slow] * 3).flags == ()
+    assert made([memory(100)] * 3, metric="memory").flags == ()
 
 
 def test_processes_count_alike_and_their_range_is_the_interval() -> None:
@@ -147,11 +151,13 @@ def test_memory_keeps_what_each_process_found_and_once_what_all_share() -> None:
 
 
 def test_energy_beside_others_on_a_gpu_does_not_count_while_there_is_enough_else() -> None:
-    clean = {"value": 2.0, "joules": 20.0, "source": "a counter", "seconds": 10.0, "reasons": [], "round": "sweep 7"}
+    clean = {"value": 2.0, "joules": 20.0, "source": "a counter", "seconds": 10.0, "reasons": [], "round": "sweep 7",
+             "disturbance": {"wall_s": 10.0}}  # fmt: skip
     beside = clean | {"value": 9.0, "joules": 90.0, "reasons": ["1 other process on the GPU"]}
     record = made([beside, clean, clean, clean], metric="energy")
     assert (record.value, record.samples, record.flags) == (2.0, (2.0,) * 3, ())
-    assert record.detail["processes"] == [{"value": 2.0, "joules": 20.0, "round": "sweep 7"}] * 3
+    own = {"value": 2.0, "joules": 20.0, "round": "sweep 7", "disturbance": {"wall_s": 10.0}}
+    assert record.detail["processes"] == [own] * 3
     assert [process["reasons"] for process in record.detail["discarded"]] == [beside["reasons"]]
     assert made([beside, clean, clean], metric="energy").flags == ("disturbed",)
 

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench import ceilings, workloads
+from bench.machine import disturbance, gpu
 from bench.macs import count
 from bench.workloads import Candidate
 
@@ -118,7 +120,28 @@ def test_blocks_keep_every_rate_and_the_ceiling_is_their_maximum(monkeypatch):
     assert found["calls"] == 2
     assert found["rate"] == max(found["samples"])
     assert len(found["samples"]) >= 5
+    assert found["disturbance"]["wall_s"] >= 1.0
     assert all(1000 / 0.1 <= rate <= 1000 / 0.05 + 1e-6 for rate in found["samples"])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_rate_says_what_disturbed_it(monkeypatch, device):
+    states = iter([gpu.GpuState(), gpu.GpuState(throttle_reasons=("power brake",))])
+    load = SimpleNamespace(call=lambda: None, amount=1, synchronise=lambda: None)
+    monkeypatch.setattr(ceilings.workloads, "build", lambda *_args, **_more: load)
+    monkeypatch.setattr(ceilings, "WARMUP_S", 0.001)
+    monkeypatch.setattr(ceilings, "BLOCK_S", 0.001)
+    monkeypatch.setattr(gpu, "state", lambda: next(states))
+    monkeypatch.setattr(disturbance, "reasons", lambda seen, threads: [f"busy {threads}"] if seen.wall_s > 0 else [])
+    found = ceilings.measure("copy", "torch copy", device=device, threads=2, seconds=0.001)
+    assert found["reasons"] == ["busy 2", *(["GPU throttled: power brake"] if device == "cuda" else [])]
+
+
+def test_a_ceiling_is_renewed_by_a_library_that_was_not_there_and_not_by_one_that_is_gone():
+    candidates, before = ["torch copy", "numpy copy"], {"torch": "2", "numpy": "2", "openvino": "1"}
+    assert not ceilings.renewed(before, {"torch": "2", "numpy": "2"}, candidates)
+    assert ceilings.renewed({"numpy": "2"}, before, candidates)
+    assert ceilings.renewed(before, before | {"numpy": "3"}, candidates)
 
 
 def test_the_best_rate_wins_and_none_is_an_error_with_its_reasons():

@@ -197,6 +197,37 @@ def test_two_values_without_a_test_say_so_and_a_ceiling_claims_nothing(
     assert entry.ratio == (pytest.approx(before / after if "ceiling" in metric else after / before) if before else None)
 
 
+@pytest.mark.parametrize("flag", ["disturbed", "no steady state"])
+@pytest.mark.parametrize("metric", ["memory", "energy", "copy_ceiling"])
+@pytest.mark.parametrize("flagged", ["base", "head"])
+def test_a_flag_leaves_two_values_open_even_where_they_are_equal(flag: str, metric: str, flagged: str) -> None:
+    for before, after in ((1.0, 1.5), (1.0, 1.0), (0.0, 0.0)):
+        base, head = (
+            timing_record("a", [[value]], metric=metric, flags=(flag,) if flagged == side else ())
+            for side, value in (("base", before), ("head", after))
+        )
+        entry = only(base, head)
+        assert entry.verdict == "ambiguous"
+        assert f"{flagged}: {flag}" in entry.notes
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(True, True, "larger"), (False, False, "larger"), (True, False, "ambiguous"), (False, True, "ambiguous"),
+     (None, None, "larger"), (None, False, "ambiguous")],
+)  # fmt: skip
+def test_memory_with_building_and_memory_without_it_are_not_compared(
+    before: bool | None, after: bool | None, verdict: str
+) -> None:
+    base, head = (
+        timing_record("a", [[value]], metric="memory", detail={} if reset is None else {"peak_reset": reset})
+        for value, reset in ((1e8, before), (2e8, after))
+    )
+    entry = only(base, head)
+    assert entry.verdict == verdict
+    assert any(note.startswith("peak_reset ") for note in entry.notes) is (verdict == "ambiguous")
+
+
 def test_counts_that_say_the_same_in_another_torch_are_equal() -> None:
     base = count_record("a", "macs", 5, {"by_kind": {"linear": 5}, "free": {"aten::add": 1}})
     head = count_record("a", "macs", 5, {"by_kind": {"linear": 5}, "free": {"aten::add_": 1}})
@@ -356,6 +387,42 @@ def test_times_that_are_gone_fail_with_the_gate_of_time() -> None:
     assert Gate(gate_time=0.25, allow_removed=True).failures(found) == ()
 
 
+def of_memory(value: float, **fields: Any) -> Record:
+    return timing_record("a", [[value]], metric="memory", **fields)
+
+
+@pytest.mark.parametrize(
+    ("factor", "share", "fails"),
+    [(1.5, 0.05, True), (1.05, 0.05, True), (1.04, 0.05, False), (0.5, 0.05, False), (1.009, 0.001, False)],
+)
+def test_the_gate_of_memory_has_its_own_share(factor: float, share: float, fails: bool) -> None:
+    found = report([of_memory(1e8)], [of_memory(factor * 1e8)])
+    assert Gate(gate_time=0.01).failures(found) == ()
+    failures = Gate(gate_memory=share).failures(found)
+    said = f"larger by {100 * share:g} % or more: {factor:.3f} times the base's memory"
+    assert [failure.split("): ")[1] for failure in failures] == [said] * fails
+
+
+def test_memory_that_is_gone_fails_with_the_gate_of_memory() -> None:
+    found = report([of_memory(1e8), timing_record("a", times())], [of_memory(1e8, threads=2)])
+    assert Gate(gate_time=0.25).failures(found) != Gate(gate_memory=0.05).failures(found)
+    (failure,) = Gate(gate_memory=0.05, no_gate_counts=True).failures(found)
+    assert failure.startswith(f"{MACHINE}/memory.jsonl: 1 row gone from the head: a (256x192")
+    assert Gate(gate_memory=0.05, allow_removed=True).failures(found) == ()
+    assert Gate(gate_memory=0.05, allow_removed=True).allowed(found) == "1 removed"
+
+
+def test_memory_of_another_machine_or_that_could_not_be_judged_passes_and_the_latter_is_a_warning() -> None:
+    gate = Gate(gate_memory=0.05)
+    moved = report([of_memory(1e8)], [of_memory(2e8, machine=OTHER)], across_machines=True)
+    assert (gate.failures(moved), gate.warnings(moved)) == ((), [])
+    flagged = report([of_memory(1e8)], [of_memory(2e8, flags=("disturbed",))])
+    assert gate.failures(flagged) == ()
+    open_ = "1 of 1 peak of memory could not be judged; none of these can fail, measure them again"
+    assert gate.warnings(flagged) == [f"--gate-memory 0.05: {open_}"]
+    assert Gate(gate_time=0.25).warnings(flagged) == []
+
+
 def test_what_came_and_what_other_metrics_lost_passes() -> None:
     base = [timing_record("a", [[1.0]], metric="memory"), count_record("a", "second_opinions", 3)]
     head = [timing_record("b", times()), count_record("a", "macs", 5)]
@@ -461,11 +528,12 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert code_of(base, moved, across_machines=True, gate=Gate(allow_removed=True)) == 0
     assert code_of(base, base, effect=-1) == 2
     assert code_of(base, base, gate=Gate(gate_time=0)) == 2
+    assert code_of(base, base, gate=Gate(gate_memory=0)) == 2
     assert code_of(base, str(tmp_path / "no such thing")) == 2
     assert code_of(base, "--output=here") == 2
     assert code_of(base, base, also_fails=tmp_path / "no such file") == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 6
+    assert len(errors) == 7
     assert all(line.startswith("error: ") for line in errors)
 
 
@@ -589,6 +657,28 @@ def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
     assert by_metric["macs"]["verdict"] == "removed"
     assert by_metric["latency"]["base"] == timing_record("a", times()).value
     assert by_metric["latency"]["head_key"] == timing_record("a", times(1.5, seed=1)).key()
+
+
+def test_how_many_times_were_tested_stands_in_the_text_and_in_the_json(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slower = folder_of(tmp_path / "slow", count_record("a", "macs", 5), timing_record("a", times(1.5, seed=1)))
+    said = "1, each by a two-sided rank test at 0.02; no correction is made for their number"
+    assert code_of(base, slower) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"times compared: {said}"
+    assert code_of(base, slower, format_="json") == 0
+    assert json.loads(capsys.readouterr().out)["times_compared"] == said
+
+
+def test_a_time_that_contradicts_itself_does_not_end_the_comparison(
+    base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latency = Path(base) / MACHINE / "latency.jsonl"
+    record = json.loads(latency.read_text())
+    with latency.open("a") as file:
+        file.write(json.dumps(record | {"samples": record["samples"][1:]}) + "\n")
+    assert code_of(base, base) == 0
+    assert "latency.jsonl, line 2: not a record of latency: detail.processes: " in capsys.readouterr().err
 
 
 def duel(**changes: Any) -> str:

@@ -6,8 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +23,7 @@ from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.fought import read
 from tests.bench.onnx_models import convolution
+from tests.bench.sweeping import machine_is_held
 
 pytestmark = pytest.mark.usefixtures("own_lock")
 
@@ -59,14 +58,14 @@ def test_a_round_holds_as_many_samples_of_each_side_and_says_what_disturbed_it(f
 class Recorder:
     """Workers that answer at once and write down who was asked what."""
 
-    def __init__(self, name: str, log: list[tuple[str, int, int]]) -> None:
-        self.name, self.log, self.pid = name, log, 1
+    def __init__(self, name: str, log: list[tuple[str, int, int]], start: int | None = 0) -> None:
+        self.name, self.log, self.pid, self.start = name, log, 1, start
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         if command == "open":
             return {"calls": 7}
         if command == "series":
-            return {"samples": [0.01]}
+            return {"samples": [0.01], "start": self.start}
         self.log.append((self.name, arguments["calls"], arguments["per"]))
         return {"seconds": 1.0}
 
@@ -108,6 +107,34 @@ def test_a_round_on_a_gpu_says_what_slowed_it_down(tmp_path: Path, monkeypatch: 
     assert "reasons" not in on_processor
 
 
+def test_what_disturbed_a_round_is_told_with_the_reason_and_so_is_a_side_that_never_got_steady(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    busy = iter([["other processes used 52 % of a processor"], [], []])
+    monkeypatch.setattr(duel.disturbance, "reasons", lambda _seen, _threads: next(busy))
+    fought, starts = Duel(0.05), iter([0, 0, 3, None, 0, 0])
+    fork = SimpleNamespace(fork=lambda: Recorder("a", [], next(starts)))
+    for _ in range(3):
+        duel.add_round(fought, [fork, fork], [Side(cell=of_file("a.onnx"))] * 2, tmp_path, 1)  # type: ignore[list-item]
+    assert fought.comparison().reason.endswith(
+        "; disturbed in 1 of 3 rounds (first: other processes used 52 % of a processor); "
+        "no steady state in 1 of 3 rounds (first: B)"
+    )
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: fought)
+    duel_verbs.duel(file, file, choices=CHOSEN, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["disturbances"], told["reason"]) == (fought.disturbances, fought.comparison().reason)
+    assert fought.disturbances[1]["unsteady"] == ["B"]
+
+
+def test_a_duel_on_a_gpu_that_was_slowed_down_is_open() -> None:
+    fought = invented(1.2)
+    assert fought.comparison().verdict == "slower"
+    fought.disturbances[2] = {"reasons": ["GPU throttled: power brake"]}
+    assert fought.comparison().verdict == "ambiguous"
+    assert "; the GPU was slowed down in 1 of 8 rounds (first: GPU throttled: power" in fought.comparison().reason
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -121,9 +148,7 @@ def test_rules_without_an_answer_are_refused(fields: dict[str, Any]) -> None:
 
 
 def test_rounds_end_with_a_narrow_interval_or_with_the_last(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def nothing() -> Iterator[None]:
-        yield
+    held = list[bool]()
 
     def wobbling(fought: Duel, *_: object) -> None:
         ratio = 1.5 if len(fought.rounds) % 2 else 0.7
@@ -132,13 +157,13 @@ def test_rounds_end_with_a_narrow_interval_or_with_the_last(file: str, monkeypat
     def calm(fought: Duel, *_: object) -> None:
         fought.rounds.append(([1.0, 1.0], [1.0, 1.0]))
 
-    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: [])
+    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: held.append(machine_is_held()))
     monkeypatch.setattr(duel, "start", lambda _stack, _sides: [])
-    monkeypatch.setattr(duel, "machine_to_itself", nothing)
     side = Side(cell=of_file(file))
     for add_round, rounds in ((wobbling, 16), (calm, 8)):
         monkeypatch.setattr(duel, "add_round", add_round)
         assert len(fight(side, side, Rules()).rounds) == rounds
+    assert held == [True, True]  # networks are not built beside a sweep
 
 
 @pytest.mark.parametrize(("ratio", "verdict", "code"), [(1.2, "slower", 1), (0.8, "faster", 0), (1.0, "same", 0)])

@@ -95,6 +95,7 @@ def test_joules_per_image_include_the_idle_power_which_is_stated_too(world):
     assert found["power_w"] == pytest.approx(100)
     assert found["seconds"] >= energy.LEAST_S
     assert found["images"] == 8 * found["calls"]
+    assert found["disturbance"]["wall_s"] == pytest.approx(found["seconds"])
 
 
 def test_a_gpu_that_is_slowed_down_under_load_is_a_reason(world, monkeypatch):

@@ -134,12 +134,35 @@ def test_github_action_benchmark_has_one_direction() -> None:
     assert (entry["value"], entry["unit"], entry["range"]) == (1 / 35, "second/image", f"{1 / 40} to {1 / 30}")
 
 
+def test_github_action_benchmark_is_not_told_that_a_larger_receptive_field_is_worse() -> None:
+    found = rows_of(count_record("a", "receptive_field", 500), count_record("a", "macs", 1))
+    assert [entry["name"].split()[0] for entry in json.loads(FILES["gab"](found))] == ["macs"]
+
+
+@pytest.mark.parametrize("flag", ["disturbed", "no steady state"])
+def test_bencher_is_sent_no_value_that_decides_nothing_and_somebody_is_told(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    for record in (timing_record("a", [[0.1]], flags=(flag,)), timing_record("b", [[0.1]], flags=("budget spent",))):
+        store.append(record)
+    export("bmf", records=tmp_path)
+    said = capsys.readouterr()
+    assert [name.split()[0] for name in json.loads(said.out)] == ["b"]
+    assert said.err.startswith("warning: 1 row left out of bmf, flagged as disturbed or without a steady state; ")
+    report = compare(store, store)
+    assert rendered(report, (), "bmf") == said.out
+    assert capsys.readouterr().err == said.err
+    export("gab", records=tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 def test_bencher_gets_what_it_takes() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     benchmarks = json.loads(FILES["bmf"](mixed()))
     jsonschema.validate(benchmarks, BMF_SCHEMA)
     measures = [values for benchmark in benchmarks.values() for values in benchmark.values()]
-    assert len(measures) == len(quantities(mixed()))
+    assert len(measures) == sum(row.trusted for row in quantities(mixed()))
     assert all(values.get("lower_value", values["value"]) <= values["value"] for values in measures)
     assert all(values.get("upper_value", values["value"]) >= values["value"] for values in measures)
 
@@ -159,7 +182,7 @@ def test_nothing_is_rounded() -> None:
         value = values[line["key"]]
         assert type(value)(line["value"]) == value
     benchmarks = json.loads(FILES["bmf"](mixed()))
-    kept = sorted(row.record.value for row in quantities(mixed()))
+    kept = sorted(row.record.value for row in quantities(mixed()) if row.trusted)
     assert sorted(m["value"] for benchmark in benchmarks.values() for m in benchmark.values()) == kept
 
 
@@ -350,7 +373,7 @@ def test_the_noise_floor_counts_false_alarms_and_missed_slowdowns() -> None:
         trial(1.25, 1.25, 0).model_copy(update={"machine": "another"}),
     )  # fmt: skip
     assert noise_sentence(found, MACHINE) == (
-        "2 of 6 duels of a network with itself gave a false alarm; 3 of 4 slowdowns of 10 % were found"
+        "2 of 6 duels of 8 rounds of a network with itself gave a false alarm; 3 of 4 slowdowns of 10 % were found"
     )
     assert NoiseFloor(machine="m", same=0, false_alarms=0, slowdowns={1.25: (2, 2)}).sentence() == (
         "2 of 2 slowdowns of 25 % were found"
@@ -360,7 +383,8 @@ def test_the_noise_floor_counts_false_alarms_and_missed_slowdowns() -> None:
 def test_a_comparison_names_the_noise_floor_of_its_head() -> None:
     count, trials = count_record("a", "macs", 1), [trial(1.0, 1.0, index) for index in range(2)]
     report = compare(store_of([count]), store_of([count, *trials]))
-    floor = f"- **machine** `{MACHINE}`; noise floor: 0 of 2 duels of a network with itself gave a false alarm\n"
+    sentence = "0 of 2 duels of 8 rounds of a network with itself gave a false alarm"
+    floor = f"- **machine** `{MACHINE}`; noise floor: {sentence}\n"
     assert floor in markdown.comment(report, ())
     assert floor in markdown.comparison_summary(report, ())
     assert [entry.metric for entry in report.compared] == ["macs"]

@@ -141,6 +141,42 @@ def test_a_bad_line_is_named_and_the_rest_is_used(line: bytes, message: str, tmp
     assert f"{path}, line 2" in str(problem)
 
 
+def with_sizes(*sizes: int) -> dict[str, Any]:
+    return {"processes": [{"samples": size} for size in sizes]}
+
+
+@pytest.mark.parametrize("metric", ["latency", "throughput", "copy"])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"samples": (0.5, 0.5, 0.5)}, "detail.processes: their samples add up to 4, not 3"),
+        ({"samples": ()}, "detail.processes: their samples add up to 4, not 0"),
+        ({"detail": with_sizes()}, "detail.processes: List should have at least 1 item"),
+        ({"detail": with_sizes(4, 1)}, "detail.processes: their samples add up to 5, not 4"),
+        ({"detail": with_sizes(4, 0)}, "detail.processes.1.samples: Input should be greater than 0"),
+        ({"samples": (0.5, 0.5, 0.0, 0.5)}, "samples.2: Input should be greater than 0"),
+        ({"samples": (0.5, -1.0, 0.5, 0.5)}, "samples.1: Input should be greater than 0"),
+        ({"detail": {"interval": [10.0, 0.0]}}, "detail.interval: 10.0 to 0.0 is not positive and around the value"),
+        ({"detail": {"interval": [0.0, 1.0]}}, "detail.interval: 0.0 to 1.0 is not positive and around the value 0.5"),
+        ({"value": 3.0}, "detail.interval: 0.5 to 0.5 is not positive and around the value 3.0"),
+    ],
+)
+def test_a_time_that_contradicts_itself_is_named_and_the_rest_is_used(
+    metric: str, fields: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """Else one such record would end a comparison of all, without saying where it stands."""
+    of_metric = {"metric": metric, "copy_number": 0, "copies": 2}
+    good = timing_record("a", [[0.5, 0.5]] * 2, **of_metric)
+    bad = good.model_copy(update=fields | {"detail": good.detail | fields.get("detail", {})})
+    for record in (good, bad, good):
+        Store(tmp_path).append(record)
+    read = Store(tmp_path)
+    assert read.records == [good, good]
+    (problem,) = read.problems
+    assert problem.line == 2
+    assert f"not a record of {metric}: {message}" in problem.fault.message
+
+
 def test_a_torn_last_line_does_not_swallow_the_next_record(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(a_record(value=1))

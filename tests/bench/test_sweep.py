@@ -286,7 +286,88 @@ def test_a_candidate_of_a_ceiling_that_got_no_process_is_not_taken_for_one_that_
     (arithmetic,) = records_of(tmp_path, "arithmetic_ceiling")
     assert {name for name, rate in arithmetic.detail["candidates"].items() if rate["rate"] == 0} == {names[0]}
     (copy,) = records_of(tmp_path, "copy_ceiling")
-    assert len(forks) == len(arithmetic.detail["candidates"]) + len(copy.detail["candidates"]) + 1
+    again = 2  # the one without a process, and the one that failed, of which the journal says nothing
+    assert len(forks) == len(arithmetic.detail["candidates"]) + len(copy.detail["candidates"]) + again
+
+
+class Rates(FakeZygote):
+    """Gives every candidate of a ceiling a rate and notes which were asked; a test says what speaks against it."""
+
+    asked: list[str]
+    against: Callable[[str], dict[str, object]]
+
+    def ask(self, _command: str, *, candidate: str, **_more: object) -> dict[str, object]:
+        self.asked.append(candidate)
+        return {"rate": 1e9 + len(self.asked), "samples": [], "calls": 1} | type(self).against(candidate)
+
+
+@pytest.fixture(name="rates")
+def _rates(monkeypatch: pytest.MonkeyPatch) -> type[Rates]:
+    monkeypatch.setattr(processes, "Zygote", Rates)
+    monkeypatch.setattr(Rates, "asked", [], raising=False)
+    monkeypatch.setattr(Rates, "against", staticmethod(lambda _candidate: {}), raising=False)
+    return Rates
+
+
+def ceilings_of(sweep: Sweep) -> tuple[float, float] | None:
+    with Journal(sweep.store.root) as journal:
+        found = sweep._ceilings(EAGER, journal)
+        assert sweep._ceilings(replace(EAGER, batch=8), journal) == found  # once in a sweep, whatever comes of it
+    assert journals(sweep.store.root) == []
+    return found
+
+
+EVERY = [name for kind in ("arithmetic", "copy") for name in ceilings.candidates(kind, device="cpu")]  # type: ignore[arg-type]
+
+
+def test_ceilings_are_measured_again_when_asked_and_with_another_version_of_a_library_that_reaches_them(
+    tmp_path: Path, rates: type[Rates], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings_known(tmp_path, 1)
+    versions = environment.versions()
+    for changed, asked in (({}, []), ({"scipy": "9"}, []), ({"torch": "9"}, EVERY), ({"torch": "9"}, [])):
+        monkeypatch.setattr(environment, "versions", lambda changed=changed: versions | changed)
+        rates.asked.clear()
+        ceilings_of(Sweep(Store(tmp_path), TINY))
+        assert rates.asked == asked
+    again = Sweep(Store(tmp_path), TINY)
+    again.run([], again=True)
+    ceilings_of(again)
+    assert rates.asked == EVERY
+    assert len(records_of(tmp_path, "copy_ceiling")) == 3
+
+
+def test_a_disturbed_candidate_gets_a_second_process_and_a_ceiling_with_one_that_stays_disturbed_is_flagged(
+    tmp_path: Path, rates: type[Rates], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, always = "torch matmul 2048", "torch copy"
+
+    def against(candidate: str) -> dict[str, object]:
+        busy = candidate == always or (candidate == once and rates.asked.count(once) == 1)
+        return {"reasons": ["busy"]} if busy else {}
+
+    monkeypatch.setattr(rates, "against", staticmethod(against))
+    sweep = Sweep(Store(tmp_path), TINY)
+    ceilings_of(sweep)
+    assert Counter(rates.asked) == Counter([*EVERY, once, always])
+    (arithmetic,), (copy,) = (records_of(tmp_path, f"{kind}_ceiling") for kind in ("arithmetic", "copy"))
+    assert (arithmetic.flags, copy.flags) == ((), ("disturbed",))
+    assert "reasons" not in arithmetic.detail["candidates"][once]
+    assert sweep.progress.flagged == 1
+
+
+def test_where_no_candidate_runs_there_is_no_ceiling_and_a_time_has_its_record_without_a_roofline(
+    tmp_path: Path, rates: type[Rates], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_candidate: str) -> dict[str, object]:
+        raise WorkerError("no memory")
+
+    monkeypatch.setattr(rates, "against", staticmethod(fails))
+    told = list[str]()
+    sweep = Sweep(Store(tmp_path), TINY, lambda text, _: told.append(text))
+    assert ceilings_of(sweep) is None
+    assert told[1].startswith(f"no candidate for a ceiling of this machine ran, such as {EVERY[0]}: no memory and ")
+    assert (rates.asked, Store(tmp_path).records) == (EVERY, [])
 
 
 def test_results_of_other_code_are_forgotten_and_so_are_those_of_a_cell_that_has_its_record(

@@ -17,7 +17,7 @@ from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules
 from dpn.zoo import ZOO
 from tests.bench.onnx_models import convolution
-from tests.bench.sweeping import records_of
+from tests.bench.sweeping import machine_is_held, records_of
 from tests.bench.timing_records import timing_record
 
 RULES = Rules(rounds=2, most_rounds=2, pairs=3)
@@ -66,6 +66,33 @@ def test_kinds_take_turns_and_a_stop_keeps_whole_batches(tmp_path: Path, monkeyp
         (record.protocol["true_ratio"], found.verdict) for record, found in trials.decided(Store(tmp_path).records)
     }
     assert decided == {(1.0, "same"), (1.1, "slower"), (1.25, "slower")}
+
+
+@pytest.mark.usefixtures("own_lock")
+def test_trials_that_another_process_fought_meanwhile_are_not_fought_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, other, fought = Cell(subject="dpn1_32", input_hw=(64, 48)), Store(tmp_path), list[tuple[float, int]]()
+
+    def decided() -> Duel:
+        return Duel(0.05, [([1.0, 1.0], [1.0, 1.0])] * 8, [{}] * 8)
+
+    def prepared(*_: object) -> list[dict[str, str]]:
+        assert machine_is_held()
+        return [{"digest": "digest"}]
+
+    def fights(_side: object, batch: list[tuple[float, int]], *_: object) -> list[Duel]:
+        assert machine_is_held()
+        if not fought:
+            other.append(trials._record(cell, "digest", 1.0, 2, decided()))
+        fought.extend(batch)
+        return [decided() for _ in batch]
+
+    monkeypatch.setattr(trials, "prepare_sides", prepared)
+    monkeypatch.setattr(trials, "_fought", fights)
+    monkeypatch.setattr(trials, "BATCH", 2)
+    assert trials.run(Store(tmp_path), cell, {1.0: 4}, RULES, lambda _done: None) == 3
+    assert fought == [(1.0, 0), (1.0, 1), (1.0, 3)]
 
 
 def made_up(metric: str, times: list[list[float]], network: str = "dpn1_32", **fields: Any) -> Record:
