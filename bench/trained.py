@@ -1,8 +1,8 @@
 """Finished training runs as records: their scores, their budget and seed, and the curve that led there. No torch.
 
-A run belongs to a budget when its recipe is the one of that name, whatever its seed, and whatever its precision, which
-is what its machine is fast in; a run whose other options were changed by hand is of the budget "own", and stands beside
-no other.
+A run belongs to a budget when its recipe is the one of that name, whatever its seed, wherever its folder of data lies,
+and whatever its precision, which is what its machine is fast in; a run whose other options were changed by hand is of
+the budget "own", and stands beside no other.
 """
 
 import json
@@ -23,7 +23,7 @@ from bench.store import Store
 from dpn.digests import digest_of
 from dpn.error_words import first_line
 from dpn.training.errors import TrainingError
-from dpn.training.folder import RunFolder, rows
+from dpn.training.folder import RunFolder, is_folder, rows
 from dpn.training.legs import changes
 from dpn.training.recipe import Precision
 from dpn.training.recipes import RECIPES, Recipe
@@ -208,6 +208,8 @@ def budget_of(name: str, fields: Mapping[str, Any]) -> str:
         ['quick', 'quick', 'own']
     """
     known = RECIPES.get(name)
+    if known and is_folder(known.data) and is_folder(fields.get("data")):  # a record has the digest of what is in it
+        fields = {**fields, "data": known.data}
     same = known is not None and recipe_digest(fields) in precision_by_digest(known)
     return name.partition("/")[0] if same else OWN
 

@@ -6,16 +6,17 @@ Imports no torch, but to build the network of a factory that has a result.
 import csv
 import io
 import json
+import operator
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from dpn import zoo
-from dpn.data.opening import synthetic_options
+from dpn.data.opening import SYNTHETIC, synthetic_options
 from dpn.error_words import in_words
 from dpn.locks import taken
 from dpn.network_names import built, definition_of
@@ -83,8 +84,9 @@ class RunFolder:
         try:
             found = dict(json.loads(self.result_file.read_text()))
             # what everybody reads
-            _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"]), dict(found.get("fields", {}))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"]), {**found.get("fields", {})}
+            _ = _whom({"val_data": "", "val_people": 0} | found)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise TrainingError(
                 f"{self.result_file} is no result of a run of this version ({in_words(error)}); remove it to go on "
                 "from the run's last state"
@@ -104,9 +106,9 @@ class RunFolder:
         if found is None:
             return None
         if found["digest"] != recipe.digest():
-            if found.get("fields"):
-                self.check_recipe(recipe, found["fields"])
-            raise TrainingError(f"{self.path} holds the result of another recipe; give another --folder")
+            if not found.get("fields"):
+                raise TrainingError(f"{self.path} holds the result of another recipe; give another --folder")
+            self.check_recipe(recipe, found["fields"])
         before = found.get("definition") or found.get("spec_digest")
         if before:
             self.check_network(recipe, before, _definition(recipe))
@@ -121,10 +123,17 @@ class RunFolder:
             raise TrainingError(f"{self.path} holds the score of {_people(scored)}, not of {_people(asked)}; {remedy}")
         return found
 
-    def check_recipe(self, recipe: Recipe, before: Mapping[str, Any]) -> None:
-        """Raises TrainingError where a run of that `Recipe.identity` is another than this recipe's: what differs."""
+    def check_recipe(self, recipe: Recipe, before: Mapping[str, Any], *, wherever: bool = False) -> None:
+        """Raises TrainingError where a run of that `Recipe.identity` is another than this recipe's: what differs.
+
+        How the path of a folder of data is spelt does not count; nor, with `wherever`, where it lies, for one whose
+        data is compared by its digest.
+        """
         now = recipe.identity()
         differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        there, here = before.get("data"), now["data"]
+        if is_folder(there) and is_folder(here) and (wherever or os.path.normpath(there) == os.path.normpath(here)):
+            differing = [name for name in differing if name != "data"]
         if differing:
             changes = ", ".join(f"{name} {before.get(name)!r} there and {now.get(name)!r} here" for name in differing)
             raise TrainingError(
@@ -174,6 +183,11 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
+def is_folder(data: Any) -> TypeGuard[str]:
+    """Whether a recipe's data is the path of a folder; what is synthetic lies nowhere."""
+    return isinstance(data, str) and data.partition(":")[0] not in SYNTHETIC
+
+
 def _definition(recipe: Recipe) -> str:
     """Of the recipe's network as it is now, see `definition_of`; none of the zoo is built for it."""
     if ":" not in recipe.network:
@@ -188,7 +202,8 @@ def _whom(scored: Mapping[str, Any]) -> tuple[str, dict[str, int], int]:
     """The same for the same people, however their data is spelt."""
     data = scored["val_data"]
     options = synthetic_options(data)
-    return data.partition(":")[0] if options else os.path.normpath(data), options, scored["val_people"]
+    place = data.partition(":")[0] if options else os.path.normpath(data)
+    return place, options, operator.index(scored["val_people"])
 
 
 def _people(scored: Mapping[str, Any]) -> str:

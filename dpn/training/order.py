@@ -16,6 +16,9 @@ Drawn = tuple[int, int]
 def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     """(count,) the order in which an epoch goes through the people.
 
+    numpy pads seeds with zeros, so the stream of (seed, epoch) is that of (seed, epoch, 0): the order of an epoch and
+    the augmentation of person 0, see `dpn.data.augment`, come from one stream.
+
     Example:
         >>> sorted(epoch_order(0, 3, 5).tolist())
         [0, 1, 2, 3, 4]

@@ -153,11 +153,16 @@ def _trained(
 
 def _check_same(start: State, recipe: Recipe, definition: str, digests: dict[str, str], folder: RunFolder) -> None:
     """Raises TrainingError where a run would be continued as another one, naming what differs."""
-    folder.check_recipe(recipe, start.recipe)
+    folder.check_recipe(recipe, start.recipe, wherever=True)
     folder.check_network(recipe, start.definition, definition)
-    if start.data != digests:
-        raise TrainingError(f"{folder.path} holds a run on {start.data}, and the data is now {digests}; "
-                            "bring the old data back, or give another --folder to start afresh")  # fmt: skip
+    options = {"train": "--data", "val": "--val-data with --val-people"}
+    changed = [
+        f"{options[name]} was {start.data.get(name)} and is {now}"
+        for name, now in digests.items() if start.data.get(name) != now
+    ]  # fmt: skip
+    if changed:
+        raise TrainingError(f"{folder.path} holds a run on other data: {'; '.join(changed)}; give what it was, bring "
+                            "the old data back, or give another --folder to start afresh")  # fmt: skip
 
 
 def _legs(start: State | None) -> list[Leg]:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import torch
@@ -55,6 +56,14 @@ class State:
     definition: str = ""
 
 
+KINDS: dict[str, type | UnionType] = {
+    "step": int, "weights": dict, "optimizer": dict, "average": dict | None, "best": dict | None, "recipe": dict,
+    "digest": str, "data": dict, "versions": dict, "seconds": int | float, "legs": list, "backbone": dict | None,
+    "definition": str,
+}  # fmt: skip
+"""Of the attributes of a `State` that comes from a file."""
+
+
 def save(path: Path, state: State, *, resumable: bool = True) -> None:
     """Writes a state so that the file is always a whole one, whatever happens meanwhile.
 
@@ -97,7 +106,18 @@ def read(path: Path, *, mapped: bool = False) -> State:
         content = load_plain(path, mapped=mapped)
     except CheckpointError as error:
         raise TrainingError(f"{error}; or remove the run's folder to start afresh") from error
-    if not isinstance(content, dict) or content.get("format") not in READ or "optimizer" not in content:
-        raise TrainingError(f"{path} is no state of a run of this version; remove the run's folder to start afresh")
-    del content["format"]
-    return State(weights=content.pop("state_dict"), **content)
+    if state := _state(content):
+        return state
+    raise TrainingError(f"{path} is no state of a run of this version; remove the run's folder to start afresh")
+
+
+def _state(content: Any) -> State | None:
+    """What a file holds, if it is a state."""
+    if not isinstance(content, dict) or content.pop("format", None) not in READ or "optimizer" not in content:
+        return None
+    try:
+        state = State(weights=content.pop("state_dict"), **content)
+    except (KeyError, TypeError):  # without something, or with something else
+        return None
+    right = all(isinstance(getattr(state, name), kind) for name, kind in KINDS.items())
+    return state if right and all(isinstance(leg, dict) for leg in state.legs) else None

@@ -16,12 +16,13 @@ AGREE_EVERY = 10
 
 
 def shielded() -> AbstractContextManager[None]:
-    """Processes that are started in here do not hear SIGTERM; this one still does.
+    """Processes that are started in here hear neither SIGTERM nor SIGUSR1 and SIGUSR2; this one still does.
 
-    Slurm, torchrun and whoever else ends a whole group sends it to those that make samples, too, which would be gone
-    before the run has saved.
+    Slurm, torchrun and whoever else ends a whole group sends SIGTERM to those that make samples, too, which would be
+    gone before the run has saved. By the others Slurm says that time is up: the handler that puts the job into the
+    queue again is for this process alone, and those that it forks inherit it.
     """
-    return withheld(signal.SIGTERM)
+    return withheld(signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def obey_parent() -> None:

@@ -14,7 +14,7 @@ from types import FrameType
 from dpn.cli import EXPECTED, message
 from dpn.interrupts import handled
 from dpn.training.sweep_executors import Executor
-from dpn.training.sweep_jobs import Run
+from dpn.training.sweep_jobs import LEFT, STOPPED, Run
 from dpn.training.sweep_progress import left_s, pace_of
 from dpn.training.sweep_tracking import State, Tracked
 
@@ -124,7 +124,7 @@ class Sweep:
         """Claims a run and makes sure that nobody trains it; finds out what it is otherwise."""
         try:
             if not one.find_result():
-                one.state = "waiting" if one.claim() and self._is_free(one) else "elsewhere"
+                one.state = "waiting" if self._is_free(one) else "elsewhere"
         except EXPECTED as error:
             one.fail(message(error))
         if one.state == "finished":
@@ -135,9 +135,11 @@ class Sweep:
             self._told(self, f"{one.run.name} failed: {one.reason}")
 
     def _is_free(self, one: Tracked) -> bool:
-        """Whether nobody trains a run, but for a job that an earlier sweep started and that is this one's now."""
-        one.job = self._executor.earlier(one.run)
-        return one.job is not None or not one.is_trained()
+        """Claims a run; whether nobody trains it but a job that an earlier sweep started, which is this one's now."""
+        claimed = one.claim()
+        one.job = self._executor.earlier(one.run) if claimed else None
+        trained = one.is_trained()  # by whomever: it has a place
+        return claimed and (one.job is not None or not trained)
 
     def _launch(self, one: Tracked) -> None:
         try:
@@ -156,13 +158,13 @@ class Sweep:
         assert job is not None
         if one.find_result():
             said = f"finished, score {one.score:.4f}" if one.state == "finished" else f"failed: {one.reason}"
-        elif self.stopping:
-            one.state, said = "stopped", "stopped and saved"
-        elif one.is_trained():
+        elif not self.stopping and one.is_trained():
             one.state, said = "elsewhere", "is trained by another process; waiting for it"
+        elif (reason := job.reason()) in (STOPPED, LEFT) and self.stopping:
+            one.state, said = "stopped", "stopped and saved" if reason == STOPPED else "stopped"
         else:
-            one.fail(job.reason(), job.log)
-            said = f"failed: {one.reason}; log: {job.log}"
+            one.fail(reason, job.log)
+            said = f"failed: {reason}; log: {job.log}"
         if one.state != "elsewhere":
             one.release()
         one.pace = pace_of(one.run)

@@ -15,7 +15,7 @@ from dpn import processor
 from dpn.error_words import first_said
 from dpn.interrupts import withheld
 from dpn.training.cores import workers_for_gpu
-from dpn.training.sweep_jobs import Run, Training
+from dpn.training.sweep_jobs import LEFT, Run, Training
 from dpn.training.sweep_options import SweepOptions
 
 REMEDY = "sweeps need submitit; install it: pip install 'dpn-workbench[training]', or pip install submitit"
@@ -124,8 +124,10 @@ class LocalJob:
     """A job on this machine."""
 
     def __init__(self, job: Any) -> None:
+        """One that has just been started: what came of an earlier one with the same number is forgotten."""
         self._job = job
         self.log = Path(job.paths.stderr)
+        job.paths.result_pickle.unlink(missing_ok=True)
 
     def done(self) -> bool:
         """See `Job`."""
@@ -153,8 +155,11 @@ class SlurmJob:
         return bool(self._job.done())
 
     def reason(self) -> str:
-        """See `Job`."""
-        return _reason(self._job.task(0))
+        """See `Job`; the cluster may cancel one before it has begun, or before it has said a word."""
+        task = self._job.task(0)
+        if not task.paths.result_pickle.is_file() and str(task.state).startswith("CANCELLED"):
+            return LEFT
+        return _reason(task)
 
     def stop(self) -> None:
         """Cancels it, and the cluster sends SIGTERM first."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,9 @@ from dpn.training.recipe import Recipe
 from dpn.whole_files import write_whole
 
 STOPPED = "it was stopped from outside, and has saved; the same command goes on"
+
+LEFT = "it was stopped from outside; the same command goes on"
+"""Where there was nothing to save, or nobody knows."""
 
 LOOK_EVERY_S = 0.5
 """Between two looks of a job for its sweep."""
@@ -68,6 +72,15 @@ class Run:
         """How many steps there will be, once that is known."""
         return self.jobs / "steps.json"
 
+    @property
+    def steps(self) -> int:
+        """How many steps there will be; 0 while nobody knows, as where the file is damaged."""
+        try:
+            found = json.loads(self.steps_file.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return 0
+        return found if type(found) is int and found > 0 else 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -96,6 +109,8 @@ class Training:
             watch.start()
         try:
             return self._trained()
+        except _Left:
+            return LEFT
         except EXPECTED as error:
             print(f"error: {message(error)}", file=sys.stderr)
             return message(error)
@@ -115,7 +130,7 @@ class Training:
 
     def _told(self, done: int, total: int, text: str = "") -> None:
         del done, text
-        if not self.run.steps_file.is_file():
+        if self.run.steps != total:
             write_whole(self.run.steps_file, json.dumps(total).encode())
 
     def checkpoint(self) -> Any:
@@ -125,15 +140,21 @@ class Training:
         return submitit.helpers.DelayedSubmission(self)
 
 
+class _Left(SystemExit):
+    """A job that has nothing to save was asked to stop."""
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Ends a job that has nothing to save."""
     del frame
-    raise SystemExit(128 + number)
+    raise _Left(128 + number)
 
 
 def _stop_with(lease: Path) -> None:
     """Sends this process SIGTERM when nobody has locked the file any more; a second one never."""
-    while is_locked(lease):
+    held = True
+    while held:
         time.sleep(LOOK_EVERY_S)
+        with suppress(OSError):  # of a file system that is away for a moment: nothing is known
+            held = is_locked(lease)
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # it is where one has come already and is obeyed
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,5 @@
 """How far the runs of a sweep are, by what they have logged, and how long the rest will take. Imports no torch."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +46,7 @@ def pace_of(run: Run) -> Pace:
         last = []
     if not last:
         return Pace(recipe=recipe.name)
-    steps = json.loads(run.steps_file.read_text()) if run.steps_file.is_file() else 0
+    steps = run.steps
     share = int(last[0]["step"]) / steps if steps else int(last[0]["epoch"]) / recipe.epochs
     return Pace(share=min(share, 1.0), seconds=float(last[0]["seconds"]), recipe=recipe.name)
 

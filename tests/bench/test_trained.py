@@ -14,7 +14,7 @@ from analysis.trained import trained_runs
 from bench.machine import environment
 from bench.record import Record
 from bench.store import RESULTS, Store
-from bench.trained import CONTINUED, POINTS, collect, curve, recipe_digest, record_of
+from bench.trained import CONTINUED, POINTS, budget_of, collect, curve, recipe_digest, record_of
 from dpn import cli
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows
@@ -54,6 +54,21 @@ def test_a_recipe_that_was_changed_by_hand_is_of_no_budget(tmp_path: Path) -> No
     store = Store(tmp_path / "records")
     collect([tmp_path], store)
     assert [record.protocol["budget"] for record in store.records] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "budget"),
+    [
+        ("coco/dpn4_64", "/data/coco", "coco"),
+        ("mpii/dpn4_64_mpii", "elsewhere/mpii/", "mpii"),
+        ("coco/dpn4_64", "synthetic:seed=1,images=16000", "own"),
+        ("quick/dpn1_32_lite", "/data/coco", "own"),
+        ("quick/dpn1_32_lite", "synthetic:seed=3,images=6400", "own"),
+        ("coco/dpn4_64", None, "own"),
+    ],
+)
+def test_where_a_folder_of_data_lies_is_no_change_by_hand(name: str, data: str | None, budget: str) -> None:
+    assert budget_of(name, RECIPES[name].identity() | {"data": data}) == budget
 
 
 def test_a_run_that_has_not_ended_is_counted_and_left(tmp_path: Path) -> None:

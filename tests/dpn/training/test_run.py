@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +23,8 @@ from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder
 from dpn.training.processes import _explain
 from dpn.training.recipes import Recipe, find
+from dpn.training.run import _check_same
+from dpn.training.state import State
 from dpn.training.task import layer_seed
 from dpn.verbs.train import train_named
 from dpn.zoo import ZOO
@@ -249,6 +252,41 @@ def test_data_is_the_same_however_it_is_spelt(tmp_path: Path, one: str, other: s
             assert folder.result_of(replace(LIGHT, val_data=asked))
 
 
+def test_the_result_of_a_recipe_is_the_same_however_its_folder_of_data_is_spelt(tmp_path: Path) -> None:
+    recipe = replace(LIGHT, data="/data/coco", val_data="")
+    folder = ended(tmp_path, recipe, fields=recipe.identity(), **recipe.validated_on())
+    assert folder.result_of(replace(recipe, data="/data/./coco/"))
+    with pytest.raises(TrainingError, match="holds a run with data '/data/coco' there and '/old/coco' here"):
+        folder.result_of(replace(recipe, data="/old/coco"))  # nobody opens it to see whether it is the same
+
+
+DATA = {"train": "coco train2017 0123", "val": "coco val2017 4567"}
+
+
+@pytest.mark.parametrize(
+    ("data", "digests", "said"),
+    [
+        ("/new/coco", {}, ""),
+        ("/data/coco/", {}, ""),
+        ("synthetic:seed=1", {}, "holds a run with data '/data/coco' there and 'synthetic:seed=1' here"),
+        ("/new/coco", {"train": "coco train2017 89ab"}, "--data was coco train2017 0123 and is coco train2017 89ab; g"),
+        ("/data/coco", {"val": "coco val2017, first 9 people cdef"}, "other data: --val-data with --val-people was "),
+    ],
+)
+def test_a_run_goes_on_wherever_its_data_lies_and_other_data_is_named_by_its_option(
+    tmp_path: Path, data: str, digests: dict[str, str], said: str
+) -> None:
+    recipe = replace(LIGHT, data="/data/coco", val_data="")
+    start = State(step=1, weights={}, recipe=recipe.identity(), data=DATA)
+    with pytest.raises(TrainingError, match=re.escape(said)) if said else nullcontext():
+        _check_same(start, replace(recipe, data=data), "", DATA | digests, RunFolder(tmp_path))
+
+
+def test_options_of_synthetic_data_count_as_they_are_typed(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="holds a run with data"):
+        RunFolder(tmp_path).check_recipe(replace(LIGHT, data="synthetic:seed=9"), LIGHT.identity(), wherever=True)
+
+
 OWN = """
 from torch import nn
 
@@ -300,7 +338,10 @@ def test_seeds_of_layers_are_torchs_and_small_ones_stay() -> None:
     "text",
     [
         "", "{", "[1]", "{}", '{"digest": "0", "scores": 3, "seconds": 1}',
-        '{"digest": "0", "scores": {"score": 1}, "seconds": 1, "fields": 3}',
+        *(f'{{"digest": "0", "scores": {{"score": 1}}, "seconds": 1, {more}}}' for more in (
+            '"fields": 3', '"fields": [["a", 1]]', '"val_data": 5', '"val_data": "synthetic:seeds=1"',
+            '"val_people": "all"', '"val_people": null',
+        )),
     ],
 )  # fmt: skip
 def test_a_damaged_result_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:

@@ -81,6 +81,26 @@ def test_a_state_of_an_older_format_is_read(tmp_path: Path, version: int, withou
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "without"),
+    [
+        ({"stranger": 1}, ""), ({7: 1}, ""), ({}, "step"), ({}, "state_dict"), ({"state_dict": 5}, ""),
+        ({"step": "7"}, ""), ({"recipe": [1]}, ""), ({"data": "x"}, ""), ({"legs": {}}, ""), ({"legs": [3]}, ""),
+    ],
+)  # fmt: skip
+def test_a_damaged_or_foreign_state_is_named_with_what_to_do(
+    tmp_path: Path, change: dict[object, object], without: str
+) -> None:
+    path = tmp_path / "last.pt"
+    save(path, a_state()[1])
+    content = torch.load(path, weights_only=True) | change
+    content.pop(without, None)
+    torch.save(content, path)
+    with pytest.raises(TrainingError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path} is no state of a run of this version; remove the run's folder to start afresh"
+
+
 @pytest.mark.parametrize("keep", [0, 10, 1000])
 def test_a_file_cut_short_is_named(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "last.pt"

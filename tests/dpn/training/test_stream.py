@@ -1,9 +1,12 @@
 """Batches of a run, with and without memory for samples that are the same in every epoch."""
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -11,6 +14,7 @@ from dpn.data.augment import NONE
 from dpn.data.opening import Asked, open_examples
 from dpn.data.people import Example, Examples
 from dpn.data.problems import DataError, Problem
+from dpn.interrupts import handled
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import Skeleton
 from dpn.training import stream
@@ -121,6 +125,17 @@ def test_kept_samples_are_put_together_without_workers(monkeypatch: pytest.Monke
     assert len(rooms[0]) == len(rooms[1]) == len(begun)
     for here, there in zip(*rooms, strict=True):
         assert all(torch.equal(here[name], there[name]) for name in there)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_what_a_cluster_sends_to_everybody_is_not_heard_by_workers(number: signal.Signals) -> None:
+    """Such as that time is up: they have the handler of the process that forked them."""
+    with handled(lambda _number, _frame: os._exit(3), number):
+        found = batches(Stream(Counting(), MOVING, HW, seed=0), workers=1)
+        next(found)
+        for worker in psutil.Process().children():
+            worker.send_signal(number)
+        assert len(list(found)) == EPOCHS * PEOPLE // 4 - 1
 
 
 def test_a_worker_does_not_tell_of_a_killed_reader(capsys: pytest.CaptureFixture[str]) -> None:

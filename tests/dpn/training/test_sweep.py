@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -21,13 +22,14 @@ import pytest
 import torch
 
 from bench import reported
+from dpn.interrupts import handled
 from dpn.locks import is_locked
-from dpn.training import sweep_executors
+from dpn.training import sweep_executors, sweep_jobs
 from dpn.training.folder import Log, rows
 from dpn.training.recipes import RECIPES, Recipe
 from dpn.training.sweep import Sweep, Told
-from dpn.training.sweep_executors import executor_of, settled
-from dpn.training.sweep_jobs import Run, Training
+from dpn.training.sweep_executors import LocalJob, SlurmJob, executor_of, settled
+from dpn.training.sweep_jobs import LEFT, STOPPED, Run, Training
 from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import Pace, left_s, pace_of
 from dpn.training.sweep_tables import TABLES, Table, recipes_of, recipes_of_all
@@ -115,6 +117,71 @@ def test_how_far_a_run_is_comes_from_its_log(tmp_path: Path) -> None:
     assert pace_of(run) == Pace(share=1.0, seconds=60.0, recipe="made-up/one")
 
 
+@pytest.mark.parametrize("damaged", [b"", b'"24"', b"-3", b"true", b"[24]", b"24.0", b"\xff", b"[" * 100_000])
+def test_a_damaged_number_of_steps_is_unknown_and_written_again(tmp_path: Path, damaged: bytes) -> None:
+    run = run_of(tmp_path)
+    log(run, 18)
+    run.jobs.mkdir()
+    run.steps_file.write_bytes(damaged)
+    assert Sweep([run], MadeUp(), 1).tracked[0].pace.share == pytest.approx(3 / 4)
+    Training(run=run)._told(0, 36, "")
+    assert pace_of(run).share == 18 / 36
+
+
+# One job.
+
+
+def test_a_job_that_is_stopped_before_it_begins_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(Training, "_trained", lambda _self: os.kill(os.getpid(), signal.SIGTERM))
+    with handled(signal.default_int_handler, signal.SIGTERM):
+        assert Training(run=run_of(tmp_path))() == LEFT
+
+
+def test_a_job_looks_again_where_its_sweeps_lock_could_not_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, heard = iter([True, OSError(errno.ESTALE, "stale"), True, False]), list[int]()
+
+    def look(_lease: Path) -> bool:
+        held = next(seen)
+        if isinstance(held, OSError):
+            raise held
+        return held
+
+    monkeypatch.setattr(sweep_jobs, "is_locked", look)
+    monkeypatch.setattr(sweep_jobs, "LOOK_EVERY_S", 0)
+    with handled(lambda number, _frame: heard.append(number), signal.SIGTERM):
+        sweep_jobs._stop_with(tmp_path)
+    assert (heard, list(seen)) == ([signal.SIGTERM], [])
+
+
+def submitted(folder: Path, **attributes: Any) -> Any:
+    """A job of submitit's, of one task."""
+    job = SimpleNamespace(
+        paths=SimpleNamespace(stderr=folder / "7_0_log.err", result_pickle=folder / "7_0_result.pkl"), **attributes
+    )  # fmt: skip
+    job.task = lambda _number: job
+    return job
+
+
+def test_what_came_of_an_earlier_job_with_the_same_number_is_not_said_of_this_one(tmp_path: Path) -> None:
+    job = submitted(tmp_path, result=lambda: "the disk is full")
+    job.paths.result_pickle.write_bytes(b"of an earlier process")
+    assert LocalJob(job).reason().startswith("its process ended without a word")
+
+
+def test_a_job_that_the_cluster_has_cancelled_was_stopped_unless_it_says_more(tmp_path: Path) -> None:
+    def lost() -> str:
+        raise RuntimeError("has not produced any output")
+
+    assert SlurmJob(submitted(tmp_path, state="CANCELLED by 1000", result=lost)).reason() == LEFT
+    assert SlurmJob(submitted(tmp_path, state="FAILED", result=lost)).reason() == "has not produced any output"
+    job = submitted(tmp_path, state="CANCELLED by 1000", result=lambda: "the disk is full")
+    job.paths.result_pickle.write_bytes(b"")
+    assert SlurmJob(job).reason() == "the disk is full"
+
+
 # The sweep itself, with jobs that are made up.
 
 
@@ -139,7 +206,7 @@ class MadeUpJob:
         return self.looks >= 3
 
     def reason(self) -> str:
-        return "it was made to fail"
+        return {"failing": "it was made to fail", "early": LEFT}.get(self.run.recipe.network, STOPPED)
 
     def stop(self) -> None:
         self.looks = 3
@@ -305,6 +372,23 @@ def test_a_trainer_elsewhere_has_a_place_among_those_at_once(tmp_path: Path) -> 
     assert executor.most == 1
 
 
+def test_a_run_that_another_sweep_trains_has_a_place_among_those_at_once(tmp_path: Path) -> None:
+    runs, executor, looks = [run_of(tmp_path, name) for name in ("one", "two")], MadeUp(), 0
+
+    def told(sweep: Sweep, text: str) -> None:
+        nonlocal looks
+        del text
+        looks += 1
+        sweep.stopping = looks == 20
+
+    with locked(runs[0].claim), locked(runs[0].folder.lock):
+        sweep = Sweep(runs, executor, 1, told)
+        sweep.go()
+    assert executor.started == []
+    assert [one.state for one in sweep.tracked] == ["elsewhere", "waiting"]
+    assert len(gone(runs, executor, 1).of("finished")) == 2
+
+
 def test_a_job_that_outlived_its_sweep_is_found_and_not_started_again(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     executor = MadeUp(found={run.name: MadeUpJob(run)})
@@ -313,17 +397,23 @@ def test_a_job_that_outlived_its_sweep_is_found_and_not_started_again(tmp_path: 
     assert executor.started == []
 
 
-def test_a_sweep_that_is_stopped_starts_nothing_more(tmp_path: Path) -> None:
-    runs, executor = [run_of(tmp_path, name) for name in ("failing", "two", "three")], MadeUp()
+def test_a_sweep_that_is_stopped_starts_nothing_more_and_says_what_came_of_each(tmp_path: Path) -> None:
+    names = ("failing", "early", "two", "three")
+    runs, executor, said = [run_of(tmp_path, name) for name in names], MadeUp(), list[str]()
 
     def told(sweep: Sweep, text: str) -> None:
+        said.append(text)
         if text == "made-up/two seed 0 started":
             os.kill(os.getpid(), signal.SIGTERM)
             assert sweep.stopping
 
-    sweep = gone(runs, executor, 2, told)
-    assert executor.started == ["made-up/failing seed 0", "made-up/two seed 0"]
-    assert [one.state for one in sweep.tracked] == ["stopped", "stopped", "waiting"]
+    sweep = gone(runs, executor, 3, told)
+    assert executor.started == [f"made-up/{name} seed 0" for name in names[:3]]
+    assert [one.state for one in sweep.tracked] == ["failed", "stopped", "stopped", "waiting"]
+    assert [text for text in said if text and not text.endswith("started")] == [
+        "made-up/failing seed 0 failed: it was made to fail; log: some.log", "made-up/early seed 0 stopped",
+        "made-up/two seed 0 stopped and saved",
+    ]  # fmt: skip
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
