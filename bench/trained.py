@@ -76,7 +76,7 @@ def collect(folders: Sequence[Path], store: Store, machine: str = "") -> Collect
         raise ValueError(f"--machine {machine!r} is no key of a machine; give one of small letters, digits, dots and "
                          "hyphens, such as nvidia-h200")  # fmt: skip
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
-        raise ValueError(f"no folder {', '.join(absent)}; name those of the runs, such as runs")
+        raise ValueError(f"no folder {', '.join(absent)}; name those that dpn train or sweep wrote to")
     found = Collected()
     for run in _runs(folders):
         try:

@@ -541,7 +541,7 @@ def test_ctrl_c_stops_all_runs_and_all_have_saved(
         os.killpg(process.pid, number)
         _, said = process.communicate(timeout=200)
         assert process.returncode == 130
-        assert said.splitlines()[-1].startswith("error: stopped: 2 runs have saved, 0 had not begun")
+        assert said.splitlines()[-1].startswith("error: stopped: 2 runs keep what they have saved, 0 had not begun")
         assert training(tmp_path) == []
     for folder in folders(tmp_path):
         assert not (folder / "result.json").exists()
