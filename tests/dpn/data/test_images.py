@@ -151,8 +151,8 @@ def test_missing_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such image; download"):
         FolderImages(tmp_path).read("gone.jpg")
     (tmp_path / "folder.jpg").mkdir()
-    for name in ("folder.jpg", "nul\0.jpg"):
-        with pytest.raises(DataError, match="cannot be read"):
+    for name, message in (("folder.jpg", "is a folder"), ("nul\0.jpg", "cannot be read")):
+        with pytest.raises(DataError, match=message):
             FolderImages(tmp_path).read(name)
 
 
