@@ -83,7 +83,8 @@ def swept(runs: Sequence[Run], options: SweepOptions, as_list: bool = False, as_
         print(f"error: {one.run.name}: {one.reason}" + (f"; log: {one.log}" if one.log else ""), file=sys.stderr)
     if sweep.of("waiting", "stopped", "elsewhere"):
         stopped, rest = len(sweep.of("stopped")), len(sweep.of("waiting", "elsewhere"))
-        fail(f"stopped: {stopped} runs keep what they have saved, {rest} had not begun here; the same command goes on", 130)
+        said = f"{stopped} runs keep what they have saved, {rest} had not begun here"
+        fail(f"stopped: {said}; the same command goes on", 130)
     return 1 if sweep.of("failed") else 0
 
 
