@@ -93,9 +93,9 @@ def measure(
             f"{candidate!r} is no candidate for {kind} in {precision} on {device}; see ceilings.candidates"
         )
     load = workloads.build(chosen, device=device, precision=precision, threads=threads)
-    states = [gpu.state() if device == "cuda" else None]
+    states = [gpu.state_on(device)]
     found = block_rates(load.call, load.amount, load.synchronise, seconds=seconds)
-    states.append(gpu.state() if device == "cuda" else None)
+    states.append(gpu.state_on(device))
     seen = disturbance.Disturbance(**found["disturbance"])
     return found | {"reasons": disturbance.reasons(seen, threads) + gpu.reasons(*states)}
 

@@ -60,7 +60,7 @@ class Worker:
         """Samples until the series ends in a steady state that holds `keep` samples, or `most_s` is spent."""
         from bench import timing
 
-        states, before = [self._gpu()], disturbance.snapshot()
+        states, before = [gpu.state_on(self.device)], disturbance.snapshot()
         samples: list[float] = []
         spent, wanted, start = 0.0, at_least, None
         while True:
@@ -69,7 +69,7 @@ class Worker:
                 spent += samples[-1] * self.calls
                 if spent > most_s and len(samples) >= at_least:
                     break
-            states.append(self._gpu())
+            states.append(gpu.state_on(self.device))
             start = steady_start(samples)
             if (start is not None and len(samples) - start >= keep) or spent > most_s:
                 break
@@ -89,10 +89,10 @@ class Worker:
         from bench import timing
 
         warmup = timing.throughput_sample(self.runner, seconds, batch)
-        state, before = self._gpu(), disturbance.snapshot()
+        state, before = gpu.state_on(self.device), disturbance.snapshot()
         rates = [timing.throughput_sample(self.runner, seconds, batch) for _ in range(samples)]
         seen = disturbance.between(before, disturbance.snapshot())
-        found = {"disturbance": seen.to_dict(), "reasons": gpu.reasons(state, self._gpu())}
+        found = {"disturbance": seen.to_dict(), "reasons": gpu.reasons(state, gpu.state_on(self.device))}
         return {"samples": [warmup, *rates], "start": 1, "calls": 0, **found}
 
     def cuda(self, samples: int) -> dict[str, Any]:
@@ -122,10 +122,6 @@ class Worker:
         from bench import ceilings
 
         return ceilings.measure(kind, candidate, device=device, precision=precision, threads=threads)
-
-    def _gpu(self) -> gpu.GpuState | None:
-        """What the GPU is doing now; None where the network runs on the processor."""
-        return gpu.state() if self.device == "cuda" else None
 
 
 def to_cell(fields: dict[str, Any]) -> Cell:

@@ -1,7 +1,7 @@
 """The report's sentences about time and memory: did fewer multiply-adds buy any, how sure is that, what is missing."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from analysis.evidence import Evidence
@@ -90,11 +90,10 @@ def _pair(compared: dict[str, list[Saving]], ours: str, other: str) -> Iterator[
     for device, on in (("cpu", ""), ("cuda", " on a GPU")):
         if not (both := [s for s in pair if s.setting.device == device]):
             continue
-        ends = dict.fromkeys(f"{PERCENT * end(s.times.ratio for s in both):.0f}" for end in (min, max))
+        share, where = _ends([s.times.ratio for s in both])
         low, high = min(s.times.interval.low for s in both), max(s.times.interval.high for s in both)
-        where = "by machine and setting" if len(ends) > 1 else "in every setting"
         yield (
-            f"{ours} takes {PERCENT * both[0].macs_share:.0f} % of {other}'s multiply-adds and {' to '.join(ends)} % "
+            f"{ours} takes {PERCENT * both[0].macs_share:.0f} % of {other}'s multiply-adds and {share} % "
             f"of its time{on} {where} (intervals from {PERCENT * low:.0f} to {PERCENT * high:.0f} %)."
         )
 
@@ -112,10 +111,15 @@ def _memory(evidence: Evidence, ours: str, other: str) -> Iterator[str]:
             if len(records) == len(both) and setting.batch == 1:
                 shares[" of a GPU" if setting.device == "cuda" else ""].append(records[0].value / records[1].value)
     for where, found in shares.items():
-        ends = dict.fromkeys(f"{PERCENT * end(found):.0f}" for end in (min, max) if found)
-        if ends:
-            by = "by machine and setting" if len(ends) > 1 else "in every setting"
-            yield f"{ours} takes {' to '.join(ends)} % of {other}'s memory{where} at the peak of a call, {by}."
+        if found:
+            share, by = _ends(found)
+            yield f"{ours} takes {share} % of {other}'s memory{where} at the peak of a call, {by}."
+
+
+def _ends(shares: Sequence[float]) -> tuple[str, str]:
+    """The least and the largest of some shares in percent, and in which settings that is."""
+    ends = dict.fromkeys(f"{PERCENT * end(shares):.0f}" for end in (min, max))
+    return " to ".join(ends), "by machine and setting" if len(ends) > 1 else "in every setting"
 
 
 def findings(evidence: Evidence) -> list[str]:

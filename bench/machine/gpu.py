@@ -66,6 +66,11 @@ class GpuState:
     other_processes: int | None = None
 
 
+def state_on(device: str) -> GpuState | None:
+    """What the GPU is doing now; None where the work is the processor's."""
+    return state() if device == "cuda" else None
+
+
 def state(index: int = 0) -> GpuState | None:
     """What a GPU is doing now; to be asked by the process that uses it. None without NVML or without such a GPU.
 

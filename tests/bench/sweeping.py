@@ -1,6 +1,5 @@
 """Small sweeps for tests, and what is left of one on disk and among the processes."""
 
-import fcntl
 import json
 import os
 import re
@@ -15,7 +14,6 @@ from bench import assemble
 from bench.cell import Cell
 from bench.machine.environment import ROOT
 from bench.plan import Plan
-from bench.pool import machine_lock
 from bench.record import Record
 from bench.store import Store
 from bench.subject import resolve
@@ -78,16 +76,6 @@ def records_of(root: Path, metric: str) -> list[Record]:
     """The records of a metric; every line must be whole."""
     lines = [line for path in root.glob(f"*/{metric}.jsonl") for line in path.read_text().splitlines()]
     return [Record.model_validate_json(line) for line in lines]
-
-
-def machine_is_held() -> bool:
-    """Whether somebody, this process included, has the machine to itself."""
-    with machine_lock().open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def journals(root: Path) -> list[Path]:

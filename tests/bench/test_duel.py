@@ -22,8 +22,8 @@ from bench.verbs import duel_verbs
 from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.fought import read
+from dpn.locks import is_locked
 from tests.bench.onnx_models import convolution
-from tests.bench.sweeping import machine_is_held
 
 pytestmark = pytest.mark.usefixtures("own_lock")
 
@@ -157,7 +157,7 @@ def test_rounds_end_with_a_narrow_interval_or_with_the_last(file: str, monkeypat
     def calm(fought: Duel, *_: object) -> None:
         fought.rounds.append(([1.0, 1.0], [1.0, 1.0]))
 
-    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: held.append(machine_is_held()))
+    monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: held.append(is_locked(pool.machine_lock())))
     monkeypatch.setattr(duel, "start", lambda _stack, _sides: [])
     side = Side(cell=of_file(file))
     for add_round, rounds in ((wobbling, 16), (calm, 8)):

@@ -9,15 +9,17 @@ import pytest
 from bench.cell import Cell
 from bench.machine import environment
 from bench.plan import Plan
+from bench.pool import machine_lock
 from bench.record import Record
 from bench.statistics import compare_rounds
 from bench.store import Store
 from bench.verbs import duel_verbs
 from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules
+from dpn.locks import is_locked
 from dpn.zoo import ZOO
 from tests.bench.onnx_models import convolution
-from tests.bench.sweeping import machine_is_held, records_of
+from tests.bench.sweeping import records_of
 from tests.bench.timing_records import timing_record
 
 RULES = Rules(rounds=2, most_rounds=2, pairs=3)
@@ -78,11 +80,11 @@ def test_trials_that_another_process_fought_meanwhile_are_not_fought_again(
         return Duel(0.05, [([1.0, 1.0], [1.0, 1.0])] * 8, [{}] * 8)
 
     def prepared(*_: object) -> list[dict[str, str]]:
-        assert machine_is_held()
+        assert is_locked(machine_lock())
         return [{"digest": "digest"}]
 
     def fights(_side: object, batch: list[tuple[float, int]], *_: object) -> list[Duel]:
-        assert machine_is_held()
+        assert is_locked(machine_lock())
         if not fought:
             other.append(trials._record(cell, "digest", 1.0, 2, decided()))
         fought.extend(batch)
