@@ -4,43 +4,27 @@ After Ronchi and Perona (ICCV 2017): groups of people by their labelled joints a
 order of correction too. Imports no torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from dpn.metrics.average_precision import AREAS, Ranked, curves_of, ranked
-from dpn.metrics.coco_scores import NAMES, refuse_other_images
-from dpn.metrics.keypoint_errors import (
-    INVERSION,
-    JITTER,
-    KINDS,
-    MISS,
-    SWAP,
-    UNLABELLED,
-    Diagnosis,
-    corrected,
-    diagnose,
-    overlaps,
-    visible,
-)
-from dpn.metrics.matching import Found, Labelled, Mask, Pairs, Rows, alike, outside, people_of
+from dpn.metrics.average_precision import AREAS, Ranked
+from dpn.metrics.coco_scores import refuse_other_images
+from dpn.metrics.error_scorer import ORDER, Members, Numbers, Scorer, numbers_of
+from dpn.metrics.keypoint_errors import KINDS, UNLABELLED, Diagnosis, diagnose, overlaps, visible
+from dpn.metrics.matching import Labelled, Mask, Rows, outside, people_of
 from dpn.metrics.resampling import Draws, Interval
 from dpn.metrics.uncertainty import Name, Uncertainty, Units, nested, uncertainty
 from dpn.metrics.weighted_errors import Share, WeightedErrors
 from dpn.progress import Told
 from dpn.skeletons import COCO_17
 
-ORDER = (MISS, SWAP, INVERSION, JITTER)
-"""In which errors are corrected, one after the other."""
 JOINTS = {"1-5": (1, 5), "6-10": (6, 10), "11-15": (11, 15), "16-17": (16, 17)}
 SIZES = {"small": (0.0, AREAS[1][0]), "medium": AREAS[1], "large": AREAS[2]}
 OVERLAPS = {"0": (0, 0), "1-2": (1, 2), "3 or more": (3, 10**6)}
-
-Numbers = dict[str, float | None]
-"""COCO's ten by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +155,13 @@ def report(
     groups = _groups(people, images)
     scores = 1 + 4 * len(ORDER) - 2 + len(groups)  # the first of the order is the first alone, too
     done = count(1)
-    scorer = _Scorer(people, found, images, diagnosis, lambda: told(next(done), scores + draws.resamples))
+    scorer = Scorer(people, found, images, diagnosis, lambda: told(next(done), scores + draws.resamples))
     before, after = scorer.ranked(people, found), scorer.corrections()
     members = {name: scorer.members(mask) for name, mask in groups.items()}
     masks = _joints(people, diagnosis) | {(*name, "kinds"): mask[diagnosis.true, None] for name, mask in groups.items()}
     kinds = {name: _kinds(diagnosis, mask) for name, mask in masks.items()}
     named = {name: one for name, one in kinds.items() if name[-1] != "kinds"} | {
-        name: one.group(kinds[*name, "kinds"]) for name, one in members.items()
+        name: _group(one, kinds[*name, "kinds"]) for name, one in members.items()
     }
     weighted = WeightedErrors(
         _shares(people.image[diagnosis.true], images, diagnosis, masks)
@@ -241,79 +225,13 @@ def _groups(people: Labelled, images: int) -> dict[Name, Mask]:
     }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Members:
-    """People of a group in each image: how many, how many located, how many found at each threshold; and their AR."""
-
-    people: Rows
-    located: Rows
-    hits: list[Rows]
-    AR: float | None
-
-    def group(self, kinds: Kinds) -> Group:
-        return Group(people=int(self.people.sum()), located=int(self.located.sum()), AR=self.AR, kinds=kinds)
-
-
-class _Scorer:
-    """Ranks found people again and again, and says each time that it has."""
-
-    def __init__(
-        self, people: Labelled, found: Found, images: int, diagnosis: Diagnosis, done: Callable[[], None]
-    ) -> None:  # fmt: skip
-        self._people, self._found, self._images, self._diagnosis = people, found, images, diagnosis
-        self._pairs, self._done = alike(found, people, images), done
-
-    def ranked(self, people: Labelled, found: Found) -> Ranked:
-        made = ranked(people, found, self._images, self._alike(found))
-        self._done()
-        return made
-
-    def _alike(self, found: Found) -> Pairs:
-        """Only those whose joints have changed are compared anew."""
-        changed = (found.points != self._found.points).any(axis=(1, 2))
-        if not changed.any():
-            return self._pairs
-        rows = np.flatnonzero(changed)
-        some = Found(found.image[rows], found.points[rows], found.scores[rows], found.areas[rows])
-        anew, kept = alike(some, self._people, self._images), ~changed[self._pairs.found]
-        one = np.append(self._pairs.found[kept], rows[anew.found])
-        order = np.argsort(one, kind="stable")
-        true = np.append(self._pairs.true[kept], anew.true)
-        return Pairs(one[order], true[order], np.append(self._pairs.similarity[kept], anew.similarity)[order])
-
-    def corrections(self) -> dict[Name, Ranked]:
-        """By the kind of error and the name in `Correction`."""
-        made: dict[tuple[tuple[int, ...], bool], Ranked] = {}
-
-        def after(kinds: tuple[int, ...], exactly: bool) -> Ranked:
-            if (kinds, exactly) not in made:
-                changed = corrected(self._people, self._found, self._diagnosis, kinds, exactly=exactly)
-                made[kinds, exactly] = self.ranked(self._people, changed)
-            return made[kinds, exactly]
-
-        return {
-            (KINDS[kind], name + ending): after(kinds, exactly)
-            for number, kind in enumerate(ORDER)
-            for exactly, ending in ((False, ""), (True, "_exactly"))
-            for name, kinds in (("alone", (kind,)), ("in_order", ORDER[: number + 1]))
-        }
-
-    def members(self, mask: Mask) -> _Members:
-        made = self.ranked(replace(self._people, ignored=self._people.ignored | ~mask), self._found)
-        true = self._diagnosis.true
-        located = np.bincount(self._people.image[true[mask[true]]], minlength=self._images)
-        hits = [np.bincount(made.image[right], minlength=self._images) for right in made.true_positives[0]]
-        return _Members(people=made.positives[0], located=located, hits=hits, AR=_numbers(made)["AR"])
-
-
-def _numbers(people: Ranked) -> Numbers:
-    means = curves_of(people).means()
-    return {name: None if mean < 0 else mean for name, mean in zip(NAMES, means, strict=True)}
+def _group(members: Members, kinds: Kinds) -> Group:
+    return Group(people=int(members.people.sum()), located=int(members.located.sum()), AR=members.AR, kinds=kinds)
 
 
 def _corrected(before: Ranked, after: Mapping[Name, Ranked]) -> dict[str, Any]:
     """The report's scores, corrected and gains."""
-    made = {one: _numbers(one) for one in (before, *after.values())}
+    made = {one: numbers_of(one) for one in (before, *after.values())}
     scores, numbers = made[before], [made[one] for one in after.values()]
     gains = [None if one["AP"] is None or scores["AP"] is None else one["AP"] - scores["AP"] for one in numbers]
     return {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dpn.metrics import coco, resampling
-from dpn.metrics.error_report import ORDER, Report, report
+from dpn.metrics.error_report import Report, report
+from dpn.metrics.error_scorer import ORDER
 from dpn.metrics.keypoint_errors import (
     GOOD,
     INVERSION,
