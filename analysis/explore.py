@@ -7,12 +7,13 @@ leaves the last good picture where it is.
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import ipywidgets as widgets
 
 from analysis.explorer.explore_choices import (
     ORDERS,
+    ChoiceError,
     Choices,
     NetworkChoices,
     Show,
@@ -39,19 +40,20 @@ ENDS = {"backward": "output", "forward": "input"}
 
 
 def explore_stack(
-    dilations: str = "32,16,8,4,2,1", *, map_size: str = "64x48", modules: int = 1, shortcuts: float = 0.0,
-    show: Show = "shared",
+    dilations: str | Sequence[int] = "32,16,8,4,2,1", *, map_size: str = "64x48", modules: int = 1,
+    shortcuts: float = 0.0, show: Show = "shared",
 ) -> widgets.Box:  # fmt: skip
     """Widgets for a stack of dilated 3x3 convolutions, and a picture of all its maps that follows them.
 
     Args:
-        dilations: of one module, input to output.
+        dilations: of one module, input to output, as text or as numbers.
         map_size: height and width of the maps.
         modules: how often the module stands in a row.
         shortcuts: variance of a block's branch over that of its identity shortcut; 0 for no shortcuts.
         show: "shared", what the neighbour shares of what the unit has; "paths"; or "support".
     """
-    return _Stack(dilations, map_size, modules, shortcuts, show).box
+    text = dilations if isinstance(dilations, str) else ",".join(map(str, dilations))
+    return _Stack(text, map_size, modules, shortcuts, show).box
 
 
 def explore_network(name: str, input: str = "256x192") -> widgets.Box:
@@ -115,7 +117,7 @@ class _View:
     """The widgets that both explorers have: unit, neighbour, what to show, direction."""
 
     def __init__(self, redraw: Callable[[], None], quiet: _Quiet, *, at_once: bool) -> None:
-        self.quiet = quiet
+        self.quiet, self.fitted = quiet, False
         self.row = _named(widgets.IntSlider, "unit row", min=0, continuous_update=at_once)
         self.column = _named(widgets.IntSlider, "unit column", min=0, continuous_update=at_once)
         step = {"min": -FARTHEST, "max": FARTHEST}
@@ -128,13 +130,14 @@ class _View:
             quiet.on_change(one, redraw)
 
     def fit(self, map_hw: tuple[int, int], *, centre: bool = False) -> None:
-        """Fits the sliders to a map; the unit keeps its place in proportion, or goes to the centre."""
+        """Fits the sliders to a map; the unit keeps its place in proportion, or goes to the centre, as at first."""
         with self.quiet:
             for slider, size in zip((self.row, self.column), map_hw, strict=True):
                 before = slider.max + 1
-                place = size // 2 if centre else slider.value * size // before
+                place = size // 2 if centre or not self.fitted else slider.value * size // before
                 slider.max = size - 1
                 slider.value = place
+            self.fitted = True
             if map_hw[1] == 1 and (self.down.value, self.right.value) == (0, 1):  # there is no column to the right
                 self.down.value, self.right.value = 1, 0
 
@@ -159,14 +162,17 @@ class _Stack:
         own = () if shortcuts in dict(STRENGTHS).values() else ((f"v = {shortcuts:g}", shortcuts),)
         self.shortcuts = _named(widgets.SelectionSlider, "shortcuts", options=(*STRENGTHS, *own), value=shortcuts)
         self.view = _View(self.redraw, quiet, at_once=True)
-        with quiet, self.screen.complaints():
-            self.view.show.value = show
-            self.view.fit(parse_map(map_size), centre=True)
         mine = (self.dilations, self.order, self.modules, self.size, self.shortcuts)
         for one in (*mine, self.view.direction):
             quiet.on_change(one, self.redraw)
         self.box = _arranged((*mine, *self.view.widgets), self.screen)
-        self.redraw()
+        with quiet, self.screen.complaints():
+            if modules < 1:
+                raise ChoiceError(f"there is at least 1 module, not {modules}")
+            if show not in get_args(Show):
+                raise ChoiceError(f"what to show is one of {', '.join(get_args(Show))}, not {show!r}")
+            self.view.show.value = show
+            self.redraw()
 
     def redraw(self) -> None:
         self.screen.show(self.made)

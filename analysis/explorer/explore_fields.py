@@ -142,7 +142,7 @@ def network_panels(graph: FieldGraph, choices: NetworkChoices) -> tuple[Panel, .
         KeyError: no such map; names the nearest.
     """
     start = graph.index(choices.at)
-    units = choices.units(_hw(graph, choices.at))
+    units = choices.units(graph.hw(choices.at))
     walk = graph.backward if choices.direction == "backward" else graph.forward
     supports = walk(start, units, to=choices.shown)
     with np.errstate(over="ignore"):  # a very deep network has more paths than a float can hold; see _network_panel
@@ -153,7 +153,7 @@ def network_panels(graph: FieldGraph, choices: NetworkChoices) -> tuple[Panel, .
 def _network_panel(
     graph: FieldGraph, choices: NetworkChoices, name: str, supports: Mapping[int, Field], shares: Mapping[int, Field]
 ) -> Panel:
-    index, hw = graph.index(name), _hw(graph, name)
+    index, hw = graph.index(name), graph.hw(name)
     of, to = (choices.at, name) if choices.direction == "backward" else (name, choices.at)
     problem = ""
     support = supports[index].support if index in supports else None
@@ -162,7 +162,7 @@ def _network_panel(
         problem = next(iter(graph.problems(of, to)), f"{of} does not depend on {to}")
     elif share is not None and not np.isfinite(share.sum(axis=(1, 2))).all():
         share, problem = None, "more paths than a floating-point number can hold"
-    same = hw == _hw(graph, choices.at)
+    same = hw == graph.hw(choices.at)
     return Panel(
         title=name, detail=_made_by(graph, index), hw=hw, support=support, share=share,
         mark=choices.unit if same else None, own=index == graph.index(choices.at), problem=problem,
@@ -177,17 +177,12 @@ def _made_by(graph: FieldGraph, index: int) -> str:
     return f"{size}, d = {dilations.pop()}" if len(dilations) == 1 else size
 
 
-def _hw(graph: FieldGraph, name: str) -> tuple[int, int]:
-    _, height, width = graph.maps[graph.index(name)].shape
-    return height, width
-
-
 def related(graph: FieldGraph, at: str, direction: Direction) -> dict[str, str]:
     """Names of the maps that a map depends on, or that depend on it, as they are made, with their sizes."""
     start = graph.index(at)
     members = graph.ancestors(start) if direction == "backward" else graph.descendants(start)
     named = sorted((index, name) for name, index in graph.names.items() if index in members)
-    return {name: "x".join(map(str, _hw(graph, name))) for _, name in named}
+    return {name: "x".join(map(str, graph.hw(name))) for _, name in named}
 
 
 def usual_maps(graph: FieldGraph, at: str, direction: Direction) -> tuple[str, ...]:

@@ -132,8 +132,8 @@ class Resize:
         return np.stack([below + step if step == 0 else np.where(whole, NOWHERE, below + step) for step in around])
 
     def reach(self, frame: Frame) -> Frame:
-        """First and last input position that the outputs of a frame read."""
-        return _ends(self.reads(np.array(frame, dtype=np.int64)))
+        """First and last input position that the outputs of a frame read; a cubic's outermost may read less."""
+        return _ends(self.reads(np.arange(frame[0], frame[1] + 1, dtype=np.int64)))
 
     def reached(self, frame: Frame) -> Frame:
         """First and last output position that may read from a frame of inputs."""

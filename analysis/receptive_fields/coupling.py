@@ -5,7 +5,7 @@ the network's own graph, with its strides, branches and the ends of its maps.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -76,7 +76,7 @@ def coupling(graph: FieldGraph, of: str, to: str, *, sample: int | None = None, 
     if sample is not None and sample < 1:
         raise ValueError(f"a sample has at least one unit, not {sample}")
     part = _between(graph, of, to)
-    of_hw, to_hw = (_hw(graph, name) for name in (of, to))
+    of_hw, to_hw = (graph.hw(name) for name in (of, to))
     units, positions = (_drawn(hw, sample, seed) for hw in (of_hw, to_hw))
     neighbours = [(y + dy, x + dx) for y, x in units for dy, dx in ((0, 0), (1, 0), (0, 1))]
     wanted = sorted({(y, x) for y, x in neighbours if y < of_hw[0] and x < of_hw[1]})
@@ -97,19 +97,7 @@ def _between(graph: FieldGraph, of: str, to: str) -> FieldGraph:
         raise UnavailableError(problems[0])
     if not graph.connected(start, end) or start == end:
         raise UnavailableError(f"map {of!r} does not depend on map {to!r}; exchange them or choose others")
-    members = graph.ancestors(start) & graph.descendants(end)
-    maps = []
-    for i, one in enumerate(graph.maps):
-        inside = i in members and i != end
-        edges = tuple(edge for edge in one.edges if edge.source in members) if inside else ()
-        sources = tuple(source for source in one.sources if source in members) if inside else ()
-        maps.append(replace(one, edges=edges, sources=sources, problem="" if not inside else one.problem))
-    return FieldGraph(tuple(maps), {of: start, to: end})
-
-
-def _hw(graph: FieldGraph, name: str) -> tuple[int, int]:
-    _, height, width = graph.maps[graph.index(name)].shape
-    return height, width
+    return FieldGraph(graph.between(start, end), {of: start, to: end})
 
 
 def _drawn(hw: tuple[int, int], sample: int | None, seed: int) -> list[tuple[int, int]]:

@@ -1,17 +1,23 @@
 """Size, stride and place of the receptive fields of every map at once, by whole numbers, on unbounded maps. No torch.
 
 Units that are a period apart have the same field, moved: after an interpolation by two, for example, even and odd units
-differ. So the first and last position that a unit reads is kept for one period of units, along each axis.
+differ. So the first and last position that a unit reads is kept for one period of units, along each axis, and apart for
+each set of channels, because a later map may read some channels only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import lcm
+from operator import add
 
-from analysis.receptive_fields.axes import Axis, Frame, UnboundedError
-from analysis.receptive_fields.field_graph import Edge, Extent, Wiring
-from analysis.receptive_fields.flow import hull
+import numpy as np
+
+from analysis.receptive_fields.axes import NOWHERE, Axis, Frame, UnboundedError
+from analysis.receptive_fields.field_graph import Edge, Extent, Parts, Wiring
+from analysis.receptive_fields.flow import Forward, hull
+from analysis.receptive_fields.flow import add as add_part
 
 
 @dataclass(frozen=True)
@@ -33,19 +39,35 @@ class Along:
         shift = int(self.jump * len(self.ends)) * periods
         return None if ends is None else (ends[0] + shift, ends[1] + shift)
 
-    def between(self, units: Frame) -> Frame | None:
-        """Hull of what a range of units reads; their ends never run backward, so the outermost units decide."""
-        reading = (self.at(unit) for unit in range(units[0], units[1] + 1))
-        first = next((ends for ends in reading if ends is not None), None)
-        if first is None:
-            return None
-        last = next(ends for unit in range(units[1], units[0] - 1, -1) if (ends := self.at(unit)) is not None)
-        return first[0], last[1]
+    def through(self, rule: Axis) -> "Along":
+        """The fields of the units that read these units by a rule."""
+        period = (rule.jump / len(self.ends)).denominator
+        reads = rule.reads(np.arange(period, dtype=np.int64)).T.tolist()
+        return Along(
+            self.jump * rule.jump, tuple(_around([self.at(i) for i in units if i != NOWHERE]) for units in reads)
+        )
+
+    def __add__(self, other: "Along") -> "Along":
+        """Each unit's field around both; the jumps are the same."""
+        period = lcm(len(self.ends), len(other.ends))
+        return Along(self.jump, tuple(_around([self.at(unit), other.at(unit)]) for unit in range(period)))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The fields of one map's units, by rows and by columns."""
+
+    rows: Along
+    columns: Along
+
+    def __add__(self, other: "Plane") -> "Plane":
+        return Plane(self.rows + other.rows, self.columns + other.columns)
 
 
 def extents(wiring: Wiring, to: int) -> dict[int, Extent | str]:
     """The receptive field that each map has in map `to`, or why it cannot be told; maps without one are left out."""
-    known: dict[int, tuple[Along, Along] | str] = {to: (Along(Fraction(1), ((0, 0),)),) * 2}
+    itself = Along(Fraction(1), ((0, 0),))
+    known: dict[int, Parts | str] = {to: {(1 << wiring.maps[to].shape[0]) - 1: Plane(itself, itself)}}
     problems = {one.problem for one in wiring.maps if one.problem}
     for i in range(to + 1, len(wiring.maps)):
         one = wiring.maps[i]
@@ -55,39 +77,41 @@ def extents(wiring: Wiring, to: int) -> dict[int, Extent | str]:
         blocked = next((reason for reason in told if reason in problems), told[0] if told else "")
         if sources and (one.problem or blocked):
             known[i] = one.problem or blocked
-        elif edges := [edge for edge in one.edges if edge.source in known]:
-            known[i] = _both(known, edges, f"{one.op} of {one.module or 'the network'}")
-    return {i: found if isinstance(found, str) else _extent(*found) for i, found in known.items()}
+            continue
+        below = {s: found for s in sources if isinstance(found := known[s], dict)}
+        if joined := _joined(below, one.edges, f"{one.op} of {one.module or 'the network'}"):
+            known[i] = joined
+    return {i: found if isinstance(found, str) else _extent(found) for i, found in known.items()}
 
 
-def _both(
-    known: dict[int, tuple[Along, Along] | str], edges: Sequence[Edge], where: str
-) -> tuple[Along, Along] | str:  # fmt: skip
-    below = [found for edge in edges if not isinstance(found := known[edge.source], str)]
+def _joined(below: Mapping[int, Parts], edges: Sequence[Edge], where: str) -> Parts | str:
+    """The fields that come by all edges, by channels; none where no channel that an edge reads has a field."""
+    parts: Parts = {}
+    jumps = set()
     try:
-        rows = _along([(edge.y, found[0]) for edge, found in zip(edges, below, strict=True)], where)
-        columns = _along([(edge.x, found[1]) for edge, found in zip(edges, below, strict=True)], where)
+        for edge in edges:
+            for channels, plane in Forward.channels(edge.channels, below.get(edge.source, {})).items():
+                rows, columns = plane.rows.through(edge.y), plane.columns.through(edge.x)
+                jumps.add((rows.jump, columns.jump))
+                if len(jumps) > 1:
+                    return f"branches that meet in {where} have different strides"
+                add_part(parts, channels, Plane(rows, columns))
     except UnboundedError as error:
         return str(error)
-    return rows, columns
+    return parts
 
 
-def _along(edges: Sequence[tuple[Axis, Along]], where: str) -> Along:
-    jumps = {rule.jump * below.jump for rule, below in edges}
-    if len(jumps) > 1:
-        raise UnboundedError(f"branches that meet in {where} have different strides")
-    period = lcm(*((rule.jump / len(below.ends)).denominator for rule, below in edges))
-    ends: list[Frame | None] = []
-    for unit in range(period):
-        found: Frame | None = None
-        for rule, below in edges:
-            read = below.between(rule.reach((unit, unit)))
-            found = found if read is None else hull(found, read)
-        ends.append(found)
-    return Along(jumps.pop(), tuple(ends))
+def _around(read: Sequence[Frame | None]) -> Frame | None:
+    """The smallest frame around several; None where there is none."""
+    found: Frame | None = None
+    for ends in read:
+        found = found if ends is None else hull(found, ends)
+    return found
 
 
-def _extent(rows: Along, columns: Along) -> Extent | str:
+def _extent(parts: Parts) -> Extent | str:
+    plane: Plane = reduce(add, parts.values())
+    rows, columns = plane.rows, plane.columns
     sizes = [max((last - first + 1 for ends in a.ends if ends for first, last in [ends]), default=0)
              for a in (rows, columns)]  # fmt: skip
     if rows.ends[0] is None or columns.ends[0] is None:

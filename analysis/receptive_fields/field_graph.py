@@ -18,8 +18,8 @@ Kind = Literal["support", "paths", "share"]
 Channels = int
 """A set of channels: bit k stands for channel k."""
 
-Parts = dict[Channels, NDArray[Any]]
-"""What comes or goes by a set of channels, as maps (..., H, W). Sets may overlap: each path is in one of them."""
+Parts = dict[Channels, Any]
+"""What comes or goes by a set of channels, mostly maps (..., H, W). Sets may overlap: each path is in one of them."""
 
 
 NO_OUTPUT = "no map named 'output': no tensor that the network returns depends on the image; return one that does"
@@ -184,6 +184,17 @@ class Wiring:
             for source in one.below:
                 readers[source].append(i)
         return tuple(map(tuple, readers))
+
+    def between(self, start: int, end: int) -> tuple[Map, ...]:
+        """All maps, with those edges and problems only that a later map and an earlier one have between them."""
+        members = self.ancestors(start) & self.descendants(end)
+        maps = []
+        for i, one in enumerate(self.maps):
+            inside = i in members and i != end
+            edges = tuple(edge for edge in one.edges if edge.source in members) if inside else ()
+            sources = tuple(source for source in one.sources if source in members) if inside else ()
+            maps.append(Map(one.op, one.module, one.shape, edges, sources, one.problem if inside else ""))
+        return tuple(maps)
 
     def ancestors(self, start: int) -> set[int]:
         """The map itself and all that it depends on."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import repeat
 from math import prod
 from typing import Any
 
@@ -10,7 +11,7 @@ from analysis.receptive_fields.axes import UnboundedError
 from analysis.receptive_fields.coupling import Coupling, coupling
 from analysis.receptive_fields.field_graph import UnavailableError
 from analysis.receptive_fields.live_taps import layer_taps
-from analysis.receptive_fields.path_matrices import path_counts, path_matrices, support
+from analysis.receptive_fields.path_matrices import forward_paths, path_counts, support
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.receptive_fields.stacks import stack
 
@@ -31,9 +32,9 @@ def stack_rows(layers: Sequence[int], map_hw: tuple[int, int] | None, to: str) -
     graph = stack(layers, map_hw or (1, 1))
     start = graph.index(to)
     taps = layer_taps(graph) if map_hw else ()
-    reads = [path_matrices(layers[start:], size)[1] for size in map_hw or ()]
+    reads = zip(*(forward_paths(layers[start:], size) for size in map_hw), strict=True) if map_hw else repeat(())
     rows = []
-    for k in range(start, len(layers) + 1):
+    for k, axes in zip(range(start, len(layers) + 1), reads, strict=False):
         below = layers[start:k]
         found = support(below)
         row = {
@@ -43,7 +44,7 @@ def stack_rows(layers: Sequence[int], map_hw: tuple[int, int] | None, to: str) -
         }  # fmt: skip
         if map_hw:
             tap = taps[k - 1] if k > start else None
-            row["mean_share_of_map"] = prod(float((axis[k - start] > 0).mean()) for axis in reads)
+            row["mean_share_of_map"] = prod(float((axis > 0).mean()) for axis in axes)
             row |= {key: getattr(tap, key, None) for key in ("live_taps", "dead_taps", "live_share", "is_1x1")}
         rows.append(row)
     return rows

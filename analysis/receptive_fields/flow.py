@@ -123,7 +123,7 @@ class Flow:
                     continue
                 arriving = waiting.setdefault(other, {})
                 for channels, values in walk.channels(edge.channels, parts).items():
-                    _add(arriving, channels, self._moved(values, edge, here, there, walk))
+                    add(arriving, channels, self._moved(values, edge, here, there, walk))
         return fields
 
     def _moved(
@@ -202,7 +202,7 @@ def _shifted(parts: Parts, start: int, to: int, size: int) -> Parts:
     """The channels from `start` on, `size` of them, as channels from `to` on."""
     found: Parts = {}
     for channels, values in parts.items():
-        _add(found, (channels >> start & (1 << size) - 1) << to, values)
+        add(found, (channels >> start & (1 << size) - 1) << to, values)
     return found
 
 
@@ -210,7 +210,7 @@ def _paired(parts: Parts, pairs: Sequence[tuple[int, int]]) -> Parts:
     """The first channel of each pair as the second."""
     found: Parts = {}
     for channels, values in parts.items():
-        _add(found, reduce(or_, (1 << there for here, there in pairs if channels >> here & 1), 0), values)
+        add(found, reduce(or_, (1 << there for here, there in pairs if channels >> here & 1), 0), values)
     return found
 
 
@@ -222,10 +222,11 @@ def _grouped(parts: Parts, here: int, there: int, groups: int) -> Parts:
     own, other = here // groups, there // groups
     for channels, values in parts.items():
         met = (g for g in range(groups) if channels >> g * own & (1 << own) - 1)
-        _add(found, sum(((1 << other) - 1) << g * other for g in met), values)
+        add(found, sum(((1 << other) - 1) << g * other for g in met), values)
     return found
 
 
-def _add(parts: Parts, channels: Channels, values: NDArray[Any]) -> None:
+def add(parts: Parts, channels: Channels, values: Any) -> None:
+    """Adds what comes by a set of channels, if there is any."""
     if channels:
         parts[channels] = parts[channels] + values if channels in parts else values

@@ -16,13 +16,14 @@ from analysis.receptive_fields.hdc import Hdc, hdc
 from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.path_matrices import (
     Support,
+    backward_paths,
     count_phases,
     entropy_bits,
+    forward_paths,
     high_share,
     mean_coverage,
     mean_overlap,
     path_counts,
-    path_matrices,
     support,
 )
 from analysis.receptive_fields.stacks import stack
@@ -200,22 +201,23 @@ def _map_row(k: int, layers: Sequence[int], kernel: int) -> MapRow:
 
 
 def _bounded(layers: Sequence[int], map_hw: tuple[int, int], kernel: int) -> tuple[BoundedRow, ...]:
-    """Both axes have path matrices of their own; what the plane has is their product."""
-    axes = [path_matrices(layers, size, kernel) for size in map_hw]
+    """Both axes have path matrices of their own; what the plane has is their product. One map's are held at a time."""
+    forward = zip(*(forward_paths(layers, size, kernel) for size in map_hw), strict=True)
+    reached = [prod(mean_coverage(paths.T > 0) for paths in axes) for axes in forward]
+    backward = zip(*(backward_paths(layers, size, kernel) for size in map_hw), strict=True)
     rows = []
-    for k in range(len(layers) + 1):
-        reads = [backward[k] > 0 for backward, _ in axes]
-        reached = [forward[k].T > 0 for _, forward in axes]
+    for k, axes in zip(range(len(layers), -1, -1), backward, strict=True):
+        reads = [paths > 0 for paths in axes]
         overlap_y, overlap_x = (mean_overlap(read) if k < len(layers) else None for read in reads)
         row = BoundedRow(
             map=k, backward_coverage=prod(map(mean_coverage, reads)),
-            forward_coverage=prod(map(mean_coverage, reached)), overlap_y=overlap_y, overlap_x=overlap_x,
+            forward_coverage=reached[k], overlap_y=overlap_y, overlap_x=overlap_x,
             phases=prod(count_phases(np.packbits(read, axis=1)) for read in reads),
-            effective_share=prod(float(np.exp2(entropy_bits(b[k])).mean()) / len(b[k]) for b, _ in axes),
+            effective_share=prod(float(np.exp2(entropy_bits(paths)).mean()) / len(paths) for paths in axes),
             all_to_all=all(bool(read.all()) for read in reads),
         )  # fmt: skip
         rows.append(row)
-    return tuple(rows)
+    return tuple(rows[::-1])
 
 
 def orders(dilations: Sequence[int], kernel: int = 3) -> tuple[Order, ...]:

@@ -5,9 +5,10 @@ An unbounded support is one Python integer, a bit for each position, so that all
 milliseconds. Numbers of paths are 64-bit integers where these suffice and Python's own elsewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from math import gcd
 from operator import or_
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.receptive_fields.axes import Window, connect
+from analysis.receptive_fields.axes import Connection, Window, connect
 
 
 @dataclass(frozen=True)
@@ -93,35 +94,43 @@ def path_counts(dilations: Sequence[int], kernel: int = 3) -> NDArray[Any]:
     return counts
 
 
-def path_matrices(
-    dilations: Sequence[int], size: int, kernel: int = 3
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Numbers of paths between the units of a bounded axis, with zero padding that keeps its size.
+def backward_paths(dilations: Sequence[int], size: int, kernel: int = 3) -> Iterator[NDArray[Any]]:
+    """(outputs, units) numbers of paths on a bounded axis, zero padded, from each map's units; the output comes first.
 
     Args:
         dilations: of the stack, input to output.
         size: positions on the axis.
         kernel: taps of a layer, odd.
 
-    Returns:
-        For each map, the input first: (outputs, units of the map), and (units of the map, inputs).
+    Example:
+        >>> *_, last = backward_paths((2, 1), 3)
+        >>> last.tolist()
+        [[1, 1, 1], [2, 1, 2], [1, 1, 1]]
+    """
+    layers = _layers(dilations, size, kernel)[::-1]
+    return accumulate(layers, lambda paths, layer: layer.backward(paths, -1), initial=_alone(dilations, size, kernel))
+
+
+def forward_paths(dilations: Sequence[int], size: int, kernel: int = 3) -> Iterator[NDArray[Any]]:
+    """(units, inputs) numbers of paths to each map's units, the input first; arguments are those of `backward_paths`.
 
     Example:
-        >>> backward, forward = path_matrices((2, 1), 3)
-        >>> backward[0].tolist()
+        >>> *_, last = forward_paths((2, 1), 3)
+        >>> last.tolist()
         [[1, 1, 1], [2, 1, 2], [1, 1, 1]]
-        >>> bool((backward[0] == forward[2]).all())
-        True
     """
+    layers = _layers(dilations, size, kernel)
+    return accumulate(layers, lambda paths, layer: layer.forward(paths, 0), initial=_alone(dilations, size, kernel))
+
+
+def _layers(dilations: Sequence[int], size: int, kernel: int) -> list[Connection]:
     frame = (0, size - 1)
-    layers = [connect(Window(kernel, 1, kernel // 2 * d, d), frame, frame, clamp=False) for d in dilations]
-    same = np.eye(size, dtype=np.int64).astype(_exact(dilations, kernel))
-    backward, forward = [same], [same]
-    for layer in reversed(layers):
-        backward.append(layer.backward(backward[-1], -1))
-    for layer in layers:
-        forward.append(layer.forward(forward[-1], 0))
-    return backward[::-1], forward
+    return [connect(Window(kernel, 1, kernel // 2 * d, d), frame, frame, clamp=False) for d in dilations]
+
+
+def _alone(dilations: Sequence[int], size: int, kernel: int) -> Any:
+    """Each unit's one path to itself."""
+    return np.eye(size, dtype=np.int64).astype(_exact(dilations, kernel))
 
 
 def _exact(dilations: Sequence[int], kernel: int) -> Any:

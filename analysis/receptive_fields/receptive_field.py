@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-from analysis.receptive_fields.axes import Axis, Frame
+from analysis.receptive_fields.axes import SAME
 from analysis.receptive_fields.extents import extents
-from analysis.receptive_fields.field_graph import Extent, Field, Kind, UnavailableError, Wiring
-from analysis.receptive_fields.flow import Backward, Flow, Forward, hull
+from analysis.receptive_fields.field_graph import Edge, Extent, Field, Kind, Map, UnavailableError, Wiring
+from analysis.receptive_fields.flow import Backward, Flow, Forward
 
 
 class FieldGraph(Wiring):
@@ -58,6 +58,11 @@ class FieldGraph(Wiring):
         between = self.ancestors(self.index(of)) & self.descendants(end)
         return tuple(self.maps[i].problem for i in sorted(between) if i != end and self.maps[i].problem)
 
+    def hw(self, of: str | int) -> tuple[int, int]:
+        """Height and width of a map."""
+        _, height, width = self.maps[self.index(of)].shape
+        return height, width
+
     def connected(self, of: str | int, to: str | int = 0) -> bool:
         """Whether `of` depends on `to` at all."""
         return self.index(to) in self.ancestors(self.index(of))
@@ -92,24 +97,25 @@ class FieldGraph(Wiring):
         start, end = self.index(of), self.index(to)
         if problems := self.problems(start, end):
             raise UnavailableError(problems[0])
-        _, height, width = self.maps[start].shape
-        rows, columns = self._reach(start, height // 2, end, "y"), self._reach(start, width // 2, end, "x")
-        if rows is None or columns is None:
+        height, width = self.hw(start)
+        maps = self.between(start, end)
+        size_hw = _spanned(maps, start, height // 2, end, "y"), _spanned(maps, start, width // 2, end, "x")
+        if 0 in size_hw:
             raise UnavailableError(f"the central unit of map {of!r} reads nothing of {to!r}")
-        return rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
-
-    def _reach(self, start: int, unit: int, end: int, along: Literal["y", "x"]) -> Frame | None:
-        """First and last position of one map that one of another reads, along an axis."""
-        between = self.ancestors(start) & self.descendants(end)
-        frames: dict[int, Frame | None] = {start: (unit, unit)}
-        for i in sorted(between, reverse=True):
-            frame = frames.get(i)
-            for edge in self.maps[i].edges:
-                if frame is not None and edge.source in between:
-                    rule: Axis = getattr(edge, along)
-                    frames[edge.source] = hull(frames.get(edge.source), rule.reach(frame))
-        return frames.get(end)
+        return size_hw
 
     @cached_property
     def _extents(self) -> dict[int, dict[int, Extent | str]]:
         return {}
+
+
+def _spanned(maps: Sequence[Map], start: int, unit: int, end: int, along: Literal["y", "x"]) -> int:
+    """Positions from the first to the last of map `end` that a unit reads, along an axis, on maps without ends."""
+    lines = tuple(
+        Map(
+            one.op, one.module, one.shape, tuple(Edge(e.source, getattr(e, along), SAME, e.channels) for e in one.edges)
+        )
+        for one in maps
+    )
+    found = FieldGraph(lines).backward(start, [(unit, 0)], bounded=False, to=[end])
+    return found[end].extent_hw[0] if end in found else 0

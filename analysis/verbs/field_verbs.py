@@ -31,7 +31,13 @@ LONGEST = 1 << 16
 """Positions that a stack of the command line may span: beyond that a typing error is likelier than a network."""
 
 LARGEST = 2048
-"""Positions on an axis of a bounded stack, whose path matrices are the square of it, one for each map."""
+"""Positions on an axis of a bounded stack, whose path matrices are the square of it."""
+
+MOST_COUNTED = 1 << 28
+"""Numbers of paths in a stack of the command line: about a quarter of a minute."""
+
+INT64_LAYERS = 39
+"""Layers of three taps whose numbers of paths fit 64 bits; Python's own integers, beyond, take eight times as long."""
 
 BEST = 10
 """Orders that are printed; the JSON has all."""
@@ -66,7 +72,7 @@ def receptive_field(
     """
     layers = _choice(name, dilations, modules, map_, input_)
     if layers:
-        _show_stack(layers, modules, _map_hw(map_), to, as_json)
+        _show_stack(layers, modules, _map_hw(map_, len(layers) * modules), to, as_json)
         return
     subject, graph = _traced(name, input_)
     graph.index(to)
@@ -106,7 +112,7 @@ def gridding(
         dilations: of a stack of 3x3 convolutions, input to output, such as 32,16,8,4,2,1.
         modules: how often the stack's module stands in a row.
         map_: height and width of the stack's maps, for what depends on their ends.
-        orders: also hold the stack's order against all others.
+        orders: also hold the order of a stack of one module against all others.
         input_: height and width of the network's input; by default its own, 256x192 for a factory.
         of: the later of two maps of the network; "output" by default where --to is given.
         to: the earlier of them; "input" by default where --of is given.
@@ -125,7 +131,9 @@ def gridding(
             raise ValueError("--measured is for a network, which has weights; name one in place of --dilations")
         if of or to or sample is not None:
             raise ValueError("--of, --to and --sample are for a network; a stack is told at every map")
-        stack = gridding_of(layers, _map_hw(map_), modules)
+        if orders and modules != 1:
+            raise ValueError("--orders ranks the orders of one module; leave --modules out")
+        stack = gridding_of(layers, _map_hw(map_, len(layers) * modules), modules)
         others = orders_of(layers) if orders else ()
         if as_json:
             print(json.dumps(asdict(stack) | ({"orders": [asdict(row) for row in others]} if orders else {})))
@@ -166,10 +174,13 @@ def _choice(name: str, dilations: str | None, modules: int, map_: str | None, in
     span = 1 + 2 * sum(layers) * modules
     if span > LONGEST:
         raise ValueError(f"the stack spans {span:,} positions; give smaller dilations, of at most {LONGEST:,} in all")
+    depth = len(layers) * modules
+    if depth**2 * span > MOST_COUNTED:
+        raise ValueError(f"{depth:,} layers that span {span:,} positions have too many paths; give fewer modules")
     return layers
 
 
-def _map_hw(text: str | None) -> tuple[int, int] | None:
+def _map_hw(text: str | None, depth: int) -> tuple[int, int] | None:
     if text is None:
         return None
     if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text, re.ASCII)):
@@ -177,6 +188,9 @@ def _map_hw(text: str | None) -> tuple[int, int] | None:
     map_hw = int(match[1][:9]), int(match[2][:9])  # of more digits the first nine are too large already
     if max(map_hw) > LARGEST:
         raise ValueError(f"a map of {text} is too large for its path matrices; give at most {LARGEST} on a side")
+    counted = (depth + 1) * (map_hw[0] ** 2 + map_hw[1] ** 2) * (8 if depth > INT64_LAYERS else 1)
+    if counted > MOST_COUNTED:
+        raise ValueError(f"{depth:,} layers on a map of {text} have too many paths; give a smaller map or fewer layers")
     return map_hw
 
 

@@ -125,6 +125,29 @@ def test_a_bad_start_is_one_line_too() -> None:
     named(box, "dilations").value = "2,1"
     message, picture, _ = shown(box)
     assert (message, picture.count("data:image/png")) == ("", 2)
+    assert "backward from unit (8, 8)" in picture
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"show": "foo"}, "what to show is one of support, paths, shared, not"),
+    ({"modules": 0}, "at least 1 module, not 0"),
+])  # fmt: skip
+def test_a_bad_argument_is_one_line_that_stays_until_something_is_chosen(options: Any, message: str) -> None:
+    box = explore_stack("2,1", **options)
+    said, picture, _ = shown(box)
+    assert message in said
+    assert picture == ""
+    named(box, "map size").value = "32x24"
+    said, picture, _ = shown(box)
+    assert said == ""
+    assert "backward from unit (16, 12)" in picture
+
+
+def test_dilations_are_numbers_as_well() -> None:
+    message, picture, _ = shown(explore_stack([4, 2, 1]))
+    assert message == ""
+    assert "dilations 4, 2, 1" in picture
+    assert "dilations are whole numbers" in shown(explore_stack([4, 2.5]))[0]  # type: ignore[list-item]
 
 
 def test_the_centre_stays_the_centre_of_another_map() -> None:

@@ -15,6 +15,7 @@ from torch import nn
 
 from analysis.__main__ import effective
 from analysis.__main__ import trace as trace_verb
+from analysis.effective_fields.gridding_records import around_middle
 from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
@@ -23,7 +24,7 @@ from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.verbs.erf_verbs import erf
 from analysis.verbs.field_verbs import gridding, receptive_field
 from analysis.verbs.measured_verbs import neighbours, show_measured
-from bench.subject import resolve
+from bench.subject import parse_hw, resolve
 from dpn.cli import message
 from tests.analysis.random_networks import Apply
 
@@ -151,12 +152,25 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
         (("gridding", "--dilations", "2,,1"), "positive integers with commas"),
         (("gridding", "--dilations", "1", "--map", "64"), "HEIGHTxWIDTH in positions, such as 64x48, not '64'"),
         (("gridding", "--dilations", "1", "--map", "64x9999"), "at most 2048 on a side"),
+        (
+            ("gridding", "--dilations", "32,16,8,4,2,1", "--modules", "7", "--map", "2048x2048"),
+            "42 layers on a map of 2048x2048 have too many paths; give a smaller map or fewer layers",
+        ),
+        (
+            ("receptive-field", "--dilations", "32,16,8,4,2,1", "--modules", "7", "--map", "1024x1024"),
+            "give a smaller map or fewer layers",
+        ),
+        (
+            ("receptive-field", "--dilations", "32,16,8,4,2,1", "--modules", "100"),
+            "600 layers that span 12,601 positions have too many paths; give fewer modules",
+        ),
         (("gridding", "--dilations", "999999"), "give smaller dilations"),
         (("gridding", "--dilations", "1", "--modules", "0"), "--modules must be 1 or more, not 0"),
         (("gridding", "--dilations", "1", "--input", "64x48"), "a stack takes --map"),
         (("gridding", "--dilations", "1", "--to", "input"), "are for a network"),
         (("gridding", "--dilations", "1,2,3,4,5,6,7,8,9", "--orders"), "give at most 8"),
         (("gridding", "dpn1_32", "--orders"), "give --dilations"),
+        (("gridding", "--dilations", "2,1", "--modules", "2", "--orders"), "orders of one module; leave --modules out"),
         (("gridding", "dpn1_32", "--map", "64x48"), "a network takes --input"),
         (("gridding", "dpn1_33"), "the nearest names are dpn1_32"),
         (("receptive-field", "dpn1_32", "--input", "250x192"), "multiples of 8"),
@@ -211,7 +225,7 @@ def test_the_measured_gridding_of_two_maps_and_of_weights_that_kill_taps(run: Ru
     arguments = ("dpn1_32_lite", "--of", "dpm.1.2", "--to", "input", "--sample", "2", "--measured", "--images", "2")
     text = run("gridding", *arguments, "--source", "noise", "--weights", str(tmp_path / "dead.pt"))
     assert "measured by gradients: weights sha256:" in text
-    assert "one network, 2 images (noise); values with 95 % intervals" in text
+    assert "one network, 2 images (noise); values with intervals, over 2 images, that hold less than 95 %" in text
     assert "layers whose weights get fewer gradients than their taps could" in text
     (line,) = (line for line in text.splitlines() if line.startswith("dpm.1.3.conv2 "))
     assert line.split() == ["dpm.1.3.conv2", "9", "9", "0"]
@@ -237,6 +251,25 @@ def test_what_cannot_be_measured_of_a_network_says_why(run: Run) -> None:
     assert 0 < found["neighbours"][0]["cosine"]["value"] < 1
     assert "wrap it so that it returns one map" in found["taps"]
     assert "not measured: " in run(*arguments)
+
+
+@pytest.mark.parametrize(("input_", "pairs"), [("2x2", 2), ("2x9", 2), ("1x9", 1), ("1x2", 1)])
+def test_small_maps_are_measured_with_the_neighbours_that_there_are(run: Run, input_: str, pairs: int) -> None:
+    graph = trace_subject(resolve("tests.analysis.test_field_verbs:Two", parse_hw(input_)))[1]
+    watched = around_middle(graph, "conv", ["input"])
+    assert len(watched.steps) == pairs
+    arguments = ("gridding", "tests.analysis.test_field_verbs:Two", "--input", input_, "--of", "conv", "--to", "input")
+    found = answer(run, *arguments, "--measured", "--images", "2")["measured"]
+    assert 0 < found["neighbours"][0]["cosine"]["value"] < 1
+
+
+def test_a_single_unit_has_no_neighbours_and_larger_maps_are_asked_in_their_middle(run: Run) -> None:
+    arguments = ("gridding", "tests.analysis.test_field_verbs:Two", "--input", "1x1", "--of", "conv", "--to", "input")
+    with pytest.raises(ValueError, match="conv is a single unit and has no neighbours; give a larger input"):
+        run(*arguments, "--measured", "--images", "2")
+    for input_, unit in (("3x3", (1, 1)), ("4x5", (2, 2)), ("32x24", (16, 12))):
+        graph = trace_subject(resolve("tests.analysis.test_field_verbs:Two", parse_hw(input_)))[1]
+        assert around_middle(graph, "conv", ["input"]).units == (unit,)
 
 
 def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None:

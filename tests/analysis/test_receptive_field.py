@@ -109,11 +109,11 @@ def test_unbounded_fields_are_those_in_the_middle_of_a_large_map() -> None:
 @pytest.mark.parametrize("rule", [
     Window(3, 2, 1), Window(3, 1, 8, 8), Window(1, 1, -2), Transposed(Window(4, 2, 1)), Transposed(Window(3, 3, 0, 2)),
     Resize("nearest", Fraction(1, 2)), Resize("linear", Fraction(1, 2), Fraction(-1, 4)),
-    Resize("cubic", Fraction(3, 5), Fraction(-1, 5)),
+    Resize("cubic", Fraction(3, 5), Fraction(-1, 5)), Resize("cubic", Fraction(1, 3), Fraction(-1, 3)),
 ])  # fmt: skip
-def test_axis_rules_know_their_ends(rule: Window | Transposed | Resize) -> None:
+@pytest.mark.parametrize("outs", [(-7, 9), (-8, 8), (1, 4), (-2, 1)])
+def test_axis_rules_know_their_ends(rule: Window | Transposed | Resize, outs: tuple[int, int]) -> None:
     """`reach` is what `reads` reads, `reached` misses no reader, `most` is never exceeded."""
-    outs = (-7, 9)
     ins = rule.reach(outs)
     table = rule.reads(np.arange(outs[0], outs[1] + 1))
     known = table[table != np.iinfo(np.int64).min]
@@ -126,6 +126,60 @@ def test_axis_rules_know_their_ends(rule: Window | Transposed | Resize) -> None:
     readers = wide[(rule.reads(wide) == 0).any(axis=0)]
     assert low <= readers.min()
     assert readers.max() <= high
+
+
+def spans(graph: FieldGraph, unit: int, *, bounded: bool) -> tuple[int, int]:
+    """First and last row of the input that a unit of the output reads."""
+    field = graph.backward("output", [(unit, unit)], to=["input"], bounded=bounded)[0]
+    rows = np.flatnonzero(field.support[0].any(axis=1)) + field.origin[0]
+    return int(rows[0]), int(rows[-1])
+
+
+@pytest.mark.parametrize("net", [
+    nn.Sequential(nn.Upsample(scale_factor=3, mode="bicubic"), nn.Conv2d(1, 1, 4)),
+    nn.Sequential(nn.Upsample(scale_factor=3, mode="bicubic"), nn.MaxPool2d(2, 1), nn.Conv2d(1, 1, 2)),
+    nn.Sequential(nn.Upsample(79, mode="bicubic", align_corners=True), nn.Conv2d(1, 1, 4)),
+    nn.Sequential(nn.ConvTranspose2d(1, 1, 2, stride=3, dilation=5), nn.Conv2d(1, 1, 3)),
+    nn.Sequential(nn.ConvTranspose2d(1, 1, 3, stride=3, dilation=4), nn.Conv2d(1, 1, 3)),
+    nn.Sequential(nn.ConvTranspose2d(1, 1, 1, stride=2), nn.Conv2d(1, 1, 2, dilation=3)),
+    nn.Sequential(nn.Conv2d(1, 1, 3), nn.ConvTranspose2d(1, 1, 2, stride=3, dilation=5), nn.Conv2d(1, 1, 3),
+                  nn.Upsample(scale_factor=3, mode="bicubic"), nn.Conv2d(1, 1, 4, dilation=2)),
+], ids=["cubic", "cubic, pooled", "corners", "wide taps", "wider taps", "holes", "all"])  # fmt: skip
+def test_sizes_and_centres_of_fields_whose_ends_run_backward_are_those_of_single_units(net: nn.Module) -> None:
+    """After a cubic or a transposed convolution a unit may end before the one before it, or read nothing."""
+    graph = trace(net, (1, 1, 40, 40))
+    extent, middle = graph.extent("output"), graph.hw("output")[0] // 2
+    found = {unit: spans(graph, unit, bounded=True) for unit in range(middle - 9, middle + 9)}
+    assert {unit: spans(graph, unit, bounded=False) for unit in found} == found
+    assert extent.size_hw[0] == max(last - first + 1 for first, last in found.values())
+    assert graph.central_hw("output")[0] == found[middle][1] - found[middle][0] + 1
+    first, last = spans(graph, 0, bounded=False)
+    assert extent.centre_hw[0] == Fraction(first + last, 2)
+
+
+class Parted(nn.Module):
+    """Two branches as channels of one map, of which only some are read on."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(1, 8, 9, stride, 4), nn.Conv2d(1, 4, 1)
+        self.after, self.all = nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Conv2d(12, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        wide = self.wide(x)
+        both = torch.cat([wide, self.narrow(x)[:, :, : wide.shape[2], : wide.shape[3]]], 1)
+        return self.after(both[:, 8:]), self.all(both)
+
+
+def test_channels_that_are_not_read_do_not_count() -> None:
+    graph = trace(Parted(1), (1, 1, 32, 32))
+    assert graph.extent("after").size_hw == graph.central_hw("after") == (3, 3)
+    assert graph.extent("all").size_hw == graph.central_hw("all") == (11, 11)
+    assert graph.backward("after", [(16, 16)])[0].extent_hw == (3, 3)
+    graph = trace(Parted(2), (1, 1, 32, 32))
+    with pytest.raises(UnavailableError, match=r"branches that meet in .* have different strides"):
+        graph.extent("after")
+    assert graph.central_hw("after") == (3, 3)
 
 
 def test_equations_1_to_6() -> None:
