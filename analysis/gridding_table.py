@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from analysis.cells import Cell, Column, Row, Table, label
+from analysis.effective_fields.few_draws import FEW_IMAGES, over_draws
 from analysis.effective_fields.gridding_records import DEEP, LIGHT, METRIC
 from analysis.evidence import Evidence
 from analysis.fields import of_schedule
@@ -57,12 +59,14 @@ class Network:
 
     def inside(self, kind: str) -> Shown | None:
         """The mean over the maps between the module's input and output."""
-        return _mean([(float(r.value), r.detail["interval"]) for r in self.records.get(kind, ())])
+        return _mean([(r, {"value": float(r.value), "interval": r.detail["interval"]}) for r in self._of(kind)])
 
     def entering(self, kind: str) -> Shown | None:
         """The same of the map that the module reads."""
-        found = [r.detail["maps"][name] for r in self.records.get(kind, ()) for name in r.detail["entering"]]
-        return _mean([(one["value"], one["interval"]) for one in found])
+        return _mean([(r, r.detail["maps"][name]) for r in self._of(kind) for name in r.detail["entering"]])
+
+    def _of(self, kind: str) -> Sequence[Record]:
+        return self.records.get(kind, ())
 
     @property
     def overlap(self) -> float:
@@ -73,23 +77,24 @@ class Network:
 def networks(evidence: Evidence) -> list[Network]:
     """The networks of `SHOWN` with their current records, all from as many images of one source.
 
-    Where there are records of several sources or numbers of images, those that most records have are taken.
+    Where there are records of several sources or numbers of images, those that most records have are taken; of random
+    weights likewise those that are drawn in one way, with as many seeds.
     """
     there = [record for record in reversed(evidence.store.records) if _is_current(evidence, record)]
-    grounds = Counter(map(_ground, there))  # counted from the newest on, which is first among equals
-    ground = grounds.most_common(1)[0][0] if grounds else ()
+    there = _alike(there, "source", "images")
+    random = _alike([record for record in there if _is_random(record)], "weights", "seeds")
+    trained = [record for record in there if not _is_random(record)]
     found = []
     for subject in (*LIGHT, DEEP):
         spec = evidence.zoo[subject]
         assert isinstance(spec, DPNSpec)
         schedule = next(name for name, dilations in dilation.SCHEDULES.items() if dilations == spec.dilations)
-        records: dict[str, dict[str, Record]] = {RANDOM: {}, TRAINED: {}}
-        for record in there:
-            if record.subject == subject and _ground(record) == ground:
-                weights = str(record.protocol["weights"])
-                records[RANDOM if weights.startswith("random") else TRAINED].setdefault(weights, record)
-        kinds = {RANDOM: list(records[RANDOM].values())[:1], TRAINED: list(records[TRAINED].values())}
-        found.append(Network(subject, schedule, kinds))
+        kinds: dict[str, dict[str, Record]] = {RANDOM: {}, TRAINED: {}}
+        for kind, records in ((RANDOM, random), (TRAINED, trained)):
+            for record in records:
+                if record.subject == subject:
+                    kinds[kind].setdefault(str(record.protocol["weights"]), record)
+        found.append(Network(subject, schedule, {kind: list(records.values()) for kind, records in kinds.items()}))
     return found
 
 
@@ -100,9 +105,15 @@ def _is_current(evidence: Evidence, record: Record) -> bool:
     return spec is not None and record.spec_digest == spec.digest()
 
 
-def _ground(record: Record) -> tuple[str, ...]:
-    """What two measurements must share to be compared."""
-    return tuple(str(record.protocol[name]) for name in ("source", "images"))
+def _is_random(record: Record) -> bool:
+    return str(record.protocol["weights"]).startswith("random")
+
+
+def _alike(records: Sequence[Record], *entries: str) -> list[Record]:
+    """Those whose protocols have the entries that most have; of records from the newest on, which counts first."""
+    grounds = [tuple(str(record.protocol[name]) for name in entries) for record in records]
+    most = Counter(grounds).most_common(1)
+    return [record for record, ground in zip(records, grounds, strict=True) if ground == most[0][0]]
 
 
 def table_neighbours(evidence: Evidence) -> Table:
@@ -146,7 +157,7 @@ def _cell(one: Network, kind: str, shown: Shown | None) -> Cell:
     if shown is None:
         return Cell(text="–", state="missing", how=f"not measured yet; run: {_command(one, kind)}")
     record, *further = one.records[kind]
-    ends = f"95 % bootstrap interval {shown.low:.6g} to {shown.high:.6g}"
+    ends = f"95 % interval {shown.low:.6g} to {shown.high:.6g}"
     n = int(record.detail["networks"])
     how = f"mean over {n} initialisations"
     if further:
@@ -179,15 +190,17 @@ def _protocol(found: Sequence[Network]) -> list[str]:
         "input and output. wired: share of what an output reads of these maps that its neighbour reads too, exactly."
     ]
     said.append(
-        "A value is of these images. Its interval (the bootstrap's, reflected at the value) is of what very many "
-        "images would give, usually a little more, so that a value may stand at its interval's lower end."
+        "A value is of these images. Its interval (the bootstrap's, reflected at the value and widened by Student's t) "
+        "is of what very many images would give, usually a little more, so that a value may stand near its lower end."
     )
     drawn = max(record.detail["networks"] for record in records)
     runs = max(len(one.records.get(TRAINED, ())) for one in found)
     if drawn > 1:
         said.append(f"random: weights drawn, mean over {drawn} initialisations, which the interval draws anew.")
     if runs == 1:
-        said.append("trained: one network, whose interval is over images and says nothing of other seeds.")
+        few = f" With fewer than {FEW_IMAGES} images it holds less than 95 %, with 32 about 90 %."
+        few = few if int(str(records[0].protocol["images"])) < FEW_IMAGES else ""
+        said.append(f"trained: one network, whose interval is over images and says nothing of other seeds.{few}")
     elif runs:
         said.append(f"trained: mean over up to {runs} runs, with the lowest and highest end of their intervals.")
     return [
@@ -252,13 +265,17 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _mean(values: Sequence[tuple[float, Sequence[float]]]) -> Shown | None:
-    """The mean with the widest ends; None where there are no values."""
-    if not values:
+def _mean(rows: Sequence[tuple[Record, Mapping[str, Any]]]) -> Shown | None:
+    """The mean with the widest ends of the intervals; None where there are no rows of records."""
+    if not rows:
         return None
+    intervals = [
+        over_draws(row["interval"], int(str(record.protocol["images"])), int(record.detail["networks"]))
+        for record, row in rows
+    ]
     return Shown(
-        sum(value for value, _ in values) / len(values), min(ends[0] for _, ends in values),
-        max(ends[1] for _, ends in values),
+        sum(row["value"] for _, row in rows) / len(rows), min(one.low for one in intervals),
+        max(one.high for one in intervals),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Images are the unit of independence where the weights are given; where they are 
 images that went through it, because images cannot say how much other weights would differ.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,8 @@ from numpy.typing import NDArray
 
 from analysis.effective_fields import erf_metrics
 from analysis.effective_fields.erf_metrics import Place, Values
-from bench.statistics import Interval
-
-CONFIDENCE = 0.95
-"""Of the intervals, by the percentiles of the resamples; see `confidence` for few independent maps."""
+from analysis.effective_fields.few_draws import widened
+from bench.statistics import CONFIDENCE, Interval
 
 RESAMPLES = 1000
 
@@ -27,14 +26,21 @@ class Scalar:
 
     Attributes:
         value: of the mean map; None where the map has none, see `analysis.effective_fields.erf_metrics`.
-        interval: from the bootstrap; None where there is one independent map only, or where most resamples have no
-            value.
+        ends: percentiles of the bootstrap, which few maps bring too close together; None where there is one independent
+            map only, or where most resamples have no value.
         n: independent maps behind it.
+        most: what it can be.
     """
 
     value: float | None
-    interval: Interval | None
+    ends: tuple[float, float] | None
     n: int
+    most: float = math.inf
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval, as wide as so few maps make it; None without ends."""
+        return None if self.ends is None else widened(self.ends, self.n, self.most)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +102,8 @@ class Estimate:
         """Every scalar of `erf_metrics.scalars`, each with n and a bootstrap 95 % interval."""
         return bootstrap(
             self.maps, lambda field: erf_metrics.scalars(field, self.centre),
-            clusters=self.clusters, inflated=erf_metrics.INFLATED, resamples=resamples, seed=seed,
+            clusters=self.clusters, inflated=erf_metrics.INFLATED, parts=erf_metrics.PARTS,
+            resamples=resamples, seed=seed,
         )  # fmt: skip
 
 
@@ -109,20 +116,21 @@ def convergence(maps: Values, exact: Values | None = None) -> Values:
 
 def bootstrap(
     maps: Values, statistic: Callable[[Values], Mapping[str, float | None]], *,
-    clusters: NDArray[np.int64] | None = None, inflated: Collection[str] = (),
+    clusters: NDArray[np.int64] | None = None, inflated: Collection[str] = (), parts: Collection[str] = (),
     resamples: int = RESAMPLES, seed: int = 0,
 ) -> dict[str, Scalar]:  # fmt: skip
-    """Scalars of the mean of maps, each with its percentile interval over resampled maps.
+    """Scalars of the mean of maps, each with its percentiles over resampled maps.
 
     Resampling adds to a mean about as much noise as is in it already. Where noise inflates a scalar, the resamples lie
     as far above the value as that lies above the truth, so their percentiles are reflected at the value.
 
     Args:
         maps: (n, H, W), one for each image.
-        statistic: from a mean map to scalars by name; the map comes without regard to scale.
+        statistic: from a mean map to scalars by name, none negative; the map comes without regard to scale.
         clusters: (n,), the number of the independent draw that each map belongs to; what belongs together is drawn
             together. By default each map is a draw of its own.
-        inflated: names of scalars, not negative, that noise raises.
+        inflated: names of scalars that noise raises.
+        parts: names of scalars that are at most 1.
         resamples: how many.
         seed: of the resampling.
     """
@@ -141,28 +149,18 @@ def bootstrap(
                     drawn[name].append(value)
     return {
         name: Scalar(value, None, n) if value is None or len(drawn[name]) <= resamples / 2
-        else Scalar(value, _interval(value, drawn[name], confidence(n), reflect=name in inflated), n)
+        else Scalar(
+            value, _ends(value, drawn[name], reflect=name in inflated), n, 1.0 if name in parts else math.inf
+        )
         for name, value in values.items()
     }  # fmt: skip
 
 
-def confidence(n: int) -> float:
-    """What an interval from n independent maps can be trusted with: 95 %, and less below six of them.
-
-    Resampling never leaves the range of its draws, and the range of n draws holds a median with 1 - 2 ** (1 - n).
-
-    Example:
-        >>> [confidence(n) for n in (1, 2, 5, 6)]
-        [0.0, 0.5, 0.9375, 0.95]
-    """
-    return float(min(CONFIDENCE, 1 - 2.0 ** (1 - n)))
-
-
-def _interval(value: float, drawn: list[float], trusted: float, *, reflect: bool) -> Interval:
+def _ends(value: float, drawn: list[float], *, reflect: bool) -> tuple[float, float]:
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     if reflect:
         low, high = max(0.0, 2 * value - high), max(value, 2 * value - low)
-    return Interval(low=float(low), high=float(high), confidence=trusted)
+    return float(low), float(high)
 
 
 def _whole(maps: Values) -> Values:

@@ -16,6 +16,9 @@ Place = tuple[float, float]
 SHARES = (0.2, 0.3, 0.5, 0.99)
 """Of the mass, for the area ratios: those of Ding et al., CVPR 2022."""
 
+PARTS = (*(f"area_{100 * share:.0f}" for share in SHARES), "high_frequency_share")
+"""Scalars that are shares, which are at most 1."""
+
 BORDER_LEVEL = 0.01
 """Of the peak: what counts as reaching the border of the map."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from analysis.effective_fields import erf_inputs
-from analysis.effective_fields.erf_estimate import Estimate
+from analysis.effective_fields.erf_estimate import Estimate, Scalar
 from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
 from analysis.effective_fields.trained_weights import initial_kind, known_by, load_trained
 from bench.provenance import measured
@@ -109,7 +109,10 @@ def _made(subject: Subject, protocol: Protocol, trained: Path | None, told: dict
 
 
 def record(subject: Subject, found: Estimate, told: dict[str, Any]) -> Record:
-    """The record of an estimate; its value is the share of the map's area around half of the mass."""
+    """The record of an estimate; its value is the share of the map's area around half of the mass.
+
+    Its intervals are the bootstrap's percentiles, which `few_draws.widened` makes as wide as its n asks for.
+    """
     scalars = {name: _scalar(scalar) for name, scalar in found.scalars().items()}
     value = scalars[HALF]["value"]
     mean = found.mean
@@ -124,6 +127,5 @@ def record(subject: Subject, found: Estimate, told: dict[str, Any]) -> Record:
     )  # fmt: skip
 
 
-def _scalar(scalar: Any) -> Mapping[str, Any]:
-    interval = scalar.interval
-    return {"value": scalar.value, "interval": None if interval is None else [interval.low, interval.high]}
+def _scalar(scalar: Scalar) -> Mapping[str, Any]:
+    return {"value": scalar.value, "interval": None if scalar.ends is None else list(scalar.ends)}

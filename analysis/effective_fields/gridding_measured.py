@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from analysis.effective_fields.effective import Done, squared_gradients
+from analysis.effective_fields.few_draws import over_draws
 from analysis.effective_fields.responses import squared_responses
 from analysis.receptive_fields.path_matrices import half_band
+from bench.statistics import Interval
 
 RESAMPLES = 1000
 
@@ -57,7 +59,7 @@ class Measured:
     Attributes:
         map: name of the map, or "mean".
         value: of the mean over all images; with more of them cosines tend to rise, and high shares to fall.
-        low: lower end of the bootstrap 95 % interval over images, for what very many would give; of several networks
+        low: lower end of the bootstrap's percentiles over images, for what very many would give; of several networks
             the networks are drawn anew, too.
         high: upper end.
         images: how many.
@@ -72,6 +74,11 @@ class Measured:
     images: int
     units: int
     networks: int = 1
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval: as wide as so few networks make it, or so few images of one."""
+        return over_draws((self.low, self.high), self.images, self.networks)
 
 
 def neighbour_cosines(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from analysis.effective_fields.gridding_measured import Measured, Watched
+    from analysis.receptive_fields.receptive_field import FieldGraph
 
 METRIC = "neighbour_cosine"
 
@@ -139,13 +140,28 @@ def measure_neighbours(
     return add_missing(work, store, again=again)
 
 
+def around_middle(graph: "FieldGraph", of: str, to: Sequence[str], also: Sequence[str] = ()) -> "Watched":
+    """The middle unit of a map, or the last that has a unit below and to the right, and those of its neighbours.
+
+    Raises:
+        ValueError: the map is a single unit.
+    """
+    from analysis.effective_fields.gridding_measured import Watched
+
+    _, *map_hw = graph.maps[graph.index(of)].shape
+    y, x = (max(min(size // 2, size - 2), 0) for size in map_hw)
+    steps = tuple((dy, dx) for dy, dx in STEPS if y + dy < map_hw[0] and x + dx < map_hw[1])
+    if not steps:
+        raise ValueError(f"{of} is a single unit and has no neighbours; give a larger input, or another map with --of")
+    return Watched(units=((y, x),), of=of, to=tuple(to), also=tuple(also), steps=steps)
+
+
 def last_module(subject: Subject) -> "Watched":
     """The middle unit of a network's last dilation module, its maps between, and the map that the module reads.
 
     Raises:
         ValueError: the network has no dilation modules.
     """
-    from analysis.effective_fields.gridding_measured import Watched
     from analysis.receptive_fields.field_rows import module_pairs
     from analysis.receptive_fields.field_trace import trace_subject
 
@@ -156,11 +172,8 @@ def last_module(subject: Subject) -> "Watched":
     of = pairs[-1][0]
     module = of.rpartition(".")[0] + "."
     maps = [to for last, to in pairs if last == of]
-    _, height, width = graph.maps[graph.index(of)].shape
-    return Watched(
-        units=((height // 2, width // 2),), steps=STEPS, of=of, to=tuple(to for to in maps if to.startswith(module)),
-        also=tuple(to for to in maps if not to.startswith(module)),
-    )  # fmt: skip
+    between, entering = ([to for to in maps if to.startswith(module) == inside] for inside in (True, False))
+    return around_middle(graph, of, between, entering)
 
 
 def _made(
@@ -174,7 +187,10 @@ def _made(
 
 
 def record(subject: Subject, watched: "Watched", rows: "Sequence[Measured]", told: dict[str, Any]) -> Record:
-    """The record of a measurement; its value is the mean over the maps between the module's input and output."""
+    """The record of a measurement; its value is the mean over the maps between the module's input and output.
+
+    Its intervals are the bootstrap's percentiles, which `few_draws.over_draws` makes as wide as its draws ask for.
+    """
     *each, mean = rows
     return measured(
         subject.name, digest_of(subject), METRIC, mean.value, protocol=told,

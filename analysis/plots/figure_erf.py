@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.effective_fields.erf_expected import expected_field
 from analysis.effective_fields.erf_records import HALF, METRIC, PROTOCOL
+from analysis.effective_fields.few_draws import widened
 from analysis.evidence import Evidence
 from analysis.plots import style
 from analysis.receptive_fields.path_matrices import entropy_bits
@@ -102,9 +103,12 @@ def _positions(name: str, subject: str, schedule: str, field: np.ndarray, note: 
 def _half(record: Record) -> str:
     """The area around half of the mass with its interval, in percent."""
     found = record.detail["scalars"][HALF]
-    low, high = found["interval"] or (found["value"],) * 2
-    ends = dict.fromkeys(f"{100 * end:.0f}" for end in (low, high))
-    return f"{'–'.join(ends)} %"
+    low, high = ends = found["interval"] or (found["value"],) * 2
+    if low < high:
+        interval = widened(ends, record.detail["n"], 1.0)
+        low, high = interval.low, interval.high
+    shown = dict.fromkeys(f"{100 * end:.0f}" for end in (low, high))
+    return f"{'–'.join(shown)} %"
 
 
 def draw(data: pd.DataFrame) -> Figure:

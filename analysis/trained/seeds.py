@@ -19,6 +19,19 @@ LEAST = 3
 """Seeds below which nothing is decided: two runs that happen to differ alike have an interval as narrow as you like."""
 
 
+def student(draws: float) -> float:
+    """How many standard errors the interval of a mean reaches to either side: of normal draws, at least two.
+
+    Example:
+        >>> [round(student(draws), 3) for draws in (2, 3, 8, math.inf)]
+        [12.706, 4.303, 2.365, 1.96]
+    """
+    from scipy.special import ndtri, stdtrit
+
+    share = (1 + CONFIDENCE) / 2
+    return float(stdtrit(draws - 1, share) if math.isfinite(draws) else ndtri(share))
+
+
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """Student's t interval of the mean; None of fewer than two values, which say nothing of their spread.
 
@@ -29,10 +42,8 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     """
     if len(values) < 2:
         return None
-    from scipy.special import stdtrit
-
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    half = student(len(values)) * error
     return Interval(mean - half, mean + half, CONFIDENCE)
 
 

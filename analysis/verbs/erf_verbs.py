@@ -10,13 +10,14 @@ import numpy as np
 import tyro
 
 from analysis.effective_fields import erf_inputs
-from analysis.effective_fields.erf_estimate import CONFIDENCE, Estimate, Scalar, confidence
+from analysis.effective_fields.erf_estimate import Estimate, Scalar
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
 from bench.verbs.arguments import Network
 from dpn.cli import Json
+from dpn.quantities import so_many
 from dpn.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
@@ -153,7 +154,6 @@ def _facts(
         "seeds": list(asked.seed_list()),
         "n": one.independent,
         "draws": "images" if asked.weights or len(asked.seed_list()) == 1 else "initialisations",
-        "confidence": confidence(one.independent),
         "saturated": one.saturated,
         "border_share": one.border_share,
         "scalars": {name: _scalar(scalar) for name, scalar in one.scalars().items()},
@@ -173,14 +173,15 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     unit, map_hw = ", ".join(map(str, facts["unit"])), "x".join(map(str, facts["map_hw"]))
     lines = [
         f"{facts['name']}: unit ({unit}) of {facts['of']} in {facts['to']} ({map_hw}), recipe {facts['recipe']}, "
-        f"{facts['images']} images ({facts['source']}), weights {facts['weights']}; n = {facts['n']} {facts['draws']}"
+        f"{so_many(facts['images'], 'image')} ({facts['source']}), weights {facts['weights']}; "
+        f"n = {so_many(facts['n'], facts['draws'].removesuffix('s'))}"
     ]
     for name, scalar in facts["scalars"].items():
         value = "none" if scalar["value"] is None else f"{scalar['value']:.4g}"
         low_high = "" if scalar["interval"] is None else "[{:.4g}, {:.4g}]".format(*scalar["interval"])
         lines.append(f"  {name:<22}{value:>9}  {low_high}".rstrip())
-    if facts["confidence"] < CONFIDENCE:
-        lines.append(f"  few {facts['draws']}: intervals can be trusted with {facts['confidence']:.0%} at most")
+    if facts["n"] == 1:
+        lines.append(f"  one {facts['draws'].removesuffix('s')}: no intervals")
     at_border = "yes: the map cuts the field off, its size says more of the map" if facts["saturated"] else "no"
     lines.append(f"  {'saturated':<22}{at_border:>9}")
     return [*lines, *(f"  {path}" for path in facts.get("files", ()))]

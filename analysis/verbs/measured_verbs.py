@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from analysis.effective_fields.few_draws import FEW_IMAGES
 from analysis.effective_fields.gridding_records import (
     PROTOCOL,
     SHOWN,
-    STEPS,
     Protocol,
+    around_middle,
     measure_neighbours,
     networks,
     pictures,
@@ -71,12 +72,12 @@ def measured_gridding(
     from analysis.effective_fields.gridding_measured import Watched, high_shares, high_shares_out, neighbour_cosines
     from analysis.effective_fields.measured_taps import measured_taps
 
-    images = pictures(subject, protocol)
-    nets = list(networks(subject, protocol, images, trained))
     questions = [
-        Watched(units=(_middle(graph, of),), of=of, to=tuple(to for last, to in pairs if last == of), steps=STEPS)
+        around_middle(graph, of, [to for last, to in pairs if last == of])
         for of in dict.fromkeys(of for of, _ in pairs)
     ]
+    images = pictures(subject, protocol)
+    nets = list(networks(subject, protocol, images, trained))
     height, width = subject.input_hw
     image = Watched(units=((height // 2, width // 2),), to=_reached(graph, pairs))
     with bar() as shown:
@@ -111,13 +112,8 @@ def _reached(graph: FieldGraph, pairs: Pairs) -> list[str]:
     return [names[index] for index in sorted(names)]
 
 
-def _middle(graph: FieldGraph, name: str) -> tuple[int, int]:
-    _, height, width = graph.maps[graph.index(name)].shape
-    return height // 2, width // 2
-
-
 def _told(row: "Measured") -> Row:
-    return {"value": row.value, "interval": [row.low, row.high]}
+    return {"value": row.value, "interval": [row.interval.low, row.interval.high]}
 
 
 def _or_reason(measure: Callable[[], list[Row]]) -> list[Row] | str:
@@ -130,10 +126,14 @@ def _or_reason(measure: Callable[[], list[Row]]) -> list[Row] | str:
 
 def show_measured(told: dict[str, Any], taps: Sequence[LayerTaps]) -> None:
     """Prints what `measured_gridding` found beside the wiring's live taps."""
-    networks = "one network" if told["networks"] == 1 else f"{told['networks']} networks"
+    one = told["networks"] == 1
+    networks = "one network" if one else f"{told['networks']} networks"
+    intervals = f"intervals, over {told['images']} images, that hold less than 95 %" if (
+        one and told["images"] < FEW_IMAGES
+    ) else "95 % intervals"  # fmt: skip
     say(
         f"\nmeasured by gradients: weights {told['weights']}, {networks}, {told['images']} images ({told['source']}); "
-        "values with 95 % intervals"
+        f"values with {intervals}"
     )
     show_rows(
         (_flat(row) for row in told["neighbours"]),

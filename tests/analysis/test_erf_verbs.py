@@ -85,9 +85,12 @@ def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         "area_20", "area_30", "area_50", "area_99", "sigma_y", "sigma_x", "high_frequency_share", "saturated",
     ]  # fmt: skip
     assert all("[" in line for line in rest[:-1])
-    erf(f"{HERE}:small", Asked(input="32x24", images=8, seeds="0,1"))
-    few = capsys.readouterr().out
-    assert "few initialisations: intervals can be trusted with 50% at most" in few
+    erf(f"{HERE}:small", Asked(input="32x24", images=1))
+    one = capsys.readouterr().out
+    assert "1 image (noise)" in one
+    assert "n = 1 image\n" in one
+    assert "  one image: no intervals\n" in one
+    assert "[" not in one
 
 
 def test_trained_weights_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
