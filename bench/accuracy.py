@@ -69,16 +69,21 @@ class Question:
         return device_of(self.runtime.device).type
 
     def of_record(self) -> dict[str, Any]:
-        """The protocol of the record that answers it; of a GPU also what fp32 is multiplied in, see `products`."""
+        """The protocol of the record that answers it; of a GPU also what fp32 is multiplied in, see `products`.
+
+        Images that were named apart from the annotations are known by `images_digest`, those that lie where the
+        layout has them by `own_images_digest`.
+        """
         from dpn.inference import shifts
         from dpn.training.products import products
 
         protocol, network = self.protocol, self.network
+        images = "images_digest" if self.data.images_given else "own_images_digest"
         return {
             "input_hw": list(self.input_hw),
             "data": self.data.name,
             "data_digest": self.data.digest,
-            **({"images_digest": self.data.images_digest} if self.data.images_digest else {}),
+            **({images: self.data.images_digest} if self.data.images_digest else {}),
             "split": self.split,
             "boxes": self.data.boxes,
             "people": len(self.data),

@@ -11,15 +11,17 @@ In five lines, where COCO is in a folder "coco" and weights in a file:
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dpn.cli import note
 from dpn.data.opening import INPUT_HW
 from dpn.data.people import Boxes, DataSet, Floats
-from dpn.kept_predictions import Kept, kept
+from dpn.kept_predictions import Kept, kept, others_kept
+from dpn.network_code import code_digest
 from dpn.network_names import Network
 from dpn.protocols import CodecName, Kind, Protocol
 from dpn.runtime import Precision, Runtime
@@ -58,6 +60,7 @@ class Evaluation:
             (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
         n_predicted: people whom this run predicted, the others having been kept by one that was stopped.
         wall_s: seconds that this took, reading and scoring included. It is no latency.
+        keypoints: (N, K, 3) of the data set's people: x and y in image pixels, and score.
     """
 
     network: str
@@ -83,10 +86,13 @@ class Evaluation:
     scores: dict[str, Any] | None
     n_predicted: int
     wall_s: float
+    keypoints: Floats = field(repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes by their names."""
-        return dataclasses.asdict(self)
+        """For JSON: the attributes by their names, without the keypoints."""
+        found = dataclasses.asdict(self)
+        del found["keypoints"]
+        return found
 
 
 def evaluate(
@@ -95,8 +101,8 @@ def evaluate(
 ) -> Evaluation:  # fmt: skip
     """Predicts everybody, writes the results file if one is asked for, and scores.
 
-    With a results file, predictions are kept beside it in `.NAME.kept` as they come, until all is done; the same call
-    goes on from there after whatever stopped it.
+    With a results file, predictions are kept beside it as they come, until all is done; the same call goes on from
+    there after whatever stopped it, and says so. What was kept of another question stays; its user is told.
 
     Args:
         network: see `Network`; a module of your own is `Network(name="mine", net=module)`.
@@ -119,18 +125,22 @@ def evaluate(
     run = _Run(network, data, protocol, hw, runtime or Runtime())
     run.try_out()
     if results is None:
-        scores = scores_of(data, run.predict(None, done), protocol)
-        return run.evaluation(scores, started, n_predicted=len(data))
-    keeping = results.with_name(f".{results.name}.kept")
-    with kept(keeping, run.question(), len(data.skeleton.joints)) as before:
+        keypoints = run.predict(None, done)
+        return run.evaluation(keypoints, scores_of(data, keypoints, protocol), started, n_predicted=len(data))
+    with kept(results, run.question(), len(data.skeleton.joints)) as before:
         n_kept = len(before.rows)
+        if n_kept:
+            note(f"{n_kept:,} of {len(data):,} people were kept by a run that was stopped; this one goes on from there")
+        for other in others_kept(results, before.path):
+            note(f"{other} keeps what was predicted of another network, data or option; ask that again and it goes on "
+                 "from there, or delete it")  # fmt: skip
         keypoints = run.predict(before, done)
         write_predictions(results, data, keypoints, protocol)
         if data.truth is None and data.kind == "coco":
-            write_submission(results, network.name)
+            write_submission(results, network.name, data.name)
         scores = scores_of(data, keypoints, protocol)
-        keeping.unlink()
-    return run.evaluation(scores, started, n_predicted=len(data) - n_kept)
+        before.path.unlink(missing_ok=True)
+    return run.evaluation(keypoints, scores, started, n_predicted=len(data) - n_kept)
 
 
 @dataclass(frozen=True)
@@ -158,11 +168,11 @@ class _Run:
 
     def question(self) -> dict[str, Any]:
         """What predictions depend on."""
-        images = self.data.images_digest
         return {
             "state": self.network.state_digest(),
+            "code": code_digest(self.network),
             "data": self.data.digest,
-            **({"images": images} if images else {}),
+            "images": self.data.images_digest,
             "people": len(self.data),
             "protocol": repr(self.protocol),
             "input_hw": list(self.input_hw),
@@ -188,7 +198,9 @@ class _Run:
         fresh = predict(self.network.net, rest, self.protocol, self.input_hw, self.runtime, done=tell)
         return np.concatenate((known, fresh))
 
-    def evaluation(self, scores: dict[str, Any] | None, started: float, n_predicted: int) -> Evaluation:
+    def evaluation(
+        self, keypoints: Floats, scores: dict[str, Any] | None, started: float, n_predicted: int
+    ) -> Evaluation:  # fmt: skip
         from dpn.inference import shifts
         from dpn.training.products import products
 
@@ -216,4 +228,5 @@ class _Run:
             scores=scores,
             n_predicted=n_predicted,
             wall_s=time.perf_counter() - started,
+            keypoints=keypoints,
         )

@@ -1,7 +1,9 @@
 """Keeps what was predicted so far in a file, so that an evaluation that was stopped goes on where it was.
 
-The file is a line of JSON that says what the predictions are of, then one row of K x 3 float64 for each person. Rows
-are appended as they come; of a row that a kill cut short, the beginning is dropped. Imports no torch.
+Each question has a file of its own beside the results, `.NAME.DIGEST.kept`: one asked otherwise takes nothing from
+another, which goes on when it is asked again. The file is a line of JSON that says what the predictions are of, then
+one row of K x 3 float64 for each person. Rows are appended as they come; of a row that a kill cut short, the beginning
+is dropped. Imports no torch.
 """
 
 import json
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dpn.data.people import Floats
+from dpn.digests import digest_of
 from dpn.locks import taken
 from dpn.whole_files import make_folder
 
@@ -22,10 +25,12 @@ class Kept:
     """The rows in the file, and where further ones go.
 
     Attributes:
+        path: of the file, which may go when nothing is to be predicted any more.
         rows: (n, K, 3) float64: the first n people's.
     """
 
-    def __init__(self, descriptor: int, rows: Floats) -> None:
+    def __init__(self, path: Path, descriptor: int, rows: Floats) -> None:
+        self.path = path
         self._descriptor = descriptor
         self.rows = rows
 
@@ -37,17 +42,18 @@ class Kept:
 
 
 @contextmanager
-def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
-    """Opens the file; what is in it counts if it was kept for the same question, else it starts afresh.
+def kept(results: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
+    """Opens the file of a question; it and its folder are made if they are missing.
 
     Args:
-        path: of the file; it and its folder are made if they are missing.
+        results: the file that the results are going to be in.
         asked: everything that predictions depend on, as JSON can write it.
         joints: K.
 
     Raises:
         OSError: the file cannot be written, or another process is writing it.
     """
+    path = results.with_name(f".{results.name}.{digest_of(asked)}.kept")
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -55,7 +61,7 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
             raise OSError(f"{path}: another evaluation is writing it; wait for it, or give another --results")
         header = json.dumps(asked, sort_keys=True).encode() + b"\n"
         content = path.read_bytes()
-        if not content.startswith(header):
+        if not content.startswith(header):  # it is new, or a kill cut its header short
             os.ftruncate(descriptor, 0)
             os.write(descriptor, header)
             content = header
@@ -65,9 +71,15 @@ def kept(path: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
         os.ftruncate(descriptor, end)
         rows = np.frombuffer(content[len(header) : end], dtype="<f8").reshape(count, joints, 3)
         try:
-            yield Kept(descriptor, rows.astype(np.float64))
+            yield Kept(path, descriptor, rows.astype(np.float64))
         finally:
             if os.fstat(descriptor).st_size == len(header):  # nobody was predicted
                 path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def others_kept(results: Path, own: Path) -> list[Path]:
+    """Files beside the results that were kept of other questions; of older versions of this workbench, too."""
+    beside = (path for path in results.parent.iterdir() if path != own)
+    return sorted(path for path in beside if path.name.startswith(f".{results.name}.") and path.name.endswith("kept"))

@@ -6,6 +6,7 @@ Imports no torch.
 import os
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
 from dpn.metrics.oks import labelled_oks
+from dpn.metrics.resampling import Weighted
+from dpn.metrics.uncertainty import Name, Units
+from dpn.metrics.weighted_pckh import NAMES, WeightedPCKh
+from dpn.metrics.weighted_precision import WeightedPrecision
 from dpn.protocols import Protocol
 from dpn.whole_files import make_folder, refuse_special, whole
 
-SUBMITTED = "person_keypoints_test-dev2017_{}_results"
-"""Name of the file for COCO's test server, with the method's."""
+SUBMITTED = "person_keypoints_{}_{}_results"
+"""Name of the file for COCO's test server, with the split's and the method's."""
 
 
 def check_before(data: DataSet, results: Path | None) -> None:
@@ -64,6 +69,46 @@ def scores_of(
         score = coco.score if engine == "pycocotools" else average_precision.score
         return asdict(score(data.truth, coco.results(data.people, keypoints, protocol)))
     return pckh.score(data.truth, keypoints).as_dict()
+
+
+def weighted_of(data: DataSet, keypoints: Floats, protocol: Protocol) -> tuple[Weighted, Units]:
+    """How `scores_of` counts each image as often as it is drawn, and the images; the data set has its truth."""
+    if data.kind == "coco":
+        precision = WeightedPrecision.of(data.truth, coco.results(data.people, keypoints, protocol))
+        return precision, Units(of="images", count=precision.images)
+    people = data.people
+    correct = WeightedPCKh(data.truth, keypoints, [people.files[image] for image in people.image_ids.tolist()])
+    return correct, Units(of="images", count=correct.units)
+
+
+def numbers_in(scores: Mapping[str, Any]) -> dict[Name, float]:
+    """What a weighted scorer finds, by its place in the scores of `scores_of`; NaN where there is no number.
+
+    Example:
+        >>> list(numbers_in(dict.fromkeys(coco.NAMES, 0.5)))[:2]
+        [('AP',), ('AP50',)]
+    """
+    tables = {(): coco.NAMES} if "AP" in scores else {(f"pckh@{at:g}",): NAMES for at in pckh.THRESHOLDS}
+    found: dict[Name, float] = {}
+    for place, names in tables.items():
+        table = scores[place[0]] if place else scores
+        found |= {(*place, name): float("nan") if table[name] is None else table[name] for name in names}
+    return found
+
+
+def whom(scores: Mapping[str, Any], data: str = "") -> str:
+    """Who was scored, and by what; of MPII's validation set, by its name, also how its own heads would be taken.
+
+    Example:
+        >>> whom({"people": 2958, "scored": 2950, "heads": "points"}, "mpii valid")
+        '2,950 of 2,958 people scored, heads from points (put gt_valid.mat beside valid.json)'
+    """
+    if "AP" in scores:
+        engine = "the own engine" if scores["engine"] == "own" else scores["engine"]
+        return f"{scores['n_people']:,} people in {scores['n_images']:,} images by {engine}"
+    estimated = scores["heads"] == "points" and data.startswith("mpii valid")
+    remedy = " (put gt_valid.mat beside valid.json)" if estimated else ""
+    return f"{scores['scored']:,} of {scores['people']:,} people scored, heads from {scores['heads']}{remedy}"
 
 
 def similarities(data: DataSet, keypoints: Floats) -> Floats | None:
@@ -113,17 +158,19 @@ def write_predictions(path: Path, data: DataSet, keypoints: Floats, protocol: Pr
         pckh.write_predictions(path, keypoints)
 
 
-def write_submission(results: Path, method: str) -> Path:
+def write_submission(results: Path, method: str, data: str) -> Path:
     """Packs a COCO results file as the test server wants it, into an archive beside it, whole or not at all.
 
     Args:
         results: what `write_predictions` wrote.
         method: name of the network; what is neither letter nor digit becomes a hyphen.
+        data: name of the data set, which has the split's; a folder that names none is of test-dev2017.
 
     Returns:
         The archive's path.
     """
-    name = SUBMITTED.format(re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-"))
+    split = re.search(r"\btest(-[a-z]+)?\d{4}\b", data)
+    name = SUBMITTED.format(split[0] if split else "test-dev2017", re.sub(r"[^A-Za-z0-9]+", "-", method).strip("-"))
     archive = results.with_name(f"{name}.zip")
     with whole(archive) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as file:
         file.write(results, f"{name}.json")

@@ -1,6 +1,6 @@
 """People in whole photographs, by the networks that need no boxes: OpenPose and Mask R-CNN."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dpn.data.coco_problems import PERSON
 from dpn.data.people import Floats, Pixels
+from dpn.data.problems import DataError, Problem
 from dpn.inference import device_of, inference_mode
 from dpn.network_names import Network
 from dpn.network_output import OutputError
@@ -22,6 +23,9 @@ from dpn.spec import MaskRCNNSpec, OpenPoseSpec
 HEIGHT_PX = 368
 """OpenPose sees a photograph scaled to this height, the input of its training; the width follows."""
 
+WIDEST_PX = 8_192
+"""Of OpenPose's input, where a photograph is 22 times as wide as high: most panoramas are of less than 10."""
+
 _STRIDE = 8
 _PADDING = 128
 """Of OpenPose's input, grey, as the published code pads it."""
@@ -33,15 +37,24 @@ class WholeImages:
 
     Attributes:
         network: OpenPose or Mask R-CNN, with its weights.
-        runtime: see `Runtime`; its batch is not used, photographs have sizes of their own.
+        runtime: see `Runtime`; its device alone is of use: photographs have sizes of their own, and Mask R-CNN's boxes
+            would be coarse in half precision.
         height_px: of a photograph as OpenPose sees it; Mask R-CNN scales by its own rule.
         skeleton: of the people that are found.
+
+    Raises:
+        ValueError: the runtime asks for more.
     """
 
     network: Network
     runtime: Runtime
     height_px: int = HEIGHT_PX
     skeleton = COCO_17
+
+    def __post_init__(self) -> None:
+        asked = (each.name for each in fields(Runtime) if getattr(self.runtime, each.name) != each.default)
+        if idle := " and ".join(f"--{name.replace('_', '-')}" for name in asked if name != "device"):
+            raise ValueError(f"{self.network.name} takes photographs one by one, in fp32; leave out {idle}")
 
     @staticmethod
     def can(network: Network) -> bool:
@@ -61,9 +74,9 @@ class WholeImages:
             parts, at most about 2, or the score of Mask R-CNN's box.
 
         Raises:
+            DataError: the image is too wide for its height.
             OutputError: what the network gives is not finite.
         """
-        self.runtime.check()
         device = device_of(self.runtime.device)
         net = self.network.net.to(device)  # not in inference mode, whose tensors can never be trained
         find = _by_parts if isinstance(self.network.spec, OpenPoseSpec) else _by_regions
@@ -87,6 +100,9 @@ def _by_parts(net: nn.Module, image: Pixels, device: torch.device, height_px: in
     """
     scale = height_px / image.shape[0]
     width_px = max(1, round(image.shape[1] * scale))
+    if width_px > WIDEST_PX:
+        message = f"OpenPose would see {width_px:,} x {height_px} px, more than {WIDEST_PX:,} in width"
+        raise DataError(Problem(f"image of {image.shape[1]} x {image.shape[0]} px", "", message, "cut it into parts"))
     scaled = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
     right, below = -width_px % _STRIDE, -height_px % _STRIDE
     padded = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(_PADDING,) * 3)

@@ -12,9 +12,10 @@ from bench.record import Record
 from bench.store import RECORDS
 from bench.trained import Collected, collect
 from bench.verbs.arguments import Network
-from dpn.cli import Flag, fail, note
+from dpn.cli import Flag, note
 from dpn.runtime import Runtime
-from dpn.verbs.evaluate import Wanted
+from dpn.scoring import whom
+from dpn.verbs.evaluate import Wanted, kept_in
 
 Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER [...]")]
 
@@ -48,22 +49,18 @@ def accuracy(
         network=known, digest=digest, data=measuring.with_truth(data, truth) if truth else data,
         source=wanted.data, split=wanted.split, protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
     )  # fmt: skip
-    try:
-        with bar() as shown:
-            task = shown.add_task("people", total=len(data))
-            made, fresh = measuring.measure(
-                question, store, again=again, results=results, told=lambda n, _: shown.update(task, completed=n)
-            )
-    except KeyboardInterrupt:
-        if results:
-            raise
-        fail("stopped; give --results FILE to keep what is predicted, so that the same command goes on", 130)
+    with kept_in(results), bar() as shown:
+        task = shown.add_task("people", total=len(data))
+        made, fresh = measuring.measure(
+            question, store, again=again, results=results, told=lambda n, _: shown.update(task, completed=n)
+        )
     print(_said(made, "added" if fresh else "there already; --again measures it again"))
 
 
 def _said(record: Record, outcome: str) -> str:
     where = f"{record.protocol['data']}, {record.protocol['boxes']} boxes, {record.protocol['people']:,} people"
-    return f"{record.metric} {100 * record.value:.1f} % of {record.subject} on {where}: record {outcome}"
+    said = f"{record.metric} {100 * record.value:.1f} % of {record.subject} on {where}: record {outcome}"
+    return said if record.metric == "ap" else f"{said}\n{whom(record.detail['scores'], str(record.protocol['data']))}"
 
 
 def trained(folders: Folders, machine: str = "", records: Path = RECORDS) -> int:

@@ -130,7 +130,6 @@ def open_coco(
         people = people_of_detections(rows, content, input_hw, protocol.box_padding)
     if not len(people):
         raise DataError(nobody_in(found.annotations))
-    used = (people.files[image_id] for image_id in set(people.image_ids.tolist()))
     return DataSet(
         name=str(found),
         kind="coco",
@@ -139,7 +138,7 @@ def open_coco(
         images=images,
         truth=truth_of(content) if found.has_truth else None,
         digest=digest.hexdigest()[:12],
-        images_digest=images.digest(used) if given.images else None,
+        images_given=given.images is not None,
     )
 
 

@@ -87,7 +87,7 @@ def _official_annotations(root: Path, split: str) -> Path | None:
 def _flat_annotations(root: Path, split: str) -> Path:
     """The only file there that holds an object: detections are lists."""
     beside = [] if (root / "annotations").is_dir() else sorted(root.glob("*.json"))
-    objects = [path for path in beside if _first_byte(path) == b"{"]
+    objects = [path for path in beside if first_byte(path) == b"{"]
     if len(objects) == 1 and (split in SPLITS.values() or split[-4:].isdecimal()):
         return objects[0]
     if len(objects) == 1:
@@ -101,7 +101,8 @@ def _flat_annotations(root: Path, split: str) -> Path:
     raise DataError(Problem(str(root), "", message, "give the right folder and --split, or --annotations"))
 
 
-def _first_byte(path: Path) -> bytes:
+def first_byte(path: Path) -> bytes:
+    """What a file of JSON begins with, "{" or "["; nothing where there is none that can be read."""
     try:
         with path.open("rb") as file:
             return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
@@ -143,7 +144,7 @@ def find_detections(split: Split) -> Path:
 
 
 def _named_det(root: Path) -> Iterator[Path]:
-    return (path for path in root.glob("*det*.json") if _first_byte(path) == b"[")
+    return (path for path in root.glob("*det*.json") if first_byte(path) == b"[")
 
 
 def _one(root: Path, paths: Iterable[Path]) -> Path | None:

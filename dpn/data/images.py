@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from dpn.data.people import Images, Pixels
+from dpn.data.people import ImageFiles, Pixels
 from dpn.data.problems import DataError, Problem, unreadable
 from dpn.digests import digest_of
 from dpn.metrics.mat_format import MOST_BYTES
+from dpn.whole_files import refuse_special
 
 AGAIN = "download or copy it again"
 SMALLER = "make it smaller"
@@ -31,7 +32,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong with an image is said here, once
 
 
-class FolderImages(Images):
+class FolderImages(ImageFiles):
     """Images that lie in a folder.
 
     Attributes:
@@ -51,11 +52,11 @@ class FolderImages(Images):
         return str(path) if path.is_file() else None
 
     def digest(self, names: Iterable[str]) -> str:
-        """Twelve hexadecimal digits of these images' names and sizes in bytes; none is opened, and some may be gone."""
-        return digest_of({name: _size_of(self.root / name) for name in names})
+        """See `ImageFiles.digest`; 5,000 images take about a second where the system has them in memory."""
+        return digest_of({name: _checksum_of(self.root / name) for name in names})
 
 
-class ZipImages(Images):
+class ZipImages(ImageFiles):
     """Images in a zip archive, which every process opens for itself when it reads its first one.
 
     Attributes:
@@ -83,7 +84,7 @@ class ZipImages(Images):
         return f"{self.archive}/{inside}" if inside in self._zip().NameToInfo else None
 
     def digest(self, names: Iterable[str]) -> str:
-        """Twelve hexadecimal digits of these images' names and checksums; none is unpacked, and some may be gone."""
+        """See `ImageFiles.digest`; none is unpacked, the archive's list has the checksums."""
         members = self._zip().NameToInfo
         return digest_of({name: getattr(members.get(self._inside(name)), "CRC", None) for name in names})
 
@@ -152,9 +153,9 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise DataError(Problem(file, "", f"cannot be read from the archive ({error})", AGAIN)) from None
 
 
-def _size_of(path: Path) -> int | None:
+def _checksum_of(path: Path) -> int | None:
     try:
-        return path.stat().st_size
+        return zlib.crc32(path.read_bytes())
     except (OSError, ValueError):  # ValueError: a name that no file can have
         return None
 
@@ -173,6 +174,7 @@ def read_image(path: Path, *, upright: bool = False) -> Pixels:
         DataError: there is no such file, it is cut short or too large, or it is no image.
     """
     try:
+        refuse_special(path)  # a pipe may never end, nor a device
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(Problem(str(path), "", "there is no such image", AGAIN)) from None

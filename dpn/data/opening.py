@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dpn.data.coco import open_coco
-from dpn.data.coco_folder import Given
+from dpn.data.coco_folder import Given, first_byte
 from dpn.data.people import Boxes, DataSet, Example, Examples
 from dpn.data.problems import DataError, Problem
 from dpn.protocols import Kind, Protocol
@@ -176,10 +176,14 @@ def synthetic_options(data: str) -> dict[str, int]:
 
 
 def is_mpii(root: Path) -> bool:
-    """Whether the folder is laid out as MPII is distributed: annot/*.json, or those files beside the images."""
+    """Whether the folder is laid out as MPII is distributed: annot/*.json, or those files beside the images.
+
+    Files of these names that hold an object, as COCO's do, are none of MPII's, which hold lists.
+    """
     names = ("train.json", "valid.json", "trainval.json", "test.json")
     places = (root / "annot", root)
-    return any((place / name).is_file() for place in places for name in names)
+    files = [place / name for place in places for name in names]
+    return any(file.is_file() and first_byte(file) != b"{" for file in files)
 
 
 def _synthetic(asked: Asked) -> DataSet:

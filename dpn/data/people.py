@@ -1,8 +1,9 @@
 """The nouns of a data set: people, the images they are in, and what the two are together. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,18 @@ class Images(Protocol):
 
     def find(self, name: str) -> str | None:
         """The path of the image, for messages, or None where there is no such image; nothing is decoded."""
+
+
+@runtime_checkable
+class ImageFiles(Images, Protocol):
+    """Images in files, of which there may be others by the same names."""
+
+    def digest(self, names: Iterable[str]) -> str:
+        """Twelve hexadecimal digits of these images' names and of the CRC-32 of their bytes.
+
+        Neither where they lie nor their order counts, and a folder has the same as its archive. One that is gone counts
+        as gone.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,10 +133,9 @@ class DataSet:
         images: their images.
         truth: what predictions are scored against: the content of a COCO annotation file, or a
             `dpn.metrics.pckh.Truth`; None where others keep it (COCO test-dev).
-        digest: 12 hexadecimal digits of annotations and detections: two data sets with one digest ask the same.
-        images_digest: 12 more, where the images were given apart from the annotations, of their names and of their
-            sizes in bytes or, in an archive, their checksums. None for images that lie where the annotations' layout
-            has them, and for synthetic ones, which `digest` stands for.
+        digest: 12 hexadecimal digits of annotations and detections, and of synthetic images.
+        images_given: whether the images were named apart from the annotations, and do not lie where their layout has
+            them.
     """
 
     name: str
@@ -133,12 +145,22 @@ class DataSet:
     images: Images
     truth: Any
     digest: str
-    images_digest: str | None = None
+    images_given: bool = False
 
     @property
     def skeleton(self) -> Skeleton:
         """Whose joints these are."""
         return self.people.skeleton
+
+    @cached_property
+    def images_digest(self) -> str | None:
+        """`ImageFiles.digest` of the images that its people are in, all of which this reads, once; None without files.
+
+        Two data sets that have this and `digest` alike ask the same.
+        """
+        if not isinstance(self.images, ImageFiles):
+            return None
+        return self.images.digest(self.people.files[image_id] for image_id in set(self.people.image_ids.tolist()))
 
     def __len__(self) -> int:
         return len(self.people)

@@ -3,21 +3,27 @@
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from dpn.cli import Json, Name, fail, note
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import Boxes, DataSet
+from dpn.metrics.resampling import Draws
+from dpn.metrics.uncertainty import Uncertainty
 from dpn.network_names import parse_hw
 from dpn.progress import progress
 from dpn.protocols import CodecName, Protocol
 from dpn.runtime import Runtime
+from dpn.verbs.score import Drawn, drawn_of, show_scores
 
 if TYPE_CHECKING:
+    from dpn.evaluation import Evaluation
     from dpn.oracle import Verdict
 
 CODECS: tuple[CodecName, ...] = ("quarter", "dark", "udp")
@@ -83,9 +89,10 @@ class Wanted:
 def evaluate(
     name: Name, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
     runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
-    results: Path | None = None, soft_nms: bool = False, as_json: Json = False,
-) -> None:  # fmt: skip
-    """Predicts everybody in a data set and scores it: COCO's AP, or MPII's PCKh.
+    results: Path | None = None, soft_nms: bool = False, draws: Drawn = Draws(),  # noqa: B008 - frozen
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Predicts everybody in a data set and scores it: COCO's AP, or MPII's PCKh, with intervals of 95 %.
 
     Boxes are the true ones by default. With them COCO's AP is about two points higher than with detected ones, which
     publications take: to compare with those give --boxes detections.
@@ -101,10 +108,13 @@ def evaluate(
             its server.
         soft_nms: likeness to better ones moves COCO's people back instead of dropping them, and 20 of an image stay
             (HRNet's SOFT_NMS).
-        as_json: print one object, see `dpn.evaluation.Evaluation`.
+        draws: the resamples of the images, from which intervals come.
+        as_json: print one object, see `dpn.evaluation.Evaluation`, without keypoints; with resamples also intervals, as
+            score coco and score mpii print them.
     """
     from dpn.evaluation import evaluate as evaluation_of
     from dpn.network_names import network
+    from dpn.scoring import numbers_in
 
     runtime.check()
     net = network(name, weights)
@@ -114,22 +124,27 @@ def evaluate(
     data, protocol = wanted.opened(asked)
     protocol = replace(protocol, soft_nms=soft_nms)
     note(net.note_under(wanted.protocol))
-    try:
-        with progress("people") as done:
-            found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)
-    except KeyboardInterrupt:
-        if results:
-            raise
-        fail("stopped; give --results FILE to keep what is predicted, so that the same command goes on", 130)
+    with kept_in(results), progress("people") as done:
+        found = evaluation_of(net, data, protocol, asked.known_input_hw, runtime, results=results, done=done)
     found = replace(found, split=wanted.split)
+    drawn, code = None, 0
+    try:
+        drawn = _drawn(found, data, protocol, draws)
+    except KeyboardInterrupt:  # what may have taken hours is told all the same
+        note("stopped before there were intervals; --resamples 0 leaves them out")
+        code = 130
     if as_json:
-        print(json.dumps(found.as_dict()))
-        return
+        intervals = {"intervals": drawn.as_dict([*numbers_in(found.scores or {})])} if drawn else {}
+        print(json.dumps(found.as_dict() | intervals))
+        return code
     flip = "with flip test" if found.flip_test else "without flip test"
     soft = ", soft suppression" if found.soft_nms else ""
     conventions = f"protocol {wanted.protocol} ({protocol.color.upper()} images), {found.codec} codec, {flip}{soft}"
     print(f"{net.name} at {_size(found.input_hw)} on {data.name} ({found.boxes} boxes), {conventions}")
-    _say_scores(found.scores)
+    if found.scores is None:
+        print("there is no ground truth to score against; submit the results to those who have it")
+    else:
+        show_scores([found.scores], drawn, data=found.data)
     if found.scores and found.kind == "coco" and found.boxes == "truth" and not synthetic_options(asked.data):
         print("ground-truth boxes: not comparable with published AP, which takes --boxes detections")
     if results:
@@ -138,6 +153,27 @@ def evaluate(
         print(f"fp32 convolutions were multiplied in {found.products}")
     now = f"{found.n_predicted:,} of them now, in {found.wall_s:.1f} s on {found.device} (no latency)"
     print(f"{found.n_people:,} people, {now}")
+    return code
+
+
+def _drawn(found: "Evaluation", data: DataSet, protocol: Protocol, draws: Draws) -> Uncertainty | None:
+    from dpn.scoring import weighted_of
+
+    if found.scores is None or not draws.resamples:
+        return None
+    weighted, units = weighted_of(data, found.keypoints, protocol)
+    return drawn_of([weighted], units, draws)
+
+
+@contextmanager
+def kept_in(results: Path | None) -> Iterator[None]:
+    """In here Ctrl-C ends the program in one line that says how to keep what is predicted, where nothing keeps it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if results:
+            raise
+        fail("stopped; give --results FILE to keep what is predicted, so that the same command goes on", 130)
 
 
 def oracle(
@@ -178,22 +214,6 @@ def oracle(
         remedy = f"python -m dpn data check {shlex.quote(data)} says whether it is the data"
         print(f"error: {failed} of {len(verdicts)} scores are not perfect; {remedy}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _say_scores(scores: dict[str, Any] | None) -> None:
-    if scores is None:
-        print("there is no ground truth to score against; submit the results to those who have it")
-    elif "AP" in scores:
-        from dpn.metrics.coco import NAMES
-
-        print(
-            "  ".join(f"{name} {'-' if scores[name] is None else format(100 * scores[name], '.1f')}" for name in NAMES)
-        )
-    else:
-        for name in (key for key in scores if key.startswith("pckh@")):
-            groups = {group: value for group, value in scores[name].items() if not isinstance(value, dict)}
-            shown = (f"{group} {'-' if value is None else format(value, '.2f')}" for group, value in groups.items())
-            print(f"{name}: {'  '.join(shown)}")
 
 
 def _say_verdict(verdict: "Verdict", *, first: bool) -> None:

@@ -19,8 +19,8 @@ def predict(
 ) -> int:  # fmt: skip
     """Finds people in images and draws them; writes a PNG file for each, and predictions.json in COCO's results form.
 
-    OpenPose and Mask R-CNN find everybody by themselves. A photograph is turned upright, as its EXIF orientation says;
-    with boxes, which know nothing of that, it stays as it is stored.
+    OpenPose and Mask R-CNN find everybody by themselves, in one photograph after the other, in fp32. A photograph is
+    turned upright, as its EXIF orientation says; with boxes, which know nothing of that, it stays as it is stored.
 
     Args:
         name: a name of the zoo, or package.module:factory.
@@ -51,6 +51,8 @@ def predict(
     if WholeImages.can(net):
         if input_hw:
             raise ValueError(f"{name} scales each photograph by its own rule; leave out --input")
+        if protocol != "dpn":
+            raise ValueError(f"{name} takes each photograph by its own conventions; leave out --protocol")
         finder: Predictor | WholeImages = WholeImages(network=net, runtime=runtime)
     else:
         finder = Predictor.of(net, protocol, input_hw, runtime)

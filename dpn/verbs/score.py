@@ -1,17 +1,17 @@
 """The verbs `score coco` and `score mpii` of `python -m dpn`: predictions from anywhere against the truth."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tyro
 
 from dpn.cli import Group, Json, note
 from dpn.metrics.resampling import Draws, Interval
-from dpn.metrics.uncertainty import Uncertainty, Units, differences, uncertainty
+from dpn.metrics.uncertainty import Name, Uncertainty, Units, differences, uncertainty
 from dpn.progress import progress
 from dpn.verbs.score_table import Column, show, show_verdict
 
@@ -44,29 +44,21 @@ def coco(
             also against, the same of the other file, and differences, by name difference, low, high and excludes_0.
     """
     from dpn.data.coco_file import read_coco
-    from dpn.metrics.coco import NAMES, read_results, score
+    from dpn.metrics.coco import read_results, score
     from dpn.metrics.weighted_precision import WeightedPrecision
 
     truth = read_coco(annotations)
-    files = [read_results(path, truth) for path in (results, against) if path]
-    for path, rows in zip((results, against), files, strict=False):
+    paths = [path for path in (results, against) if path]
+    files = [read_results(path, truth) for path in paths]
+    for path, rows in zip(paths, files, strict=True):
         note("" if rows else f"{path} holds no predictions")
     found = [asdict(score(truth, rows)) for rows in files]
     weighted = [WeightedPrecision.of(truth, rows) for rows in files] if draws.resamples else []
-    drawn = _drawn(weighted, Units(of="images", count=len(truth["images"])), draws)
-    names = [(name,) for name in NAMES]
-    values = [np.array([one[name] for name in NAMES], np.float64) for one in found]
+    drawn = drawn_of(weighted, Units(of="images", count=len(truth["images"])), draws)
     if as_json:
-        _print_json(names, found, values, drawn)
-        return
-    who = f"{found[0]['n_people']:,} people in {found[0]['n_images']:,} images"
-    engine = "the own engine" if found[0]["engine"] == "own" else found[0]["engine"]
-    print(f"{who} by {engine}; percent, - where there is nobody to find")
-    columns = _columns(NAMES, values, drawn, slice(None), 100)
-    show(columns)
-    if against:
-        show_verdict(columns, results, against)
-    say_drawn(drawn)
+        _print_json(found, drawn)
+    else:
+        show_scores(found, drawn, paths)
 
 
 def mpii(
@@ -88,39 +80,32 @@ def mpii(
             percent. What SimpleBaseline, HRNet and DARK call Mean@0.1 is "pckh@0.11". Intervals, against and
             differences as score coco prints them.
     """
-    from dpn.metrics.pckh import GROUPS, THRESHOLDS, read_answers, read_truth, score
-    from dpn.metrics.weighted_pckh import NAMES, WeightedPCKh, numbers_of
+    from dpn.metrics.pckh import read_answers, read_truth, score
+    from dpn.metrics.weighted_pckh import WeightedPCKh
 
     known, images = read_truth(truth)
-    files = [read_answers(path, truth, len(known)) for path in (predictions, against) if path]
-    found = [score(known, keypoints) for keypoints in files]
+    paths = [path for path in (predictions, against) if path]
+    files = [read_answers(path, truth, len(known)) for path in paths]
+    found = [score(known, keypoints).as_dict() for keypoints in files]
     weighted = [WeightedPCKh(known, keypoints, images) for keypoints in files]
-    drawn = _drawn(weighted, Units(of="images" if images else "people", count=weighted[0].units), draws)
-    names = [(f"pckh@{at:g}", name) for at in THRESHOLDS for name in NAMES]
-    values = [np.array([number for at in one.at.values() for number in numbers_of(at)], np.float64) for one in found]
+    drawn = drawn_of(weighted, Units(of="images" if images else "people", count=weighted[0].units), draws)
     if as_json:
-        _print_json(names, [one.as_dict() for one in found], values, drawn)
-        return
-    print(f"{found[0].scored:,} of {found[0].people:,} people scored, heads from {found[0].heads}; percent")
-    for number, at in enumerate(THRESHOLDS):
-        print(f"PCKh at {at:g} of the head's size{', which HRNet prints as 0.1' if at == 0.11 else ''}")
-        start = number * len(NAMES)
-        columns = _columns((*GROUPS, "mean"), values, drawn, slice(start, start + len(GROUPS) + 1), 1)
-        show(columns)
-        if against:
-            show_verdict(columns, predictions, against)
-    say_drawn(drawn)
+        _print_json(found, drawn)
+    else:
+        show_scores(found, drawn, paths)
 
 
-def _drawn(weighted: Sequence["Weighted"], units: Units, draws: Draws) -> Uncertainty | None:
+def drawn_of(weighted: Sequence["Weighted"], units: Units, draws: Draws) -> Uncertainty | None:
+    """`uncertainty`, with a bar on a terminal where it takes long."""
     with progress("resamples", after_s=1.0) as told:
         return uncertainty(weighted, units, draws, told)
 
 
-def _print_json(
-    names: Sequence[tuple[str, ...]], found: Sequence[dict[str, object]], values: Sequence[np.ndarray],
-    drawn: Uncertainty | None,
-) -> None:  # fmt: skip
+def _print_json(found: Sequence[dict[str, Any]], drawn: Uncertainty | None) -> None:
+    from dpn.scoring import numbers_in
+
+    numbers = [numbers_in(one) for one in found]
+    names, values = [*numbers[0]], [np.array([*one.values()]) for one in numbers]
     first, *others = [
         one | ({"intervals": drawn.as_dict(names, number)} if drawn else {}) for number, one in enumerate(found)
     ]
@@ -129,16 +114,44 @@ def _print_json(
     print(json.dumps(first))
 
 
-def _columns(
-    names: Sequence[str], values: Sequence[np.ndarray], drawn: Uncertainty | None, part: slice, scale: float
-) -> list[Column]:  # fmt: skip
-    """One for each of the numbers in that part of all, in percent."""
-    nothing: list[Interval | None] = [None] * len(values[0])
-    shown = ((drawn.difference or drawn.each[0]) if drawn else nothing)[part]
-    return [
-        Column(name, [scale * value for value in found], one and Interval(low=scale * one.low, high=scale * one.high))
-        for name, one, *found in zip(names, shown, *(one[part].tolist() for one in values), strict=True)
-    ]
+def show_scores(
+    found: Sequence[Mapping[str, Any]], drawn: Uncertainty | None, files: Sequence[Path] = (), data: str = ""
+) -> None:  # fmt: skip
+    """Prints COCO's scores or MPII's in percent with their intervals, or those of two files and of the differences.
+
+    Args:
+        found: of one file or two, as `dpn.scoring.scores_of` finds them.
+        drawn: the intervals, if any.
+        files: with two, what the verdict calls them.
+        data: name of the data set, for `dpn.scoring.whom`.
+    """
+    from dpn.metrics.coco import NAMES
+    from dpn.metrics.pckh import GROUPS
+    from dpn.scoring import numbers_in, whom
+
+    is_coco = "AP" in found[0]
+    print(f"{whom(found[0], data)}; percent{', - where there is nobody to find' if is_coco else ''}")
+    numbers = [numbers_in(one) for one in found]
+    nothing: list[Interval | None] = [None] * len(numbers[0])
+    intervals = (drawn.difference or drawn.each[0]) if drawn else nothing
+    tables: dict[Name, list[Column]] = {}
+    for name, interval in zip(numbers[0], intervals, strict=True):
+        if name[-1] in (*NAMES, *GROUPS, "mean"):
+            column = _column(name[-1], [one[name] for one in numbers], interval, 100 if is_coco else 1)
+            tables.setdefault(name[:-1], []).append(column)
+    for place, columns in tables.items():
+        for at in place:
+            share = at.removeprefix("pckh@")
+            print(f"PCKh at {share} of the head's size{', which HRNet prints as 0.1' if share == '0.11' else ''}")
+        show(columns)
+        if len(files) > 1:
+            show_verdict(columns, files[0], files[1])
+    say_drawn(drawn)
+
+
+def _column(name: str, values: Sequence[float], interval: Interval | None, scale: float) -> Column:
+    ends = interval and Interval(low=scale * interval.low, high=scale * interval.high)
+    return Column(name, [scale * value for value in values], ends)
 
 
 def say_drawn(drawn: Uncertainty | None) -> None:

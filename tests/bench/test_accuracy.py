@@ -23,7 +23,7 @@ from dpn.protocols import protocol
 from dpn.runtime import Runtime
 from dpn.training.products import products
 from tests.dpn import dotted
-from tests.dpn.dotted import coco_set, mpii_set, write_folder
+from tests.dpn.dotted import coco_set, mpii_set, write_folder, write_mpii_folder
 
 Capture = pytest.CaptureFixture[str]
 DOTS = "tests.dpn.dotted:coco"
@@ -88,6 +88,9 @@ def test_what_is_there_is_not_measured_again(
     for change in changes:
         with pytest.raises(AssertionError, match="measured again"):
             typed(*words, *change)
+    (folder / "000000000002.png").write_bytes((folder / "000000000001.png").read_bytes())
+    with pytest.raises(AssertionError, match="measured again"):
+        typed(*words)
 
 
 def question(network: Network, **changes: object) -> Question:
@@ -134,11 +137,16 @@ def test_a_record_names_the_device_that_was_found_and_what_a_gpu_multiplies_in(
     assert asked.key() == plain.key()
 
 
-def test_other_images_are_another_record_and_a_folders_own_are_not_told() -> None:
+def test_images_are_told_as_given_or_as_the_folders_own(folder: Path) -> None:
+    """The paper's tables take the latter alone; of images in no files nothing is told, or known records were lost."""
     network = Network(name=DOTS, net=dotted.coco())
-    blurred, sharp = (replace(coco_set(1), images_digest=digest) for digest in ("blurred", "sharp"))
-    assert len({question(network, data=data).key() for data in (coco_set(1), blurred, sharp)}) == 3
-    assert "images_digest" not in question(network).of_record()
+    own = open_data(Asked(data=str(folder)))
+    told = question(network, data=own).of_record()
+    assert told.pop("own_images_digest") == own.images_digest is not None
+    given = question(network, data=replace(own, images_given=True)).of_record()
+    assert given.pop("images_digest") == own.images_digest
+    assert told == given
+    assert not {"images_digest", "own_images_digest"} & question(network).of_record().keys()
 
 
 def test_a_network_of_the_zoo_is_known_by_its_definition(tmp_path: Path) -> None:
@@ -148,6 +156,14 @@ def test_a_network_of_the_zoo_is_known_by_its_definition(tmp_path: Path) -> None
     torch.save(build(ZOO["dpn1_32_lite"]).state_dict(), tmp_path / "weights.pth")
     _, digest = network_of("dpn1_32_lite", tmp_path / "weights.pth")
     assert digest == ZOO["dpn1_32_lite"].digest()
+
+
+def test_mpii_without_its_own_heads_says_so(tmp_path: Path, capsys: Capture) -> None:
+    write_mpii_folder(tmp_path / "dots")
+    words = ("tests.dpn.dotted:mpii", "--data", tmp_path / "dots", "--device", "cpu", "--records", tmp_path / "records")
+    assert typed(*words) == 0
+    told = "3 of 4 people scored, heads from points (put gt_valid.mat beside valid.json)"
+    assert capsys.readouterr().out.splitlines()[1:] == [told]
 
 
 def test_mpii_is_a_share_too(tmp_path: Path) -> None:

@@ -144,6 +144,30 @@ def write_folder(root: Path, images: int = 3) -> None:
     (root / "dots.json").write_text(json.dumps(content_of(people)))
 
 
+def write_mpii_folder(root: Path, images: int = 2) -> Path:
+    """An MPII folder of such people, without gt_valid.mat; returns its valid.json, in which the last has no head."""
+    data = mpii_set(images)
+    people = data.people
+    sides = people.scales[:, 0] / 1.25
+    visible = people.visible.copy()
+    visible[-1, MPII_16.joints.index("head")] = 0
+    entries = [
+        {
+            "image": people.files[int(people.image_ids[row])], "scale": sides[row],
+            "center": (people.centers[row] + 1 - (0, 15 * sides[row])).tolist(),
+            "joints": (people.joints[row] + 1).tolist(), "joints_vis": visible[row].tolist(),
+        }
+        for row in range(len(people))
+    ]  # fmt: skip
+    for folder in ("annot", "images"):
+        (root / folder).mkdir(parents=True)
+    for name in people.files.values():
+        cv2.imwrite(str(root / "images" / name), data.images.read(name))
+    file = root / "annot" / "valid.json"
+    file.write_text(json.dumps(entries))
+    return file
+
+
 class DotFinder(nn.Module):
     """Images (B, 3, H, W) -> heatmaps (B, K, H/4, W/4): where a joint's colour is, on the joint's side.
 

@@ -118,14 +118,18 @@ def test_mpiis_results_file_scores_the_same(tmp_path: Path) -> None:
     assert pckh.score(data.truth, pckh.read_predictions(results)).as_dict() == found.scores
 
 
-def test_a_split_whose_truth_others_keep_gives_an_archive(tmp_path: Path) -> None:
-    data = replace(coco_set(1), truth=None)
+@pytest.mark.parametrize(
+    ("named", "split"),
+    [("dots", "test-dev2017"), ("coco test-dev2017", "test-dev2017"), ("coco test2017, first 1 images", "test2017")],
+)
+def test_a_split_whose_truth_others_keep_gives_an_archive(named: str, split: str, tmp_path: Path) -> None:
+    data = replace(coco_set(1), truth=None, name=named)
     with pytest.raises(DataError, match="has no truth to score against; give --results FILE"):
         run(data)
     found = run(data, results=tmp_path / "results.json")
     assert found.scores is None
     (archive,) = tmp_path.glob("*.zip")
-    name = "person_keypoints_test-dev2017_tests-dpn-dotted-coco_results"
+    name = f"person_keypoints_{split}_tests-dpn-dotted-coco_results"
     assert archive.stem == name
     with zipfile.ZipFile(archive) as file:
         assert file.namelist() == [f"{name}.json"]
@@ -145,7 +149,7 @@ def stopped(data: DataSet, results: Path, after: int) -> None:
         evaluate(dots(), data, DPN, HW, Runtime(batch=2), results=results, done=stop)
 
 
-def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_it_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, results = coco_set(4), tmp_path / "results.json"
     whole = run(data, results=tmp_path / "whole.json", batch=2)
     stopped(data, results, after=4)
@@ -156,6 +160,8 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     )
     assert found.n_predicted == 4
     assert told == [4, 6, 8]
+    said = "note: 4 of 8 people were kept by a run that was stopped; this one goes on from there\n"
+    assert capsys.readouterr().err == said
     assert found.scores == whole.scores
     assert results.read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "whole.json"]
@@ -176,18 +182,24 @@ def test_a_torn_row_is_predicted_again(tmp_path: Path) -> None:
     assert found.scores == run(data).scores
 
 
-@pytest.mark.parametrize("what", ["weights", "data", "images", "input", "protocol", "device", "precision"])
-def test_another_question_starts_afresh(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["weights", "code", "data", "images", "input", "protocol", "device", "precision"])
+def test_another_question_starts_afresh_and_the_first_goes_on_when_it_is_asked_again(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, network, results = coco_set(2), dots(), tmp_path / "results.json"
     stopped(data, results, after=2)
+    (keeping,) = tmp_path.iterdir()
     known, hw, runtime = DPN, HW, Runtime()
-    if what == "weights":
+    if what == "code":
+        monkeypatch.setattr(evaluation, "code_digest", lambda _: "another")
+    elif what == "weights":
         with torch.no_grad():
             network.net.weight.fill_(1.5)  # type: ignore[operator, union-attr]
     elif what == "data":
         data = replace(data, digest="another")
     elif what == "images":
-        data = replace(data, images_digest="another")
+        monkeypatch.setattr(DataSet, "images_digest", "another")
+        data = coco_set(2)
     elif what == "input":
         hw = (256, 192)
     elif what == "protocol":
@@ -198,6 +210,11 @@ def test_another_question_starts_afresh(what: str, tmp_path: Path, monkeypatch: 
         runtime = Runtime(precision="bf16")
     found = evaluate(network, data, known, hw, runtime, results=results)
     assert found.n_predicted == 4
+    assert f"note: {keeping} keeps what was predicted of another network, data or option; " in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == [keeping, results]
+    monkeypatch.undo()
+    assert run(coco_set(2), results=results).n_predicted == 2
+    assert list(tmp_path.iterdir()) == [results]
 
 
 def test_how_people_are_suppressed_is_no_other_question(tmp_path: Path) -> None:
@@ -208,15 +225,21 @@ def test_how_people_are_suppressed_is_no_other_question(tmp_path: Path) -> None:
 
 
 def test_two_evaluations_do_not_write_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "kept"
+    path = tmp_path / "results.json"
     with kept(path, {"a": 1}, 2) as first:
         first.add(np.arange(12.0).reshape(2, 2, 3))
         with pytest.raises(OSError, match="another evaluation is writing it"), kept(path, {"a": 1}, 2):
             pass
-    with kept(path, {"a": 1}, 2) as again:
-        np.testing.assert_array_equal(again.rows, np.arange(12.0).reshape(2, 2, 3))
     with kept(path, {"a": 2}, 2) as other:
         assert len(other.rows) == 0
+    with kept(path, {"a": 1}, 2) as again:
+        np.testing.assert_array_equal(again.rows, np.arange(12.0).reshape(2, 2, 3))
+    whole = first.path.read_bytes()
+    first.path.write_bytes(whole[:3])
+    with kept(path, {"a": 1}, 2) as torn:
+        assert len(torn.rows) == 0
+        torn.add(again.rows)
+    assert first.path.read_bytes() == whole
 
 
 # What cannot be evaluated is found out first

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dpn.build import build
+from dpn.data.problems import DataError
 from dpn.network_names import Network
 from dpn.network_output import OutputError
 from dpn.networks.mask_rcnn import Detections
@@ -18,6 +19,7 @@ from dpn.networks.rcnn_images import MEAN, STANDARD_DEVIATION
 from dpn.predicting import Drawing, predict_images
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, COCO_18
+from dpn.verbs.predict import predict
 from dpn.whole_images import WholeImages
 from dpn.zoo import ZOO
 from tests.dpn.dotted import joints_at
@@ -121,6 +123,14 @@ def test_mask_rcnns_people_come_back_in_the_photographs_pixels_best_first() -> N
     assert min(net.seen.shape[2:]) >= 800
 
 
+def test_a_photograph_that_openpose_would_see_without_end_is_refused() -> None:
+    net = Fields([], 1)
+    with pytest.raises(DataError, match="of 32766 x 1 px: OpenPose would see 12,057,888 x 368 px, more than 8,192"):
+        finder("openpose", net).people_in(photograph((1, 32_766)))
+    finder("openpose", net).people_in(photograph((1, 22)))
+    assert net.seen.shape[2:] == (368, 8096)
+
+
 def test_an_image_without_people_has_no_rows() -> None:
     assert finder("openpose", Fields([], 300)).people_in(photograph()) == []
 
@@ -141,6 +151,28 @@ def test_whole_images_are_drawn_and_written_and_boxes_refused(tmp_path: Path) ->
     assert (cv2.imread(str(one.drawing)) != photograph()).any()
     with pytest.raises(ValueError, match="openpose finds people in the whole image; leave out --boxes"):
         next(predict_images(found, [path], {}, Drawing(output=tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [
+        (Runtime(precision="bf16"), "in fp32; leave out --precision$"),
+        (Runtime(workers=0, channels_last=True), "leave out --workers and --channels-last$"),
+        (Runtime(batch=2), "one by one, .*; leave out --batch$"),
+    ],
+)
+def test_what_whole_images_make_no_use_of_is_refused(runtime: Runtime, said: str) -> None:
+    network = finder("openpose", nn.Identity()).network
+    assert WholeImages(network=network, runtime=Runtime(device="cpu")).runtime.device == "cpu"
+    with pytest.raises(ValueError, match=f"openpose takes photographs {said}" if "one" in said else said):
+        WholeImages(network=network, runtime=runtime)
+
+
+@pytest.mark.parametrize("given", [{"input_": "256x192"}, {"protocol": "hrnet"}], ids=["--input", "--protocol"])
+def test_options_of_boxes_are_refused_by_the_verb(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpn.network_names.network", lambda *_: finder("openpose", nn.Identity()).network)
+    with pytest.raises(ValueError, match=f"openpose .*; leave out --{next(iter(given)).strip('_')}$"):
+        predict("openpose", (Path("a.png"),), **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

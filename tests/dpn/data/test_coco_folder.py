@@ -132,7 +132,7 @@ def test_files_that_lie_elsewhere_may_be_given(tmp_path: Path) -> None:
     assert data.example(0).image.shape == (70, 50, 3)
 
 
-def test_images_that_were_given_are_part_of_the_question(tmp_path: Path) -> None:
+def test_images_are_part_of_the_question(tmp_path: Path) -> None:
     """The same annotations of blurred images would else be answered with what is known of the sharp ones."""
     root = write_official(tmp_path / "root")
     write_images(tmp_path / "others", seed=1)
@@ -140,8 +140,17 @@ def test_images_that_were_given_are_part_of_the_question(tmp_path: Path) -> None
     copied, again, others = (
         opened(root, given_=Given(images=tmp_path / name)).images_digest for name in ("copied", "copied", "others")
     )
-    assert copied == again != others
-    assert opened(root).images_digest is None
+    assert copied == again == opened(root).images_digest != others
+    assert not opened(root).images_given
+    (blurred := tmp_path / "blurred" / "val2017").parent.mkdir()
+    shutil.copytree(root / "annotations", blurred.parent / "annotations")
+    write_images(blurred, seed=1)
+    one, other = opened(root), opened(blurred.parent)
+    assert one.digest == other.digest
+    assert one.images_digest != other.images_digest == others
+    zipped(blurred, blurred.with_suffix(".zip"))
+    shutil.rmtree(blurred)
+    assert opened(blurred.parent).images_digest == others
 
 
 def test_what_is_missing_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:

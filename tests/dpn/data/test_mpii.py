@@ -283,12 +283,23 @@ def test_a_root_opens_with_the_truth_beside_its_annotations(tmp_path: Path) -> N
 
 def test_images_may_lie_in_an_archive(tmp_path: Path) -> None:
     root = root_of(tmp_path / "mpii", mpii_files.people(2))
+    digest = opened(root).images_digest
     with zipfile.ZipFile(root / "images.zip", "w") as archive:
         for image in (root / "images").iterdir():
             archive.write(image, f"images/{image.name}")
             image.unlink()
     (root / "images").rmdir()
     assert opened(root).example(1).image.shape == (8, 9, 3)
+    assert opened(root).images_digest == digest is not None
+
+
+def test_other_images_are_another_question(tmp_path: Path) -> None:
+    entries = mpii_files.people(2)
+    one, other = (opened(root_of(tmp_path / name, entries)) for name in ("one", "other"))
+    black = np.zeros((8, 9, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "other" / "images" / entries[0]["image"]), black)
+    assert one.digest == other.digest
+    assert one.images_digest != other.images_digest
 
 
 @needs_samples

@@ -1,6 +1,7 @@
 """What users call a data set, and what they get."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,20 @@ def test_folders_of_samples_are_recognised() -> None:
     data = open_data(Asked(data=str(MPII)))
     assert (data.kind, len(data), data.skeleton) == ("mpii", 3, MPII_16)
     assert data.example(0).image.ndim == 3
+
+
+@pytest.mark.parametrize("folder", ["", "annot"])
+def test_files_of_coco_under_mpiis_names_are_not_taken_for_mpii(coco: str, folder: str, tmp_path: Path) -> None:
+    for name in ("train", "valid", "test"):
+        put(tmp_path / "named" / folder / f"{name}.json", content())
+    (tmp_path / "named" / "val2017").symlink_to(Path(coco) / "val2017")
+    asked = Asked(data=str(tmp_path / "named"))
+    assert asked.kind == "coco"
+    with pytest.raises(DataError, match=r"choose by --annotations$" if not folder else "--split, or --annotations$"):
+        open_data(asked)
+    assert len(open_data(replace(asked, annotations=tmp_path / "named" / folder / "valid.json"))) == 3
+    put(tmp_path / "named" / "annot" / "trainval.json", [])
+    assert asked.kind == "mpii"
 
 
 @pytest.mark.parametrize(("words", "kind", "joints"), [("synthetic", "coco", 17), ("synthetic-mpii", "mpii", 16)])

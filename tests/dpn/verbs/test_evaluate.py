@@ -14,17 +14,20 @@ from dpn.digests import file_digest
 from dpn.network_names import Network, NetworkError, network, parse_hw
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
+from dpn.verbs.score import SCORE
 from dpn.zoo import lookup
 from tests.dpn import dotted
-from tests.dpn.dotted import write_folder
+from tests.dpn.dotted import write_folder, write_mpii_folder
 
 Capture = pytest.CaptureFixture[str]
 DOTS = "tests.dpn.dotted:coco"
+UNDRAWN = ("--resamples", 0)
 
 
 def typed(*words: object) -> int:
+    verbs = {"evaluate": evaluate, "oracle": oracle, "predict": predict, "score": SCORE}
     with pytest.raises(SystemExit) as caught:
-        cli.run("dpn", "", {"evaluate": evaluate, "oracle": oracle, "predict": predict}, [str(word) for word in words])
+        cli.run("dpn", "", verbs, [str(word) for word in words])
     return int(caught.value.code or 0)
 
 
@@ -51,8 +54,72 @@ def test_evaluate_says_what_it_found(folder: Path, weights: Path, capsys: Captur
     lines = capsys.readouterr().out.splitlines()
     assert "protocol dpn (RGB images), dark codec, without flip test" in lines[0]
     assert "first 1 images" in lines[0]
-    assert lines[1].startswith("AP 100.0")
+    assert lines[1] == "2 people in 1 images by pycocotools; percent, - where there is nobody to find"
+    assert [line.split()[0] for line in lines[2:6]] == ["AP", "100.0", "from", "to"]
     assert lines[-1].endswith(f" s on {told['device']} (no latency)")
+
+
+DRAWS = ("--resamples", 100, "--seed", 3)
+
+
+def both(words: tuple[object, ...], score: tuple[object, ...], capsys: Capture) -> tuple[list[str], list[str]]:
+    """What evaluate prints with these draws, and what score prints of the results file that it wrote."""
+    assert typed("evaluate", *words, *DRAWS) == 0
+    found = capsys.readouterr().out.splitlines()
+    assert typed("score", *score, *DRAWS) == 0
+    return found, capsys.readouterr().out.splitlines()
+
+
+def test_evaluate_has_the_intervals_that_score_has_of_its_results(tmp_path: Path, capsys: Capture) -> None:
+    write_folder(tmp_path / "dots", 6)
+    (file,) = (tmp_path / "dots").glob("*.json")
+    content = json.loads(file.read_text())
+    for one in content["annotations"][:5]:
+        one["keypoints"][::3] = [x + 12 for x in one["keypoints"][::3]]
+    file.write_text(json.dumps(content))
+    results = tmp_path / "results.json"
+    words = (DOTS, "--data", tmp_path / "dots", "--results", results)
+    score = ("coco", "--annotations", file, "--results", results)
+    found, alone = both(words, score, capsys)
+    assert found[1 : 1 + len(alone)] == alone
+    assert alone[-1].startswith("intervals of 95 % from 100 resamples of the 6 images, seed 3")
+    (told,), (known,) = both((*words, "--json"), (*score, "--json"), capsys)
+    intervals = json.loads(told)["intervals"]
+    assert intervals == json.loads(known)["intervals"]
+    low, high = intervals["of"]["AP"]
+    assert low < json.loads(told)["scores"]["AP"] < high
+
+
+def test_mpiis_intervals_are_of_images_and_estimated_heads_are_said(tmp_path: Path, capsys: Capture) -> None:
+    file = write_mpii_folder(tmp_path / "dots", 3)
+    results = tmp_path / "pred.mat"
+    words = ("tests.dpn.dotted:mpii", "--data", tmp_path / "dots", "--results", results)
+    found, (said, *rest) = both(words, ("mpii", "--truth", file, "--predictions", results), capsys)
+    assert said == "5 of 6 people scored, heads from points; percent"
+    assert found[1] == "5 of 6 people scored, heads from points (put gt_valid.mat beside valid.json); percent"
+    assert found[2 : 2 + len(rest)] == rest
+    assert rest[-1].startswith("intervals of 95 % from 100 resamples of the 3 images, seed 3")
+
+
+def test_without_resamples_evaluate_has_no_intervals(folder: Path, capsys: Capture) -> None:
+    words = ("evaluate", DOTS, "--data", folder, *UNDRAWN)
+    assert typed(*words, "--json") == 0
+    assert not {"intervals", "keypoints"} & json.loads(capsys.readouterr().out).keys()
+    assert typed(*words) == 0
+    assert "\nfrom " not in capsys.readouterr().out
+
+
+def test_ctrl_c_while_intervals_are_drawn_loses_no_score(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:  # fmt: skip
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dpn.verbs.score.uncertainty", stop)
+    assert typed("evaluate", DOTS, "--data", folder, "--json") == 130
+    said = capsys.readouterr()
+    assert json.loads(said.out)["scores"]["AP"] == 1
+    assert said.err == "note: stopped before there were intervals; --resamples 0 leaves them out\n"
 
 
 @pytest.mark.parametrize("products", ["tf32", "ieee"])
@@ -62,7 +129,7 @@ def test_evaluate_says_what_a_gpu_multiplied_in(
 ) -> None:
     monkeypatch.setattr(evaluation._Run, "device", device)
     monkeypatch.setattr("dpn.training.products.products", lambda: products)
-    words = ("evaluate", DOTS, "--data", folder, "--limit", 1, "--device", "cpu", "--precision", precision)
+    words = ("evaluate", DOTS, "--data", folder, "--limit", 1, "--device", "cpu", "--precision", precision, *UNDRAWN)
     assert typed(*words) == 0
     shown = f"\nfp32 convolutions were multiplied in {products}\n" in capsys.readouterr().out
     assert shown is ((device, precision) == ("cuda", "fp32"))
@@ -79,9 +146,9 @@ def test_true_boxes_of_coco_score_no_published_ap(folder: Path, tmp_path: Path, 
     (tmp_path / "boxes.json").write_text(json.dumps(rows))
     detected = ("--data", folder, "--boxes", "detections", "--detections", tmp_path / "boxes.json")
     for words in (detected, ("--data", "synthetic:images=1")):
-        assert typed("evaluate", DOTS, *words) == 0
+        assert typed("evaluate", DOTS, *words, *UNDRAWN) == 0
         said = capsys.readouterr().out
-        assert "\nAP " in said
+        assert said.splitlines()[2].split()[0] == "AP"
         assert told not in said
 
 
