@@ -5,11 +5,14 @@ alike, and runs on the meta device, so that nothing is computed and no weight ta
 sees is counted, declared free (`bench.operators`), or unknown; a count with an unknown operator is incomplete.
 """
 
+import inspect
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -94,7 +97,8 @@ class Count:
             thread, outside of every module, are not noticed.
         maps: output shape of each module that returns one tensor, by dotted path, in the order of first completion.
         params_by_module: how many parameters each module itself holds, by dotted path, shared ones at their first
-            place; without those that hold none. Not in `repr`, by which networks are identified.
+            place; without those that hold none.
+        computed: how often each operator ran that computes something, but has no multiply-adds or is unknown.
     """
 
     params: int
@@ -102,7 +106,8 @@ class Count:
     free: Mapping[str, int]
     unknown: Mapping[tuple[str, str], int]
     maps: Mapping[str, tuple[int, ...]]
-    params_by_module: Mapping[str, int] = field(repr=False)
+    params_by_module: Mapping[str, int]
+    computed: Mapping[str, int]
 
     def total(self, quantity: str) -> int:
         """The sum of an integer attribute of `Operator` over all operators, e.g. "live_macs"."""
@@ -117,6 +122,14 @@ class Count:
     def live_macs(self) -> int:
         """Multiply-adds whose tap falls inside the map."""
         return self.total("live_macs")
+
+    def traits(self) -> str:
+        """What identifies the network, whatever torch's version.
+
+        Not so what else is free, such as how often a map is copied, nor which operator of ATen a convolution is.
+        """
+        operators = [replace(operator, op="") for operator in self.operators]
+        return repr((self.params, operators, dict(self.maps), sorted(self.computed.items())))
 
     @property
     def complete(self) -> bool:
@@ -161,6 +174,7 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         unknown=dict(counter.unknown + counter.where.elsewhere),
         maps=counter.where.maps,
         params_by_module=dict(held),
+        computed=dict(counter.computed),
     )
 
 
@@ -213,6 +227,8 @@ def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], dev
     """What to do about a network that failed."""
     if isinstance(error, SystemExit):
         return "a forward pass must return, never leave"
+    if isinstance(error, TypeError) and not _takes(net, tensors):
+        return "a network must take one image tensor and nothing else; a factory can wrap it in a module that does"
     own, given = (
         {str(tensor.dtype) for tensor in some if tensor.is_floating_point()} for some in (net.parameters(), tensors)
     )
@@ -226,12 +242,24 @@ def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], dev
     return remedy
 
 
+def _takes(net: nn.Module, tensors: Sequence[Tensor]) -> bool:
+    """Whether the network can be called with so many arguments at all."""
+    try:
+        inspect.signature(net.forward).bind(*tensors)
+    except TypeError:
+        return False
+    except ValueError:  # no signature
+        pass
+    return True
+
+
 class _Counter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
     def __init__(self, where: Where, inputs: Sequence[Tensor]) -> None:
         super().__init__(where, inputs)
         self.operators: list[Operator] = []
         self.free: Counter[str] = Counter()
         self.unknown: Counter[tuple[str, str]] = Counter()
+        self.computed: Counter[str] = Counter()
         self.margins: MutableMapping[Tensor, Margins | None] = WeakIdKeyDictionary()
         self.seen_modules: set[int] = set()
 
@@ -247,6 +275,8 @@ class _Counter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __
                 return out
         shape = shape_on_meta(func, args)
         out = func(*args, **kwargs) if shape is None else torch.empty(shape, dtype=args[0].dtype, device="meta")
+        if name not in RULES and _computes(func):
+            self.computed[name] += 1
         if name in RULES:
             margins = self.margins.get(args[0]) if args and isinstance(args[0], Tensor) else None
             self._add(name, RULES[name](args, kwargs, out, margins), out)
@@ -292,6 +322,18 @@ class _Counter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __
             )
         )
         self.seen_modules.add(module)
+
+
+_COPIES = re.compile(r"aten::(clone|copy|_unsafe_view|view_copy|_to_copy|set|resize|fill|zero|new_\w+|\w+_like)_?")
+"""Operators that pass values on or make room for some; how often they run depends on torch's version."""
+
+
+@cache
+def _computes(func: torch._ops.OpOverload) -> bool:
+    """Whether an operator makes a tensor's values from those that it is given, so is no view, copy or factory."""
+    schema = func._schema
+    both = all(any("Tensor" in str(one.type) for one in side) for side in (schema.arguments, schema.returns))
+    return both and not func.is_view and not _COPIES.fullmatch(schema.name)
 
 
 def _margins(pad: Sequence[int], axes: int, before: Margins | None) -> Margins | None:

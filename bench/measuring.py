@@ -88,7 +88,7 @@ def measure_cells(
             if shown.disable and text and not cells:  # where no bar is seen: waiting, networks built, rounds done
                 print(text, file=sys.stderr, flush=True)
 
-        progress = Sweep(store, plan, tell).run(work, again=again)
+        progress = Sweep(store, plan, tell, again=again).run(work)
     for line in progress.refused:
         print(f"left out: {line}", file=sys.stderr)
     print(f"{total} cells: {progress.measured} records added, {progress.present} there already, "

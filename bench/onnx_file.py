@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.outlets.escaping import one_line
+from dpn.missing import install
 
 INPUT_TYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
 
@@ -69,7 +70,7 @@ def read(path: Path) -> OnnxFile:
     try:
         import onnx
     except ImportError as error:
-        raise RuntimeError("an ONNX file is read with onnx; run: pip install 'dpn-workbench[backends]'") from error
+        raise RuntimeError(f"an ONNX file is read with onnx; {install('backends')}") from error
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -1,7 +1,6 @@
 """What can be measured: a network of the zoo, anybody's as `package.module:factory`, an ONNX file. Imports no torch."""
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING
 from bench import onnx_file
 from bench.onnx_file import OnnxFile
 from dpn import zoo
-from dpn.network_names import NetworkError, imported, parse_hw
+from dpn.digests import digest_of
+from dpn.network_names import NetworkError, built, definition_of, imported, parse_hw
 from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -50,10 +50,11 @@ class Subject:
         return None if self.spec is None else self.spec.digest()
 
     def digest(self, net: "nn.Module", counted: "Count | None" = None) -> str:
-        """Identifies the network: as `spec_digest`, or by its modules, their shapes and all that its count says.
+        """Identifies the network: as `spec_digest`, or by its definition and what its count says it does.
 
-        The same modules called otherwise are another network. The count is for this input size and without values,
-        wherever the network is; one that cannot be counted so is known by structure and shapes alone.
+        The same modules called otherwise are another network; the same network is the same for every version of torch.
+        The count is for this input size and without values, wherever the network is; one that cannot be counted so is
+        known by its definition alone, and by what its scripts say.
 
         Args:
             net: the network.
@@ -64,12 +65,21 @@ class Subject:
             return known
         from bench.macs import CountError, count
 
-        shapes = [f"{name}{tuple(tensor.shape)}" for name, tensor in net.state_dict().items()]
         try:
-            said = [repr(counted or count(net, (1, 3, *self.input_hw)))]
+            traits = (counted or count(net, (1, 3, *self.input_hw))).traits()
         except CountError:
-            said = []
-        return "module-" + hashlib.sha256("\n".join([repr(net), *shapes, *said]).encode()).hexdigest()[:12]
+            traits = repr(list(_scripts(net)))
+        return "module-" + digest_of({"definition": definition_of(net, None), "traits": traits})
+
+
+def _scripts(net: "nn.Module") -> "Iterator[tuple[str, list[tuple[int, ...]]]]":
+    """The code of every script of torch.jit in a network, and the shapes of the weights that are frozen into it."""
+    from torch import Tensor, jit
+
+    for module in net.modules():
+        if isinstance(module, jit.ScriptModule) and hasattr(module, "code"):
+            code, frozen = module.code_with_constants
+            yield code, [tuple(held.shape) for held in frozen.const_mapping.values() if isinstance(held, Tensor)]
 
 
 def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = False) -> Subject:
@@ -93,12 +103,7 @@ def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = 
     hw = input_hw or spec.input_hw
     spec.check_input(*hw)
 
-    def factory() -> "nn.Module":
-        from dpn.build import build
-
-        return build(spec)
-
-    return Subject(spec.name, hw, factory, spec)
+    return Subject(spec.name, hw, lambda: built(spec.name)[0], spec)
 
 
 def _of_file(name: str, input_hw: tuple[int, int] | None) -> Subject:

@@ -77,30 +77,36 @@ Tell = Callable[[str, float], None]
 class Sweep:
     """One run over a grid of cells, writing to one store."""
 
-    def __init__(self, store: Store, plan: Plan, tell: Tell = lambda _text, _cells: None) -> None:
-        """Measures into `store` by `plan`, and tells a progress bar about it."""
-        self.store, self.plan, self.tell = store, plan, tell
+    def __init__(
+        self, store: Store, plan: Plan, tell: Tell = lambda _text, _cells: None, *, again: bool = False
+    ) -> None:  # fmt: skip
+        """Measures into `store` by `plan`, and tells a progress bar about it.
+
+        Args:
+            store: of the records.
+            plan: how much to measure.
+            tell: see `Tell`.
+            again: measure what the store has, too, the machine's ceilings among it.
+        """
+        self.store, self.plan, self.tell, self.again = store, plan, tell, again
         self.progress = Progress()
         self._known: set[str] = set()  # networks with a record
-        self._again = False
         self._reached: dict[str, float] = {}  # ceilings by their keys; 0 where no candidate ran
 
-    def run(self, work: Iterable[tuple[Subject, Sequence[Cell]]], *, again: bool = False) -> Progress:
-        """Measures what the store lacks.
+    def run(self, work: Iterable[tuple[Subject, Sequence[Cell]]]) -> Progress:
+        """Measures what the store lacks, or everything again.
 
         All cells are rivals: a round has one process of each, those of one setting side by side. What the machine does
         in the hour that a sweep lasts thus meets every network alike, and times of one sweep can be compared.
 
         Args:
             work: subjects with their cells.
-            again: measure what the store has, too, the machine's ceilings among it.
 
         Raises:
             ValueError: a plan that makes no sense, or a commit (`dpn.checkout.commit`).
         """
         self.plan.check()
         checkout.commit()  # raises
-        self._again = again
         with (
             machine_to_itself(lambda: self.tell(waiting(), 0)),
             Journal(self.store.root) as journal,
@@ -111,7 +117,7 @@ class Sweep:
             rivals: list[Rival] = []
             asked = []
             for number, (subject, cells) in enumerate(work):
-                rivals += self._of_subject(subject, cells, home / str(number), journal, again=again)
+                rivals += self._of_subject(subject, cells, home / str(number), journal)
                 asked += [subject.name] if cells else []
             for rival in self.rounds(_side_by_side(rivals), journal):
                 if rival.refused:
@@ -122,10 +128,8 @@ class Sweep:
         self.progress.empty = [name for name in asked if name not in self._known]
         return self.progress
 
-    def _of_subject(
-        self, subject: Subject, cells: Sequence[Cell], home: Path, journal: Journal, *, again: bool
-    ) -> list[Rival]:
-        wanted = list(cells) if again else self._missing(cells, subject.spec_digest(), journal)
+    def _of_subject(self, subject: Subject, cells: Sequence[Cell], home: Path, journal: Journal) -> list[Rival]:
+        wanted = list(cells) if self.again else self._missing(cells, subject.spec_digest(), journal)
         offered = []
         for cell in wanted:
             reason = backends.unavailable(cell)
@@ -137,7 +141,7 @@ class Sweep:
         for alike in _grouped(offered, lambda cell: cell.shape()):
             folder = home / "x".join(map(str, alike[0].shape()))
             folder.mkdir(parents=True)
-            rivals += self._rivals(subject, alike, folder, journal, again=again)
+            rivals += self._rivals(subject, alike, folder, journal)
         return rivals
 
     def _missing(self, cells: Sequence[Cell], digest: str | None, journal: Journal) -> list[Cell]:
@@ -153,9 +157,7 @@ class Sweep:
         self.tell("", len(present))
         return [cell for cell in cells if cell not in present]
 
-    def _rivals(
-        self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal, *, again: bool
-    ) -> list[Rival]:  # fmt: skip
+    def _rivals(self, subject: Subject, cells: list[Cell], folder: Path, journal: Journal) -> list[Rival]:
         self.tell(f"{cells[0].subject}: building", 0)
         try:
             prepared = prepare(cells, folder)
@@ -164,7 +166,7 @@ class Sweep:
                 self._refuse(cell, subject.spec_digest(), str(error))
             return []
         digest = prepared["digest"]
-        if subject.spec_digest() is None and not again:
+        if subject.spec_digest() is None and not self.again:
             cells = self._missing(cells, digest, journal)
         rivals = []
         for cell in cells:
@@ -274,7 +276,7 @@ class Sweep:
         """One of them, measured once a sweep at most: if asked to, or if the store has none of these libraries."""
         key = assemble.ceiling(kind, cell, {}).key()
         if key not in self._reached:
-            known = None if self._again else self.store.newest(key)
+            known = None if self.again else self.store.newest(key)
             candidates = ceilings.candidates(kind, device=cell.device, precision=cell.precision)
             if known is None or ceilings.renewed(known.versions, environment.versions(), candidates):
                 self._reached[key] = self._measured_ceiling(kind, cell, journal, journal_key(key))

@@ -1,14 +1,18 @@
 """A network as it is watched: without weights, in evaluation mode, in its parts, and which module runs."""
 
+import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+AModule = TypeVar("AModule", bound=nn.Module)
 
 ELSEWHERE = "whatever another thread runs"
 """What stands for the operators of a module that runs in a thread of its own."""
@@ -70,15 +74,25 @@ def on_meta(net: nn.Module) -> Callable[..., Any]:
 
 @contextmanager
 def evaluation_mode(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and back to what every module was; attention in its parts."""
-    training = [(module, module.training) for module in net.modules()]
-    net.eval()
+    """Evaluation mode, and back to what every module was; see `in_parts`."""
+    training = [(module, module.training) for module in net.modules() if hasattr(module, "training")]
+    evaluating(net)
     try:
-        with attention_in_parts():
+        with in_parts():
             yield
     finally:
         for module, was in training:
             module.training = was
+
+
+def evaluating(net: AModule) -> AModule:
+    """The network in evaluation mode; what `torch.export` wrote refuses to change its mode, which is fixed already."""
+    try:
+        return net.eval()
+    except NotImplementedError:
+        for module in net.modules():
+            module.training = False
+        return net
 
 
 @contextmanager
@@ -95,12 +109,20 @@ def attributes_kept(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def attention_in_parts() -> Iterator[None]:
-    """Inside, `nn.MultiheadAttention` does without the one fused call that hides its parts from every counter."""
+def in_parts() -> Iterator[None]:
+    """Inside, every operator is called by itself, for every counter to see.
+
+    `nn.MultiheadAttention` does without its one fused call, and a network that `torch.compile` was applied to, which
+    has imported the compiler, runs as it was written; else the compiler would take the counter for a part of it.
+    """
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    compiler = "torch._dynamo" in sys.modules
     try:
-        yield
+        with torch.compiler.set_stance("force_eager") if compiler else nullcontext(), warnings.catch_warnings():
+            # An outer module that was compiled is told to `Where` by itself, which costs nothing.
+            warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 

@@ -13,13 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bench", "dpn")
 """What a process that measures may import of ours."""
 
+GIT = ("git", "--git-dir=.git")
+"""In `ROOT`, asks this project's own repository; git by itself would look for another in the folders around it."""
+
 
 @cache
 def commit() -> tuple[str, bool]:
     """The checkout's commit and whether tracked files outside results/ differ from it; "unknown" outside a checkout.
 
     They are taken to differ where git does not say. Where there is no git to ask, as in a copy of the files on another
-    machine, the environment variable DPN_COMMIT says of which commit they are, unchanged: 7 to 40 hexadecimal digits.
+    machine or inside another project, the environment variable DPN_COMMIT says of which commit they are, unchanged: 7
+    to 40 hexadecimal digits.
 
     Raises:
         ValueError: DPN_COMMIT is asked and is no such name.
@@ -50,7 +54,7 @@ def code() -> str:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run([*GIT, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,5 +1,6 @@
 """Reads weights from files, safely: nothing in a file is ever executed, and a wrong file is named as what it is."""
 
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from dpn.backbones import BACKBONES, Backbone
 from dpn.error_words import first_said
 from dpn.quantities import some
 
-WRAPPERS = ("best_state_dict", "state_dict")
+WRAPPERS = ("best_state_dict", "state_dict", "model")
 """Where training programs put the weights in a larger file; the first that is there is taken."""
 
 WHOLE = "of whole numbers, as a quantised file holds them"
@@ -30,7 +31,7 @@ class CheckpointError(ValueError):
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, unwrapped from `best_state_dict` or `state_dict`, without `module.` prefix.
+    """The tensors of a checkpoint by name, unwrapped (`WRAPPERS`), without the prefixes `module.` and `_orig_mod.`.
 
     Raises:
         CheckpointError: the file is missing, cut short, holds code, holds something else than named tensors of real
@@ -49,12 +50,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for name, tensor in content.items():
         if wrong := _unusable(tensor):
             raise CheckpointError(f"{path}: {name} {wrong}")
-    found: dict[str, Tensor] = {}
-    for name, tensor in content.items():
-        if (own := str(name).removeprefix("module.")) in found:
-            raise CheckpointError(f"{path} holds {own} and module.{own}, which are one; save net.state_dict() alone")
-        found[own] = tensor
-    return found
+    names: dict[str, object] = {}
+    for name in content:
+        if (other := names.setdefault(_bare(str(name)), name)) is not name:
+            raise CheckpointError(f"{path} holds {other} and {name}, which are one; save net.state_dict() alone")
+    return {bare: content[name] for bare, name in names.items()}
+
+
+def _bare(name: str) -> str:
+    """A name without what torch's wrappers put before it: for several GPUs `module.`, for compilation `_orig_mod.`."""
+    return re.sub(r"^(?:module\.|_orig_mod\.)+", "", name)
 
 
 def _unusable(tensor: Tensor) -> str:
@@ -201,8 +206,19 @@ def compare(net: nn.Module, found: Mapping[str, Tensor]) -> Comparison:
 
 
 def renamed(net: nn.Module, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with the names that the network gives it before loading, where it accepts more than its own."""
-    state = dict(found)
+    """A state dict with the names that the network gives it before loading, where it accepts more than its own.
+
+    Where all names have a prefix, as `net.` of a trainer's own module, and the network knows none of them with it and
+    all of them without, it goes.
+    """
+    names = list(net.state_dict())
+    own = {_bare(name): name for name in names} | {name: name for name in names}
+    if not own.keys() & found.keys():
+        prefix = next(iter(found), "").partition(".")[0] + "."
+        short = {_bare(name.removeprefix(prefix)): tensor for name, tensor in found.items()}
+        if all(name in own or _is_count(name) for name in short):
+            found = short
+    state = {own.get(name, name): tensor for name, tensor in found.items()}
     for path, module in net.named_modules():
         for hook in module._load_state_dict_pre_hooks.values():
             hook(state, f"{path}." if path else "", {}, True, [], [], [])
@@ -246,25 +262,23 @@ def _is_count(name: str) -> bool:
     return name.endswith("num_batches_tracked")
 
 
-def load_plain(path: Path, *, mapped: bool = False) -> Any:
+def load_plain(path: Path) -> Any:
     """What a file of torch holds, tensors and plain data; nothing in it is executed.
 
-    Args:
-        path: the file.
-        mapped: leave tensors in the file until they are looked at.
-
     Raises:
-        CheckpointError: the file is missing, cut short, of another kind, or holds code.
+        CheckpointError: the file is missing, cut short, damaged, of another kind, or holds code.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist or is not a file")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
             warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            _check_sums(path)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
         wrong = _other_kind(path)
-        if not wrong and (isinstance(error, UnpicklingError) or "weights_only" in str(error)):  # not torch's advice
+        damaged = isinstance(error, UnpicklingError | zipfile.BadZipFile)
+        if not wrong and (damaged or "weights_only" in str(error)):  # not torch's advice
             wrong = (
                 "is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
                 "fetch it again, or save net.state_dict() alone"
@@ -273,13 +287,31 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         raise CheckpointError(f"{path} {wrong}") from error
 
 
+def _check_sums(path: Path) -> None:
+    """Raises BadZipFile where an archive holds other bytes than were written: torch writes check sums and reads none.
+
+    That takes no more than to read the file once. Left out are members that are compressed, which torch never does, and
+    could be of any size, and those without a sum (`torch.serialization.set_crc32_options`).
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = [one for one in archive.infolist() if one.compress_type == zipfile.ZIP_STORED and one.CRC]
+        if sum(one.compress_size for one in members) > path.stat().st_size:
+            raise zipfile.BadZipFile("members overlap")
+        for one in members:
+            with archive.open(one) as file:
+                while file.read(1 << 20):
+                    pass
+
+
 def _other_kind(path: Path) -> str:
     """What a file of weights of another kind is, with how to make a file of torch from it; empty for what is none."""
     with suppress(OSError), path.open("rb") as file:
         start = file.read(9)
         if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
             return "is a safetensors file; convert it: torch.save(safetensors.torch.load_file(FILE), NEW)"
-    with suppress(zipfile.BadZipFile, OSError, ValueError), zipfile.ZipFile(path) as archive:
+    with suppress(Exception), zipfile.ZipFile(path) as archive:  # damaged ones fail in several ways
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             return "is a TorchScript archive; save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
     return ""

@@ -110,35 +110,47 @@ class Forward:
 
         Raises:
             ValueError: the image is too large.
-            OutputError: the network gives no heatmaps, or fails: it may be anybody's, and fail in any way.
+            OutputError: the network gives no heatmaps, or fails, see `called`.
         """
         check_input(input_hw)
         image = to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device))
         with inference_mode(self._net), torch.inference_mode():
-            try:
-                self._forward(image)
-            except (OutputError, torch.OutOfMemoryError):
-                raise
-            except Exception as error:
-                height, width = input_hw
-                elsewhere = "; --device cpu takes the CPU" if self.device.type == "cuda" else ""
-                raise OutputError(
-                    f"{type(self._net).__name__} fails on an image of {height}x{width}, a tensor (1, 3, {height}, "
-                    f"{width}): {in_words(error)}{elsewhere}"
-                ) from error
+            self._forward(image)
 
     def _forward(self, images: Tensor) -> Tensor:
         device, half = self.device.type, self._type
         with arithmetic(device, half), torch.autocast(device, half, enabled=half is not None):
-            try:
-                output = self._net(images.contiguous(memory_format=self._format))
-            except SystemExit as error:  # the network is anybody's
-                left = f"{type(self._net).__name__} leaves ({in_words(error)})"
-                raise OutputError(f"{left}; a forward pass must return, never leave") from error
+            output = called(self._net, images.contiguous(memory_format=self._format))
         heatmaps = final_heatmaps(output, len(self._skeleton.joints), (images.shape[2], images.shape[3]))
         if len(heatmaps) != len(images):
             raise OutputError(f"the network returns heatmaps of {len(heatmaps)} images for {len(images)}")
         return heatmaps.float()
+
+
+def called(net: nn.Module, images: Tensor) -> object:
+    """What a network returns for images (B, 3, H, W); it is anybody's, and may fail in any way.
+
+    Raises:
+        OutputError: it fails, or leaves.
+        torch.OutOfMemoryError: as it comes.
+    """
+    name = type(net).__name__
+    try:
+        return net(images)
+    except (OutputError, torch.OutOfMemoryError):
+        raise
+    except SystemExit as error:
+        raise OutputError(f"{name} leaves ({in_words(error)}); a forward pass must return, never leave") from error
+    except Exception as error:
+        kinds = {str(weight.dtype).removeprefix("torch.") for weight in net.parameters() if weight.is_floating_point()}
+        remedy = "; --device cpu takes the CPU" if images.device.type == "cuda" else ""
+        if others := sorted(kinds - {"float32"}):
+            remedy = f"; its weights are {' and '.join(others)}: build it in float32, with net.float()"
+        batch, _, height, width = images.shape
+        count = "an image" if batch == 1 else f"{batch} images"
+        raise OutputError(
+            f"{name} fails on {count} of {height}x{width}, a tensor {tuple(images.shape)}: {in_words(error)}{remedy}"
+        ) from error
 
 
 def codec_of(heatmaps: Tensor, protocol: Protocol, input_hw: tuple[int, int]) -> Codec:

@@ -8,7 +8,18 @@ from importlib.util import find_spec
 
 OURS = ("analysis", "bench", "dpn")
 
-REMEDY = "in the checkout run: pip install -e '.[workbench,training]' (without network see CONTRIBUTING.md)"
+
+def install(extras: str) -> str:
+    """How to install what some of the project's extras need.
+
+    Example:
+        >>> install("backends")
+        "in the checkout run: pip install -e '.[backends]'"
+    """
+    return f"in the checkout run: pip install -e '.[{extras}]'"
+
+
+REMEDY = f"{install('workbench,training')} (without network see CONTRIBUTING.md)"
 
 
 def words(error: ModuleNotFoundError) -> str:

@@ -9,8 +9,8 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, MutableMapping
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _SOURCES: MutableMapping[ModuleType, bytes | None] = WeakKeyDictionary()
 """What the file of a module said when a network was first named of it."""
+
+_LEFT: dict[Callable[[], Any], tuple[Any, Any]] = {}
+"""What was set for all of torch before and after the last network was built, by what reads it."""
 
 
 class NetworkError(ValueError):
@@ -68,11 +71,20 @@ class Network:
         return self.note
 
     def state_digest(self) -> str:
-        """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names."""
+        """Twelve hexadecimal digits of all weights as they are now, wherever they came from, and their names.
+
+        Also of what else a state holds, such as types and scales of a quantized network, by its words.
+        """
+        from torch import Tensor
+
         digest = hashlib.sha256(self.definition.encode())
-        for name, tensor in self.net.state_dict().items():
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        for name, value in _leaves(self.net.state_dict()):
+            if isinstance(value, Tensor):
+                digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+                plain = value.dequantize() if value.is_quantized else value
+                digest.update(plain.detach().float().cpu().contiguous().numpy().tobytes())
+            else:
+                digest.update(f"{name}{re.sub(' at 0x[0-9a-f]+', '', repr(value))}".encode())
         return digest.hexdigest()[:12]
 
 
@@ -127,7 +139,8 @@ def built(name: str) -> "tuple[nn.Module, ModelSpec | None]":
     from dpn.build import build
 
     spec = zoo.lookup(name)
-    return build(spec), spec
+    with _own_settings():
+        return build(spec), spec
 
 
 def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
@@ -151,6 +164,15 @@ def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
     ]
     sizes = {name: [] if is_lazy(weight) else list(weight.shape) for name, weight in net.named_parameters()}
     return "layers-" + digest_of({"layers": layers, "sizes": sizes})
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What a state holds, by dotted name, also inside of mappings and lists."""
+    if isinstance(value, Mapping | list | tuple):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _leaves(part, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
 
 
 def _plain_attributes(layer: "nn.Module") -> dict[str, Any]:
@@ -229,7 +251,7 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         except ValueError:  # some built-in functions have no signature
             pass
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), _own_settings():
                 net = factory()
         except (Exception, SystemExit) as error:  # anybody's, too
             raise NetworkError(f"{name} fails when it is called: {in_words(error)}") from error
@@ -238,6 +260,30 @@ def imported(name: str) -> "Callable[[], nn.Module]":
         return net
 
     return build
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Around what builds a network: torch's default type and gradients are as they were before the last factory.
+
+    They are not taken back as soon as a network is built, because it may run only under what its factory has set, and
+    not where somebody else has set them since.
+    """
+    import torch
+
+    settings: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+        (torch.get_default_dtype, torch.set_default_dtype),
+        (torch.is_grad_enabled, torch.set_grad_enabled),
+    )
+    for read, write in settings:
+        before, after = _LEFT.pop(read, (None, None))
+        if read() == after:
+            write(before)
+    found = {read: read() for read, _ in settings}
+    try:
+        yield
+    finally:
+        _LEFT.update({read: (before, read()) for read, before in found.items()})
 
 
 def _module(name: str) -> ModuleType:

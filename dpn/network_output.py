@@ -9,7 +9,7 @@ class OutputError(RuntimeError):
     """What a network returns cannot be decoded; the message says why, and what to do where something can be done."""
 
 
-def final_heatmaps(output: object, joints: int, input_hw: tuple[int, int]) -> Tensor:
+def final_heatmaps(output: object, joints: int | None, input_hw: tuple[int, int]) -> Tensor:
     """The heatmaps to decode, among what a network returns.
 
     Of several stages in a list or tuple the last counts (hourglass, CPN's training graph); of something with names,
@@ -17,7 +17,7 @@ def final_heatmaps(output: object, joints: int, input_hw: tuple[int, int]) -> Te
 
     Args:
         output: of the network.
-        joints: of the data set.
+        joints: of the data set; None takes as many as there are.
         input_hw: of the images that went in, in pixels.
 
     Returns:
@@ -39,13 +39,14 @@ def final_heatmaps(output: object, joints: int, input_hw: tuple[int, int]) -> Te
         elif isinstance(found, Sequence) and not isinstance(found, str) and len(found):
             found = found[-1]
         else:
-            raise OutputError(f"the network returns {_kind(output)} and no heatmaps (B, {joints}, h, w)")
+            raise OutputError(f"the network returns {_kind(output)} and no heatmaps (B, {joints or 'joints'}, h, w)")
     if not found.is_floating_point():
         kind = str(found.dtype).removeprefix("torch.")
         raise OutputError(f"the network returns heatmaps of {kind}; return floating-point ones, such as float32")
     if found.ndim != 4:
-        raise OutputError(f"the network returns {_kind(output)} of {tuple(found.shape)}, not (B, {joints}, h, w)")
-    if found.shape[1] != joints:
+        shape = tuple(found.shape)
+        raise OutputError(f"the network returns {_kind(output)} of {shape}, not (B, {joints or 'joints'}, h, w)")
+    if joints is not None and found.shape[1] != joints:
         raise OutputError(
             f"the network has {found.shape[1]} heatmaps and this data {joints} joints; build it for {joints} joints, "
             "or give data with the joints that it was trained for"

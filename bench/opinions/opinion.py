@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.watching import evaluating
+
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
@@ -48,4 +50,4 @@ def blank_copy(net: nn.Module, device: str) -> nn.Module:
         zeros = torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
         as_parameter = isinstance(tensor, nn.Parameter)
         blank[id(tensor)] = nn.Parameter(zeros, requires_grad=False) if as_parameter else zeros
-    return copy.deepcopy(net, blank).eval()
+    return evaluating(copy.deepcopy(net, blank))

@@ -2,8 +2,7 @@
 
 A difference is explained, or shown as unexplained; no reason is a remainder. What a tool counts beyond multiply-adds
 comes from the tool's own breakdown or from the rule that the reason states, and what it misses comes from our rules,
-applied to the calls that it has no rule for. All are shown the computation that we count, so attention without the
-fused call that no counter can look into.
+applied to the calls that it has no rule for. All are shown the computation that we count: see `in_parts`.
 """
 
 import importlib
@@ -21,7 +20,7 @@ from torch import nn
 from bench.macs import Count, CountError, count
 from bench.opinions import opinion_fvcore, opinion_ptflops, opinion_torch
 from bench.opinions.opinion import Answer, Opinion
-from bench.watching import attention_in_parts
+from bench.watching import in_parts
 
 __all__ = ["COUNTERS", "Opinion", "agreeing", "second_opinions", "to_record_detail"]
 
@@ -80,7 +79,7 @@ def _opinion(name: str, net: nn.Module, shape: tuple[int, ...], own: Count, devi
     try:
         with _known_warnings():
             importlib.import_module(package)  # not below, as ptflops keeps the stdout that it finds when imported
-            with redirect_stdout(said), redirect_stderr(said), torch.no_grad(), attention_in_parts():
+            with redirect_stdout(said), redirect_stderr(said), torch.no_grad(), in_parts():
                 total, found = counter(net, shape, own, device)
         extras = {reason: macs for reason, macs in found.items() if macs}
     except (Exception, SystemExit) as error:  # whatever a tool trips over must not cost the other tools' answers

@@ -10,8 +10,7 @@ from importlib import metadata
 
 from bench.cell import Cell
 from bench.machine import environment
-
-INSTALL = "pip install 'dpn-workbench[backends]'"
+from dpn.missing import install
 
 _TORCH_CPU = ("fp32", "bf16", "fp16")
 _TORCH_CUDA = ("fp32", "tf32", "bf16", "fp16")
@@ -26,14 +25,14 @@ class Backend:
         precisions: what it computes in, by device; a device that is not here is one that it does not run on.
         modules: what a worker process imports before the network is built; the first names the distribution.
         from_onnx: it reads an ONNX file and needs no torch.
-        install: the command that installs it.
+        install: what installs it.
     """
 
     name: str
     precisions: Mapping[str, tuple[str, ...]] = field(hash=False)
     modules: tuple[str, ...]
     from_onnx: bool = False
-    install: str = "pip install torch"
+    install: str = "run: pip install torch"
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -69,14 +68,14 @@ BACKENDS: dict[str, Backend] = {
             precisions={"cpu": ("fp32",), "cuda": ("fp32", "tf32")},
             modules=("onnxruntime", "numpy", "bench.running.onnx_runners"),
             from_onnx=True,
-            install=INSTALL,
+            install=install("backends"),
         ),
         Backend(
             name="openvino",
             precisions={"cpu": ("fp32", "bf16")},
             modules=("openvino", "numpy", "bench.running.onnx_runners"),
             from_onnx=True,
-            install=INSTALL,
+            install=install("backends"),
         ),
     )
 }
@@ -117,7 +116,7 @@ def _cannot_run(backend: Backend, device: str) -> str | None:
         only = " and ".join(backend.devices)
         return f"{backend.name} runs on {only} only; use --device {backend.devices[0]}"
     if importlib.util.find_spec(backend.modules[0]) is None:
-        return f"{backend.name} is not installed; run: {backend.install}"
+        return f"{backend.name} is not installed; {backend.install}"
     if backend.name == "onnxruntime" and device == "cuda" and not _distributed("onnxruntime-gpu"):
         return "this onnxruntime runs on the cpu only; run: pip install onnxruntime-gpu"
     if backend.name == "compile":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.machine.environment import ROOT
+from dpn.checkout import GIT
 
 
 def unpack(revision: str, paths: Sequence[str], folder: Path, *, instead: str) -> None:
@@ -25,7 +26,7 @@ def unpack(revision: str, paths: Sequence[str], folder: Path, *, instead: str) -
     if revision.startswith("-"):
         raise ValueError(f"no revision {where}; give one, or {instead}")
     try:
-        done = subprocess.run(["git", "archive", revision, "--", *paths], cwd=ROOT, capture_output=True)
+        done = subprocess.run([*GIT, "archive", revision, "--", *paths], cwd=ROOT, capture_output=True)
     except FileNotFoundError:
         raise ValueError(f"git is not installed; install it, or give {instead}") from None
     if done.returncode:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dpn.error_words import first_line
 from dpn.export.graph import OUTPUTS, Deployed
+from dpn.missing import install
 
 Format = Literal["onnx", "torchscript", "torch-export"]
 
@@ -23,8 +24,6 @@ ENDINGS: Mapping[Format, str] = {"onnx": ".onnx", "torchscript": ".torchscript",
 
 OPSET = 18
 """Of ONNX."""
-
-INSTALL = "pip install 'dpn-workbench[backends]'"
 
 METADATA = "metadata.json"
 """In the archives that TorchScript and torch.export write; ONNX has properties of its own."""
@@ -123,7 +122,7 @@ def _onnx_call(path: Path) -> tuple[Call, str]:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RuntimeError(f"an ONNX file is run with onnxruntime; install it: {INSTALL}") from error
+        raise RuntimeError(f"an ONNX file is run with onnxruntime; {install('backends')}") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors only: its warnings are about optimisations that it skips
@@ -139,7 +138,7 @@ def _onnx_call(path: Path) -> tuple[Call, str]:
 def check_installed(format: Format) -> None:
     """Raises RuntimeError where files of this kind cannot be written or read, with what to install."""
     if format == "onnx" and not has("onnx"):
-        raise RuntimeError(f"ONNX files are written and read with onnx; install it: {INSTALL}")
+        raise RuntimeError(f"ONNX files are written and read with onnx; {install('backends')}")
 
 
 def has(package: str) -> bool:

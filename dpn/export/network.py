@@ -17,7 +17,7 @@ from dpn.error_words import first_line
 from dpn.export.formats import CONTENTS, Format, check_installed, has, open_file
 from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
-from dpn.inference import codec_of, inference_mode
+from dpn.inference import called, codec_of, inference_mode
 from dpn.network_names import Network
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol
@@ -104,8 +104,9 @@ def export(network: Network, wanted: Wanted, path: Path) -> Exported:
     into its place.
 
     Raises:
-        ExportError: the network cannot be exported, gives no heatmaps, or the file computes something else.
+        ExportError: the network cannot be exported, or the file computes something else.
         OSError: the file cannot be written.
+        OutputError: the network fails, or gives no heatmaps.
         RuntimeError: a package is missing.
         ValueError: the batch or the input is too large, or none.
     """
@@ -139,18 +140,10 @@ def images(input_hw: tuple[int, int], count: int) -> NDArray[np.uint8]:
 
 def _graph(network: Network, wanted: Wanted) -> Deployed:
     net, (height, width) = network.net, wanted.input_hw
-    output = net(torch.zeros(1, 3, height, width))
-    joints = network.spec.joints if network.spec else _channels(output)
-    heatmaps = final_heatmaps(output, joints, wanted.input_hw)
+    joints = network.spec.joints if network.spec else None
+    heatmaps = final_heatmaps(called(net, torch.zeros(1, 3, height, width)), joints, wanted.input_hw)
     codec = codec_of(heatmaps, wanted.protocol, wanted.input_hw)
-    return Deployed(net, codec, joints, wanted.pixels, bgr=wanted.protocol.color == "bgr").eval()
-
-
-def _channels(output: object) -> int:
-    """Heatmaps of anybody's network, where no spec says how many joints it has."""
-    while isinstance(output, list | tuple) and output:
-        output = output[-1]
-    return output.shape[1] if isinstance(output, Tensor) and output.ndim == 4 else 0
+    return Deployed(net, codec, heatmaps.shape[1], wanted.pixels, bgr=wanted.protocol.color == "bgr").eval()
 
 
 def _metadata(network: Network, wanted: Wanted, graph: Deployed) -> dict[str, Any]:
@@ -192,7 +185,7 @@ def _content(graph: Deployed, metadata: dict[str, Any], wanted: Wanted) -> bytes
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of exporters: deprecation, and sizes that become constants, as is meant
             return CONTENTS[wanted.format](graph, example, metadata, wanted.batch == "dynamic")
-    except Exception as error:  # exporters fail in every way there is
+    except (Exception, SystemExit) as error:  # exporters fail in every way there is, and networks may leave
         raise ExportError(
             f"{metadata['network']} cannot be exported as {wanted.format}: {first_line(error)}; try another --format"
         ) from error
@@ -238,7 +231,7 @@ def compare(
     """
     coordinates, scores, heatmaps = got
     crops = torch.from_numpy(pixels[..., ::-1].copy() if graph.bgr else pixels)
-    expected = final_heatmaps(net(to_input(crops)), graph.joints, graph.codec.input_hw).float()
+    expected = final_heatmaps(called(net, to_input(crops)), graph.joints, graph.codec.input_hw).float()
     difference = float((heatmaps - expected).abs().max())
     limit = TOLERANCE * float(expected.abs().max())
     if not difference <= limit:

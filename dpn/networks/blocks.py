@@ -8,6 +8,11 @@ Norm = Callable[[int], nn.Module]
 """Makes a normalisation of so many channels, such as nn.BatchNorm2d."""
 
 
+def bn_relu(channels: int) -> tuple[nn.Module, nn.Module]:
+    """Batch norm and ReLU, as they come before a convolution; (B, channels, H, W) stays so."""
+    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+
+
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = False
 ) -> nn.Sequential:
@@ -17,8 +22,7 @@ def conv_bn_relu(
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=bias),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
+        *bn_relu(out_channels),
     )
 
 

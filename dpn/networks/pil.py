@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpn.networks.blocks import conv_bn_relu
+from dpn.networks.blocks import bn_relu, conv_bn_relu
 from dpn.spec import PILSpec
 
 CHANNELS = 256
@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         self.features = nn.ModuleList(
             nn.Sequential(
                 PlainHourglass(LEVELS, CHANNELS, unused=unused),
-                *_activation(CHANNELS),
+                *bn_relu(CHANNELS),
                 conv_bn_relu(CHANNELS, CHANNELS, 1, bias=True),
             )
             for _ in range(stacks)
@@ -209,9 +209,5 @@ def _bottleneck(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def _activation(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
-
-
 def _activated_conv(in_channels: int, out_channels: int, kernel: int) -> tuple[nn.Module, ...]:
-    return *_activation(in_channels), nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+    return *bn_relu(in_channels), nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpn.networks.blocks import conv_bn_relu
+from dpn.networks.blocks import bn_relu, conv_bn_relu
 from dpn.networks.hourglass import LEVELS, Hourglass, Place, Residual
 from dpn.spec import PyraNetSpec
 
@@ -57,21 +57,21 @@ class PyramidResidual(nn.Module):
         super().__init__()
         half, narrow = out_channels // 2, out_channels // spec.base_width
         self.branch = nn.Sequential(
-            *(_activation(in_channels) if pre_activation else ()),
+            *(bn_relu(in_channels) if pre_activation else ()),
             nn.Conv2d(in_channels, half, 1),
-            *_activation(half),
+            *bn_relu(half),
             nn.Conv2d(half, half, 3, padding=1),
         )
         merge = nn.Conv2d(narrow, half, 1)
         self.pyramid = nn.Sequential(
-            *(_activation(in_channels) if pre_activation else ()),
+            *(bn_relu(in_channels) if pre_activation else ()),
             nn.Conv2d(in_channels, narrow, 1),
-            *_activation(narrow),
+            *bn_relu(narrow),
             Pyramid(narrow, spec.cardinality, fractional=spec.fractional_pooling),
-            *_activation(narrow),
+            *bn_relu(narrow),
             merge,
         )
-        self.out = nn.Sequential(*_activation(half), nn.Conv2d(half, out_channels, 1))
+        self.out = nn.Sequential(*bn_relu(half), nn.Conv2d(half, out_channels, 1))
         self.skip = _projection(in_channels, out_channels) if project else nn.Identity()
         if not merge.weight.is_meta:
             with torch.no_grad():
@@ -121,7 +121,7 @@ class PyraNet(nn.Module):
         )
         self.hourglasses = nn.ModuleList(Hourglass(LEVELS, block) for _ in stacks)
         self.features = nn.ModuleList(
-            nn.Sequential(*_activation(CHANNELS), conv_bn_relu(CHANNELS, CHANNELS, 1, bias=True)) for _ in stacks
+            nn.Sequential(*bn_relu(CHANNELS), conv_bn_relu(CHANNELS, CHANNELS, 1, bias=True)) for _ in stacks
         )
         self.heatmaps = nn.ModuleList(nn.Conv2d(CHANNELS, spec.joints, 1) for _ in stacks)
         self.merge_features = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 1) for _ in passed_on)
@@ -139,9 +139,5 @@ class PyraNet(nn.Module):
         return heatmaps if self.training else heatmaps[-1]
 
 
-def _activation(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
-
-
 def _projection(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(*_activation(in_channels), nn.Conv2d(in_channels, out_channels, 1))
+    return nn.Sequential(*bn_relu(in_channels), nn.Conv2d(in_channels, out_channels, 1))

@@ -10,7 +10,7 @@ from dpn.data.opening import INPUT_HW, Asked, open_data, open_examples
 from dpn.data.people import DataSet, Examples
 from dpn.data.subset import first_people
 from dpn.heatmaps import Codec
-from dpn.inference import codec_of, inference_mode
+from dpn.inference import called, codec_of, inference_mode
 from dpn.network_names import built, definition_of
 from dpn.network_output import final_heatmaps
 from dpn.protocols import Protocol, protocol
@@ -51,7 +51,7 @@ def prepare(recipe: Recipe) -> Prepared:
         NetworkError: the network's factory cannot be imported or called.
         DataError: the data cannot be used.
         ValueError: the data is of another kind than the recipe, or has other joints than the network.
-        OutputError: the network gives no heatmaps of these joints.
+        OutputError: the network fails, or gives no heatmaps of these joints.
     """
     torch.manual_seed(recipe.seed)
     net, spec = built(recipe.network)
@@ -80,5 +80,5 @@ def prepare(recipe: Recipe) -> Prepared:
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:
     """The targets of this network, at the resolution of its heatmaps."""
     with inference_mode(net), torch.no_grad():
-        output = net(torch.zeros(1, 3, *input_hw))
+        output = called(net, torch.zeros(1, 3, *input_hw))
     return codec_of(final_heatmaps(output, joints, input_hw), rules, input_hw)

@@ -92,18 +92,14 @@ def unwrapped(average: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in average.items() if name != "n_averaged"}
 
 
-def read(path: Path, *, mapped: bool = False) -> State:
+def read(path: Path) -> State:
     """The state in a file.
-
-    Args:
-        path: the file.
-        mapped: leave tensors in the file until they are looked at, where the rest of it is what is wanted.
 
     Raises:
         TrainingError: it is no state of a run, or of another format.
     """
     try:
-        content = load_plain(path, mapped=mapped)
+        content = load_plain(path)
     except CheckpointError as error:
         raise TrainingError(f"{error}; or remove the run's folder to start afresh") from error
     if state := _state(content):

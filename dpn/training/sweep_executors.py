@@ -14,11 +14,12 @@ from typing import Any, Protocol
 from dpn import processor
 from dpn.error_words import first_said
 from dpn.interrupts import withheld
+from dpn.missing import install
 from dpn.training.cores import workers_for_gpu
 from dpn.training.sweep_jobs import LEFT, Run, Training
 from dpn.training.sweep_options import SweepOptions
 
-REMEDY = "sweeps need submitit; install it: pip install 'dpn-workbench[training]', or pip install submitit"
+REMEDY = f"sweeps need submitit; {install('training')}, or: pip install submitit"
 
 WORKERS_OF_GPU = 4
 """Of a run on a cluster, for each of its GPUs."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dpn.cli import OUT, Input, Json, Name, note
+from dpn.missing import install
 from dpn.network_names import parse_hw
 
 
@@ -34,7 +35,7 @@ def export(
         as_json: print one object, see `dpn.export.network.Exported`.
     """
     from dpn.data.opening import INPUT_HW
-    from dpn.export.formats import ENDINGS, INSTALL
+    from dpn.export.formats import ENDINGS
     from dpn.export.network import Wanted
     from dpn.export.network import export as exported
     from dpn.network_names import network
@@ -54,7 +55,7 @@ def export(
         return
     print(f"{path}: {net.name} at {size}, {found.size_bytes / 1e6:.1f} MB")
     if found.checked_with is None:
-        print(f"not run, and so not compared: onnxruntime is not installed; {INSTALL}")
+        print(f"not run, and so not compared: onnxruntime is not installed; {install('backends')}")
         return
     same = "coordinates equal" if not found.moved else (
         f"{found.moved} of {found.joints} joints elsewhere, where rounding decides between two values of a heatmap"

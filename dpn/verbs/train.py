@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import tyro
 
 from dpn.cli import Json
+from dpn.missing import install
 from dpn.progress import progress
 from dpn.training.options import RunOptions
 from dpn.training.recipes import RECIPES, Recipe, find
-
-REMEDY = "training needs Lightning; install it: pip install 'dpn-workbench[training]'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ def train_named(name: str) -> Callable[..., int]:
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] != "lightning":
                 raise
-            raise RuntimeError(REMEDY) from error
+            raise RuntimeError(f"training needs Lightning; {install('training')}") from error
         from dpn.training.processes import rank
         from dpn.training.stopping import Stopped
 

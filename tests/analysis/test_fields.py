@@ -19,13 +19,12 @@ from bench.store import Store
 from bench.subject import resolve
 from dpn import dilation
 
-REAL = Evidence()
 EMPTY = Evidence(records_root=Path("/nonexistent"))
 TRACED = ("dpn4_64", "dpn1_32_reversed", "cpn_r50", "sbl_r50", "hrnet_w32")
 
 
-def test_the_gridding_table_has_the_known_numbers() -> None:
-    table = tables.table("table-gridding", REAL)
+def test_the_gridding_table_has_the_known_numbers(committed: Evidence) -> None:
+    table = tables.table("table-gridding", committed)
     shown = {row.cells["schedule"].text: {name: cell.text for name, cell in row.cells.items()} for row in table.rows}
     dpm, reverse, two = (shown[dilation.described(name)] for name in ("DPM", "reversed", "D = 2"))
     names = ("rf", "read", "coverage", "overlap", "phases", "gap", "hdc", "effective", "live")
@@ -35,8 +34,8 @@ def test_the_gridding_table_has_the_known_numbers() -> None:
     assert two["hdc"] == "passes"
 
 
-def test_the_answer_says_what_the_tables_say() -> None:
-    text = fields.answer(REAL)
+def test_the_answer_says_what_the_tables_say(committed: Evidence) -> None:
+    text = fields.answer(committed)
     for part in (
         "every position of its 127x127 field", "1 path from the centre", "13 from where most come", "the same field",
         "1,024 groups", "share 0 %", "88.2 % on average and nowhere less than 66.7 %", "a 1x1 convolution in effect",
@@ -45,8 +44,8 @@ def test_the_answer_says_what_the_tables_say() -> None:
         assert part in text
 
 
-def test_the_papers_field_claims_are_the_audits() -> None:
-    table, audit = tables.table("table-field-claims", REAL), tables.table("table-claims", REAL)
+def test_the_papers_field_claims_are_the_audits(committed: Evidence) -> None:
+    table, audit = tables.table("table-field-claims", committed), tables.table("table-claims", committed)
     assert [row.id for row in table.rows] == list(fields.CLAIMS)
     for row in table.rows:
         assert row.cells["verdict"].text == audit.cell(row.id, "verdict").text
@@ -54,24 +53,24 @@ def test_the_papers_field_claims_are_the_audits() -> None:
     assert table.cell("reversed-same-field", "verdict").text == "holds"
 
 
-def test_a_row_that_does_not_hold_shows_the_half_that_fails() -> None:
-    table = tables.table("table-field-claims", REAL)
+def test_a_row_that_does_not_hold_shows_the_half_that_fails(committed: Evidence) -> None:
+    table = tables.table("table-field-claims", committed)
     assert table.cell("reversed-grids", "verdict").text == "does not hold"
     assert "it fails: 127 of 127 pixels" in table.cell("reversed-grids", "paper").text
     assert "by the wiring it holds" in table.cell("reversed-grids", "measured").text
 
 
 @pytest.mark.parametrize("name", TRACED)
-def test_a_fresh_trace_equals_the_record(name: str) -> None:
-    fresh, stored = field_record(resolve(name)), REAL.record(name, "receptive_field")
+def test_a_fresh_trace_equals_the_record(name: str, committed: Evidence) -> None:
+    fresh, stored = field_record(resolve(name)), committed.record(name, "receptive_field")
     assert stored is not None
     assert (fresh.value, fresh.complete, fresh.detail) == (stored.value, stored.complete, stored.detail)
 
 
 @pytest.mark.slow
-def test_every_record_of_fields_equals_a_fresh_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    subjects = [resolve(name) for name in REAL.networks]
-    assert measure_fields(subjects, REAL.records_root, write=False) == 0
+def test_every_record_of_fields_equals_a_fresh_trace(capsys: pytest.CaptureFixture[str], committed: Evidence) -> None:
+    subjects = [resolve(name) for name in EMPTY.networks]
+    assert measure_fields(subjects, committed.records_root, write=False) == 0
     assert f"{len(subjects)} stored records verified, 0 missing, 0 differ" in capsys.readouterr().out
 
 
@@ -86,9 +85,9 @@ def test_records_are_added_once_and_checked_after(tmp_path: Path, capsys: pytest
     assert "differs: receptive_field of dpn1_32" in capsys.readouterr().out
 
 
-def test_a_dpn_sees_what_the_equations_say() -> None:
+def test_a_dpn_sees_what_the_equations_say(committed: Evidence) -> None:
     """Stem, conv1 and conv2 by Eqs. 3 and 4, four modules by Eq. 2, the head's interpolation by its two taps."""
-    record = REAL.record("dpn4_64", "receptive_field")
+    record = committed.record("dpn4_64", "receptive_field")
     assert record is not None
     rf, jump = 1, 1
     for kernel, stride in ((7, 2), (3, 2), *((3, 1),) * 3, (3, 2), *((3, 1),) * 3):
@@ -175,9 +174,9 @@ def test_what_is_not_known_of_a_network_is_not_told_of_another_branch() -> None:
     )
 
 
-def test_what_networks_see_stands_with_its_record() -> None:
-    table = tables.table("table-sees", REAL)
-    assert table.cell("table-6/dpn4_64", "rows").value == REAL.record("dpn4_64", "receptive_field").value  # type: ignore[union-attr]
+def test_what_networks_see_stands_with_its_record(committed: Evidence) -> None:
+    table = tables.table("table-sees", committed)
+    assert table.cell("table-6/dpn4_64", "rows").value == committed.record("dpn4_64", "receptive_field").value  # type: ignore[union-attr]
     assert table.cell("table-6/cpn_r50", "about").text == "of the central unit"
     assert table.cell("table-6/mask_rcnn_r50", "rows").state == "missing"
     assert "no rule" in table.cell("table-6/mask_rcnn_r50", "about").text
@@ -185,8 +184,8 @@ def test_what_networks_see_stands_with_its_record() -> None:
     assert "its kernel is computed from the image" in table.cell("table-7/pil", "about").text
 
 
-def test_figure_1_draws_each_map_where_it_is() -> None:
-    data = figure_1.data(REAL)
+def test_figure_1_draws_each_map_where_it_is(committed: Evidence) -> None:
+    data = figure_1.data(committed)
     assert list(dict.fromkeys(data.panel)) == list(figure_1.PANELS)
     hourglass = data[data.panel == "b"]
     assert {Fraction(value) for value in hourglass.resolution} == {Fraction(1, 2**n) for n in range(1, 7)}

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from statistics import mean, median
@@ -28,27 +27,16 @@ from analysis.trained.trained_runs import SEEDS, runs
 from bench.macs import count
 from bench.plan import Plan
 from bench.record import METRICS
-from bench.verbs.compare_verbs import records_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 README = " ".join(TEXT.split())
 
 
-@pytest.fixture(scope="module")
-def evidence() -> Iterator[Evidence]:
-    """The committed records: README knows nothing of those that `make report` adds on another machine."""
-    if not (ROOT / ".git").exists():
-        yield Evidence()
-        return
-    with records_of("HEAD") as folder:
-        yield Evidence(records_root=folder)
-
-
-def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
+def test_how_much_time_fewer_multiply_adds_bought(committed: Evidence) -> None:
     by_machine = [
-        [one for one in savings(evidence, machine) if (one.ours, one.other) == ("dpn4_64", "hrnet_w32")]
-        for machine in timings.machines(evidence, "latency")
+        [one for one in savings(committed, machine) if (one.ours, one.other) == ("dpn4_64", "hrnet_w32")]
+        for machine in timings.machines(committed, "latency")
     ]
     found = list(chain.from_iterable(by_machine))
 
@@ -75,9 +63,9 @@ def test_how_much_time_fewer_multiply_adds_bought(evidence: Evidence) -> None:
     assert f"in eager PyTorch, the two were timed in turns: {said}" in README
 
 
-def test_how_many_processes_a_time_comes_from(evidence: Evidence) -> None:
+def test_how_many_processes_a_time_comes_from(committed: Evidence) -> None:
     counts = Counter(
-        len(record.detail["processes"]) for record in evidence.store.records
+        len(record.detail["processes"]) for record in committed.store.records
         if record.metric == "latency" and record.metric_version == METRICS["latency"].version
     )  # fmt: skip
     assert 2 * counts[5] > counts.total()
@@ -85,8 +73,8 @@ def test_how_many_processes_a_time_comes_from(evidence: Evidence) -> None:
     assert "six by default and five for most times in the report" in README
 
 
-def test_what_memory_they_bought(evidence: Evidence) -> None:
-    answer = speed_answer.answer(evidence)
+def test_what_memory_they_bought(committed: Evidence) -> None:
+    answer = speed_answer.answer(committed)
     shares = [
         re.findall(rf"dpn4_64 takes ([\d to]+ %) of {other}'s memory at the peak", answer)
         for other in ("hrnet_w32", "sbl_r50")
@@ -94,7 +82,7 @@ def test_what_memory_they_bought(evidence: Evidence) -> None:
     assert [len(found) for found in shares] == [1, 1]
     (of_hrnet,), (of_sbl,) = shares
     assert f"DPN4_64 takes {of_hrnet} of HRNet-W32's memory and {of_sbl} of SimpleBaseline's (ResNet-50)" in README
-    table = speed.table("table-memory", evidence)
+    table = speed.table("table-memory", committed)
     for column, words in (
         ("eager_2", "{} MB in eager PyTorch with two threads"),
         ("weights", "Weights are {} MB of that"),
@@ -104,8 +92,8 @@ def test_what_memory_they_bought(evidence: Evidence) -> None:
         assert words.format(f"{first}, {second} and {third}") in README
 
 
-def test_what_became_of_the_claims(evidence: Evidence) -> None:
-    findings = {finding.id: finding for finding in audit(evidence)}
+def test_what_became_of_the_claims(committed: Evidence) -> None:
+    findings = {finding.id: finding for finding in audit(committed)}
     found = Counter(finding.verdict for finding in findings.values())
     least = findings["beats-stacked-by-far"].paper.rpartition(" = ")[2]
     assert f'the "large margin" over constant dilations (Table III) is {least} points at its smallest' in README
@@ -115,44 +103,44 @@ def test_what_became_of_the_claims(evidence: Evidence) -> None:
     assert f"and {found[AS_PRINTED]} hold by its printed numbers alone" in README
 
 
-def test_what_the_published_costs_say(evidence: Evidence) -> None:
-    met = costs.met(costs.table_readings(evidence).rows)
+def test_what_the_published_costs_say(committed: Evidence) -> None:
+    met = costs.met(costs.table_readings(committed).rows)
     assert f"Table I reproduces {met.printed} of the {met.published} published DPN costs." in README
     assert f"it reproduces all {met.costed}." in README
     assert met.costed == met.counted == met.published
 
 
-def test_what_one_unit_says(evidence: Evidence) -> None:
+def test_what_one_unit_says(committed: Evidence) -> None:
     """More than 13 % of PIL; SimpleBaseline cheaper than CPN and HRNet-W32, by the count as by its rank."""
-    share = one_unit.table("table-7", evidence).cell("pil", "share").text
+    share = one_unit.table("table-7", committed).cell("pil", "share").text
     assert f"more than {share.partition('.')[0]} % of PIL's computation" in README
-    coco = one_unit.costed(evidence, "table-6")
+    coco = one_unit.costed(committed, "table-6")
     cheaper = {row for row, cost in coco.items() if coco["sbl_r50"].macs < cost.macs}
     dearer = {row for row, cost in coco.items() if coco["sbl_r50"].printed > cost.printed}
     assert {"cpn_r50", "hrnet_w32"} <= cheaper & dearer
     assert "SimpleBaseline is cheaper than CPN and HRNet-W32, not more expensive" in README
 
 
-def test_what_share_of_the_processor_is_used(evidence: Evidence) -> None:
+def test_what_share_of_the_processor_is_used(committed: Evidence) -> None:
     def share(machine: str, backend: str) -> str:
         shares = {
             record.subject: float(record.detail["roofline"]["share"])
-            for record in evidence.store.records
+            for record in committed.store.records
             if record.machine == machine and record.metric == "latency" and record.subject.startswith("dpn")
             and record.protocol["batch"] == record.protocol["threads"] == 1 and record.protocol["backend"] == backend
         }  # fmt: skip
         return f"{PERCENT * median(shares.values()):.0f}" if shares else ""
 
-    machines = timings.machines(evidence, "latency")
+    machines = timings.machines(committed, "latency")
     eager, onnx = (sorted(filter(None, (share(machine, backend) for machine in machines)))
                    for backend in ("eager", "onnxruntime"))  # fmt: skip
     assert f"less than {', '.join(eager[:-1])} or {eager[-1]} % of the arithmetic" in README
     assert f"more than {onnx[0]} and {onnx[1]} % in ONNX Runtime" in README
 
 
-def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
-    found = runs(evidence, "quick").by_network
-    needed = set(runs(evidence, "quick").needed(evidence))
+def test_what_one_to_four_trained_modules_reach(committed: Evidence) -> None:
+    found = runs(committed, "quick").by_network
+    needed = set(runs(committed, "quick").needed(committed))
 
     def cell(network: str) -> str:
         """A mean of three seeds, or how many there are; a dash where none is trained; empty for none of the paper's."""
@@ -190,13 +178,13 @@ def test_what_one_to_four_trained_modules_reach(evidence: Evidence) -> None:
             assert [first[seed] > second[seed] for seed in second] == [True] * SEEDS
 
 
-def test_which_of_the_papers_orderings_hold_here(evidence: Evidence) -> None:
-    found = once(over_seeds(evidence, runs(evidence, "quick")))
+def test_which_of_the_papers_orderings_hold_here(committed: Evidence) -> None:
+    found = once(over_seeds(committed, runs(committed, "quick")))
     assert f"In all, {counted(found)}. {corrected(found)} Table IV" in README
 
 
-def test_what_neighbours_have_in_common_at_the_input(evidence: Evidence) -> None:
-    light = {one.schedule: one.entering(TRAINED) for one in networks(evidence) if one.subject in LIGHT}
+def test_what_neighbours_have_in_common_at_the_input(committed: Evidence) -> None:
+    light = {one.schedule: one.entering(TRAINED) for one in networks(committed) if one.subject in LIGHT}
     cosines = []
     for schedule in ("reversed", "DPM"):
         assert of_schedule(schedule).maps[0].overlap == pytest.approx(0.99, abs=5e-3)
@@ -207,8 +195,8 @@ def test_what_neighbours_have_in_common_at_the_input(evidence: Evidence) -> None
     assert f"have more in common there, {' against '.join(cosines)} %." in README
 
 
-def test_how_long_a_run_takes_and_how_far_its_seeds_lie_apart(evidence: Evidence) -> None:
-    found = runs(evidence, "quick").by_network.values()
+def test_how_long_a_run_takes_and_how_far_its_seeds_lie_apart(committed: Evidence) -> None:
+    found = runs(committed, "quick").by_network.values()
     minutes = [float(record.detail["seconds"]) / 60 for by_seed in found for record in by_seed.values()]
     told = f"{min(minutes):.0f} to {max(minutes):.0f} minutes"
     assert f"a run took {told} on two shared cores" in README

@@ -24,13 +24,13 @@ LARGEST = 7_000_000
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One real report, made as the command makes it, where importing torch is an error: in the kernels too."""
+def made(tmp_path_factory: pytest.TempPathFactory, committed: Evidence) -> Path:
+    """A real report of the committed records, made where importing torch is an error: in the kernels too."""
     folder = tmp_path_factory.mktemp("report")
     out, without_torch = folder / "out", folder / "path"
     (without_torch / "torch").mkdir(parents=True)
     (without_torch / "torch" / "__init__.py").write_text("raise ImportError('the report imported torch')")
-    command = [sys.executable, "-m", "analysis", "report", "--out", str(out)]
+    command = [sys.executable, "-m", "analysis", "report", "--out", str(out), "--records", str(committed.records_root)]
     environment = os.environ | {"PYTHONPATH": str(without_torch)}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -84,9 +84,9 @@ def test_the_answers_are_computed(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_writes_the_same_bytes(made: Path, tmp_path: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(made: Path, tmp_path: Path, committed: Evidence) -> None:
     again = tmp_path / "again"
-    write_report(again, done=lambda _: None)
+    write_report(again, records=committed.records_root, done=lambda _: None)
     for kind in ("tables", "figures"):
         first = {path.name: path.read_bytes() for path in (made / kind).iterdir()}
         assert first == {path.name: path.read_bytes() for path in (again / kind).iterdir()}

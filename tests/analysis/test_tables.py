@@ -14,16 +14,15 @@ from analysis.evidence import Evidence
 from analysis.provenance import explain_cell, of_table
 from analysis.render import to_text, write_table
 from bench.conventions import KINDS
-from bench.store import RECORDS, Found
+from bench.store import Found
 from tests.bench.test_store import a_record
 
-REAL = Evidence()
 EMPTY = Evidence(records_root=Path("/nonexistent"))
 
 
 @pytest.mark.parametrize("name", list(tables.ALL))
-def test_every_table_stands_with_and_without_records(name: str) -> None:
-    whole, bare = tables.table(name, REAL), tables.table(name, EMPTY)
+def test_every_table_stands_with_and_without_records(name: str, committed: Evidence) -> None:
+    whole, bare = tables.table(name, committed), tables.table(name, EMPTY)
     assert whole.id == bare.id == name
     assert len({row.id for row in whole.rows}) == len(whole.rows) > 0
     assert bare.counts().keys() <= {"label", "reported", "missing"}
@@ -41,13 +40,13 @@ def test_an_unknown_table_names_the_nearest_and_first_those_that_begin_alike() -
             tables.table(name, EMPTY)
 
 
-def test_the_titles_are_those_of_the_tables_that_have_something_to_show() -> None:
+def test_the_titles_are_those_of_the_tables_that_have_something_to_show(committed: Evidence) -> None:
     assert tables.titles(EMPTY) == {
         name: tables.table(name, EMPTY).title for name in tables.ALL if name not in tables.OPTIONAL
     }
-    found = tables.titles(REAL)
+    found = tables.titles(committed)
     assert found.keys() >= (tables.ALL.keys() - tables.OPTIONAL) | tables.TRAINED.keys()
-    many = tables.tables("table-memory", REAL)
+    many = tables.tables("table-memory", committed)
     assert len(many) > 1
     assert [name for name in found if name.startswith("table-memory")] == [table.id for table in many]
     assert found["table-memory-2"].startswith("Memory, ")
@@ -91,46 +90,48 @@ def test_show_writes_a_table_as_the_report_does(tmp_path: Path, capsys: pytest.C
         assert (tmp_path / "new" / form).read_text("utf-8") == expected[form]
 
 
-def test_the_readings() -> None:
-    table = tables.table("table-readings", REAL)
+def test_the_readings(committed: Evidence) -> None:
+    table = tables.table("table-readings", committed)
     states = {column: [row.cells[column].state for row in table.rows] for column in ("costed", "printed")}
     assert states["costed"] == ["match"] * 16
     assert states["printed"].count("match") == 10
     assert states["printed"].count("differs") == 6
     assert table.cell("table-6/dpn4_32/gflops", "printed").note == "prints 1.0, -0.1"
-    assert answers.digits_met(REAL) == Met(published=16, counted=16, costed=16, printed=10, one_alone=6)
+    assert answers.digits_met(committed) == Met(published=16, counted=16, costed=16, printed=10, one_alone=6)
     assert table.caption.endswith("and 10 by Table I to the letter. Those that only one of them reproduces decide: 6.")
     text = (Path(answers.__file__).parent.parent / "notebooks" / "cost.ipynb").read_text(encoding="utf-8")
     assert "Most published costs are met by both; those that only one of them reproduces decide." in text
 
 
-def counted(root: Path, *names: str) -> Evidence:
+def counted(committed: Evidence, root: Path, *names: str) -> Evidence:
     """Evidence of these networks' own counts and of nothing else."""
     evidence = Evidence(records_root=root)
     for name in names:
         for metric in ("params", "macs"):
-            record = REAL.record(name, metric)
+            record = committed.record(name, metric)
             assert record is not None
             evidence.store.append(record)
     return Evidence(records_root=root)
 
 
-def test_published_costs_of_networks_that_are_not_counted_are_not_judged(tmp_path: Path) -> None:
+def test_published_costs_of_networks_that_are_not_counted_are_not_judged(tmp_path: Path, committed: Evidence) -> None:
     """DPN4_64 stands in Table IV with its cost, and in Table VI with its parameters too: three of the sixteen."""
-    there = counted(tmp_path, "dpn4_64", "dpn4_64_printed")
+    there = counted(committed, tmp_path, "dpn4_64", "dpn4_64_printed")
     assert answers.digits_met(there) == Met(published=16, counted=3, costed=3, printed=3, one_alone=0)
     assert "Of the 3 counted of 16 published costs of DPN networks," in answers.summary(there)
     assert ("3 of 3", "reproduced by Table I to the letter") in answers.cards(there)
     assert any("misses 0 of the 3 counted of 16 published" in line for line in answers.findings(there))
-    one_reading = counted(tmp_path / "one", "dpn4_64")
+    one_reading = counted(committed, tmp_path / "one", "dpn4_64")
     assert answers.digits_met(one_reading).counted == 0
 
 
 @pytest.mark.parametrize("older", [False, True])
-def test_without_current_counts_nothing_is_said_that_only_they_could_show(tmp_path: Path, older: bool) -> None:
+def test_without_current_counts_nothing_is_said_that_only_they_could_show(
+    tmp_path: Path, older: bool, committed: Evidence
+) -> None:
     """No records, or all of older definitions of the networks: the same sentences."""
     evidence = Evidence(records_root=tmp_path)
-    for record in REAL.store.records if older else ():
+    for record in committed.store.records if older else ():
         if record.metric in ("params", "macs", "live_macs", "layers"):
             evidence.store.append(record.model_copy(update={"spec_digest": "older"}))
     said = [*answers.findings(evidence), answers.summary(evidence), answers.ALL["comparison"](evidence)]
@@ -142,11 +143,13 @@ def test_without_current_counts_nothing_is_said_that_only_they_could_show(tmp_pa
     assert "DPN4_64 takes, by the printed costs, 13.6 % of PIL's" in said[-1]
 
 
-def test_the_papers_unit_is_that_of_its_own_costs_and_is_read_off_the_counts(tmp_path: Path) -> None:
-    (line,) = [line for line in answers.findings(REAL) if "divided by 2^30" in line]
+def test_the_papers_unit_is_that_of_its_own_costs_and_is_read_off_the_counts(
+    tmp_path: Path, committed: Evidence
+) -> None:
+    (line,) = [line for line in answers.findings(committed) if "divided by 2^30" in line]
     assert line.startswith("The paper's “GFLOPs” of its own DPNs are")
     assert "so 12 of 12 counted costs have the printed digits, against 1 divided by 10^9." in line
-    evidence = counted(tmp_path, "dpn4_64")
+    evidence = counted(committed, tmp_path, "dpn4_64")
     assert any("so 2 of 2 counted" in line for line in answers.findings(evidence))
     record = evidence.record("dpn4_64", "macs")
     assert record is not None
@@ -157,18 +160,18 @@ def test_the_papers_unit_is_that_of_its_own_costs_and_is_read_off_the_counts(tmp
     assert not any("divided by 2^30" in line for line in answers.findings(Evidence(records_root=tmp_path)))
 
 
-def test_table_1_is_drawn_from_the_networks() -> None:
-    table = tables.table("table-1", REAL)
+def test_table_1_is_drawn_from_the_networks(committed: Evidence) -> None:
+    table = tables.table("table-1", committed)
     assert table.counts().get("differs", 0) == 0
     assert table.cell("conv2", "dpn4_64_built").text == "[1x1, 128; 3x3, 128; 1x1, 512] x4; 1x1, 256"
     assert table.cell("fuse", "dpn4_64_built").state == "measured"
     assert any("32, 16, 8, 4, 2, 1" in note for note in table.notes)
 
 
-def test_a_network_that_is_not_as_printed_differs(tmp_path: Path) -> None:
+def test_a_network_that_is_not_as_printed_differs(tmp_path: Path, committed: Evidence) -> None:
     """Table I compares; it does not repeat the print."""
     evidence = Evidence(records_root=tmp_path)
-    record = REAL.record("dpn4_64", "layers")
+    record = committed.record("dpn4_64", "layers")
     assert record is not None
     columns = record.detail["columns"] | {"out_channels": [c + 1 for c in record.detail["columns"]["out_channels"]]}
     evidence.store.append(record.model_copy(update={"detail": record.detail | {"columns": columns}}))
@@ -178,8 +181,8 @@ def test_a_network_that_is_not_as_printed_differs(tmp_path: Path) -> None:
     assert table.cell("conv1", "size_built").state == "match"
 
 
-def test_costs_stand_beside_their_prints_in_table_4() -> None:
-    table = tables.table("table-4", REAL)
+def test_costs_stand_beside_their_prints_in_table_4(committed: Evidence) -> None:
+    table = tables.table("table-4", committed)
     assert [table.cell("gflops_64x48_measured", f"dpn{n}_64").text for n in (1, 2, 3, 4)] == [
         "6.0",
         "7.2",
@@ -202,9 +205,9 @@ def test_one_unit_by_hand() -> None:
     assert ranks["mca"] == ("9", "9")
 
 
-def test_what_the_unit_changes_is_told_apart_from_what_another_network_changes() -> None:
+def test_what_the_unit_changes_is_told_apart_from_what_another_network_changes(committed: Evidence) -> None:
     """The built hourglass costs 19.2 Gi, its print's 14.3: one unit leaves it cheaper than HRNet-w48, as printed."""
-    table = tables.table("table-6-one-unit", REAL)
+    table = tables.table("table-6-one-unit", committed)
     ranks = {row: tuple(table.cell(row, name).text for name in ("rank_printed", "rank")) for row in (
         "hourglass8", "hrnet_w48", "sbl_r50")}  # fmt: skip
     assert ranks == {"hourglass8": ("7", "7"), "hrnet_w48": ("8", "8"), "sbl_r50": ("6", "3")}
@@ -212,9 +215,9 @@ def test_what_the_unit_changes_is_told_apart_from_what_another_network_changes()
     assert (share.text, share.state) == ("21.0", "reported")
     assert table.cell("hourglass8", "measured").text == "20.592"
     assert table.notes[-1].endswith("Share and rank are the print's; as built they would be 15.7 % and 8.")
-    assert one_unit.reranked(REAL) == (8, 10, 17)
+    assert one_unit.reranked(committed) == (8, 10, 17)
     assert one_unit.reranked(EMPTY) is None
-    said = answers.ALL["comparison"](REAL)
+    said = answers.ALL["comparison"](committed)
     assert "Put into one unit, 8 of the 17 networks with a printed cost change places within their table: SBL" in said
     assert said.endswith("With Hourglass as built, which is not the network of its printed cost, 10 change.")
 
@@ -229,7 +232,7 @@ def test_an_old_count_does_not_stand_for_a_print_in_one_unit(tmp_path: Path) -> 
 
 def test_sbl_is_compared_in_its_own_convention(tmp_path: Path) -> None:
     """5,426,380,800 true multiply-adds print 8.9 as SBL counts, deconvolutions fourfold and digits cut off."""
-    spec = REAL.zoo["dpn1_32"]
+    spec = EMPTY.zoo["dpn1_32"]
     evidence = Evidence(records_root=tmp_path, zoo={"sbl_r50": spec})
     by_kind = dict.fromkeys(KINDS, 0) | {
         "convolution": 5_426_380_800 - 1_409_286_144,
@@ -256,36 +259,36 @@ def test_stale_records_are_shown_as_stale(tmp_path: Path) -> None:
 
 
 def test_compared_rounds_at_the_printed_precision() -> None:
-    printed = REAL.printed("table-6", "dpn4_64", "gflops")  # 3.0
+    printed = EMPTY.printed("table-6", "dpn4_64", "gflops")  # 3.0
     record = Found(a_record())
     assert compared(record, Fraction("3.0499"), printed).state == "match"
     off = compared(record, Fraction("3.051"), printed)
     assert (off.state, off.note, off.text) == ("differs", "+0.1", "3.1")
     assert compared(Found(None), Fraction(3), printed) == NOT_MEASURED
-    dash = REAL.printed("table-6", "openpose", "gflops")
+    dash = EMPTY.printed("table-6", "openpose", "gflops")
     assert compared(record, Fraction("3.051"), dash).state == "measured"
     assert from_record(Found(None), str) == NOT_MEASURED
 
 
-def test_every_number_leads_back_to_its_record() -> None:
-    table = tables.table("table-6", REAL)
-    text = "\n".join(explain_cell(table, "dpn4_64", "params_measured", RECORDS))
+def test_every_number_leads_back_to_its_record(committed: Evidence) -> None:
+    table = tables.table("table-6", committed)
+    text = "\n".join(explain_cell(table, "dpn4_64", "params_measured", committed.records_root))
     for part in ("3.3", "match", "3336529", "table-6, row dpn4_64, column params", "params.jsonl", "torch"):
         assert part in text
     with pytest.raises(KeyError, match="the nearest are dpn4_64"):
-        explain_cell(table, "dpn9", "params_measured", RECORDS)
+        explain_cell(table, "dpn9", "params_measured", committed.records_root)
     with pytest.raises(KeyError, match="params_measured"):
-        explain_cell(table, "dpn4_64", "speed", RECORDS)
+        explain_cell(table, "dpn4_64", "speed", committed.records_root)
 
 
-def test_provenance_lines() -> None:
-    assert of_table(tables.table("table-fields", REAL)) == "computed, as the rows say"
-    line = of_table(tables.table("table-6", REAL))
+def test_provenance_lines(committed: Evidence) -> None:
+    assert of_table(tables.table("table-fields", committed)) == "computed, as the rows say"
+    line = of_table(tables.table("table-6", committed))
     assert re.match(r"reported: table-6\.csv; measured: \d+ records \(macs, params\), commit [0-9a-f]{10}", line)
 
 
 def test_a_row_without_a_cell_is_refused() -> None:
-    table = tables.table("table-6", REAL)
+    table = tables.table("table-6", EMPTY)
     with pytest.raises(ValueError, match="row 'openpose' has no cell for extra"):
         Table(
             id="x", title="", caption="", rows=table.rows,

@@ -45,7 +45,7 @@ def options(processes: int) -> list[str]:
 def sweep(root: Path, *cells: Cell, plan: Plan = TINY, again: bool = False) -> Progress:
     """Measures cells of one network into the store in a folder."""
     subject = resolve(cells[0].subject, cells[0].input_hw)
-    return Sweep(Store(root), plan).run([(subject, cells)], again=again)
+    return Sweep(Store(root), plan, again=again).run([(subject, cells)])
 
 
 def ceilings_known(root: Path, *threads: int) -> None:

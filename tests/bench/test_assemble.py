@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from analysis.evidence import Evidence
 from bench import assemble, sweep
 from bench.cell import Cell
 from bench.plan import Plan
 from bench.record import METRICS
 from bench.rows import Row
 from bench.statistics import median_interval, medians
-from bench.store import RECORDS, Store
+from bench.store import Store
 from bench.sweep import Sweep
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), batch=2)
@@ -97,9 +98,9 @@ def test_processes_count_alike_and_their_range_is_the_interval() -> None:
     assert len(record.samples) == 48
 
 
-def test_every_committed_time_follows_from_its_samples() -> None:
+def test_every_committed_time_follows_from_its_samples(committed: Evidence) -> None:
     """Records of version 1 were stated anew by the rule of version 2; whoever doubts a value can do so too."""
-    current = [record for record in Store(RECORDS).records if record.metric in ("latency", "throughput")]
+    current = [record for record in committed.store.records if record.metric in ("latency", "throughput")]
     current = [record for record in current if record.metric_version == METRICS[record.metric].version]
     assert len(current) > 500
     for record in current:

@@ -36,8 +36,12 @@ def test_the_catalogue_has_every_back_end_that_a_cell_can_name() -> None:
         ({"backend": "openvino", "device": "cuda"}, "", "openvino runs on cpu only; use --device cpu"),
         ({"precision": "tf32"}, "", "tf32 is not offered by eager on cpu; use --precision fp32, bf16, fp16"),
         ({"backend": "onnxruntime", "precision": "fp16"}, "", "use --precision fp32"),
-        ({"backend": "onnxruntime"}, "onnxruntime", "onnxruntime is not installed; run: pip install 'dpn-workbench["),
-        ({"backend": "openvino"}, "openvino", "openvino is not installed; run: pip install 'dpn-workbench["),
+        (
+            {"backend": "onnxruntime"},
+            "onnxruntime",
+            "is not installed; in the checkout run: pip install -e '.[backends]'",
+        ),
+        ({"backend": "openvino"}, "openvino", "openvino is not installed; in the checkout run: "),
         ({"device": "cuda"}, "", "no CUDA device was found; use --device cpu"),
         (
             {"subject": "my/net.onnx"},

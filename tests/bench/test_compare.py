@@ -21,10 +21,13 @@ from bench.record import Record
 from bench.store import RECORDS, Store
 from bench.verbs import compare_verbs
 from bench.verbs.compare_verbs import records_of
+from bench.verdicts import revisions
 from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate
+from bench.verdicts.revisions import unpack
 from dpn.missing import REMEDY
 from tests.bench.timing_records import MACHINE, count_record, timing_record
+from tests.test_workflows import commit, git
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER = "another-machine-8-cores"
@@ -488,7 +491,7 @@ def test_an_effect_that_is_none_is_an_error(effect: float) -> None:
 
 
 def test_this_projects_records_equal_themselves(committed: Evidence) -> None:
-    found = compare(committed.store, Store(RECORDS))
+    found = compare(committed.store, Store(committed.records_root))
     assert found.compared
     assert {entry.verdict for entry in found.compared} == {"equal"}
     assert Gate(gate_time=0.25).failures(found) == ()
@@ -714,16 +717,31 @@ def test_a_line_that_is_no_duel_is_named(
     assert "duels.jsonl, line 2: not a duel: " in capsys.readouterr().err
 
 
-def test_a_revision_is_read_without_touching_the_checkout(committed: Evidence) -> None:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    if found.returncode:
-        pytest.skip("this is not a git checkout")
+@pytest.mark.usefixtures("in_git")
+def test_a_revision_is_read_without_touching_the_checkout() -> None:
     with records_of("HEAD") as folder:
         assert folder != RECORDS
         revised = {record.key() for record in Store(folder).records}
     assert revised
-    assert revised <= {record.key() for record in committed.store.records}
+    assert revised <= {record.key() for record in Store(RECORDS).records}
     assert not folder.exists()
+
+
+def test_a_repository_around_the_project_has_none_of_its_revisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    (project / "bench").mkdir(parents=True)
+    (project / "bench/worker.py").write_text("")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "project")
+    commit(tmp_path, "Somebody else's")
+    monkeypatch.setattr(revisions, "ROOT", project)
+    with pytest.raises(ValueError, match=r"^no revision 'HEAD' of this project with bench \(.+\); give one, or none$"):
+        unpack("HEAD", ["bench"], tmp_path / "unpacked", instead="none")
+    monkeypatch.setattr(revisions, "ROOT", tmp_path)
+    unpack("HEAD", ["project"], tmp_path / "unpacked", instead="none")
+    assert (tmp_path / "unpacked/project/bench/worker.py").is_file()
 
 
 def test_what_cannot_be_unpacked_is_one_line_with_a_remedy(

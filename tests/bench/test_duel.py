@@ -194,6 +194,7 @@ def test_what_is_printed_as_json_is_what_a_report_reads(
     assert json.loads((tmp_path / "duels.jsonl").read_text())["samples"][0]["b"][0] == 1.2
 
 
+@pytest.mark.usefixtures("in_git")
 def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
     with checkout("HEAD") as folder:
         assert (folder / "bench" / "worker.py").is_file()
@@ -258,6 +259,7 @@ def test_a_duel_that_waits_says_so_once_and_outside_a_terminal_each_round_has_a_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_git")
 def test_somebodys_network_is_found_by_the_side_of_a_revision_too(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from torch import nn\n\n\ndef net():\n    return nn.Conv2d(3, 4, 1)\n")
     command = "duel HEAD here --of mine:net --input 16x16 --threads 1 --rounds 1 --most-rounds 1 --pairs 2 --json"
@@ -279,6 +281,7 @@ def test_half_as_much_work_again_is_slower_and_the_same_work_is_neither() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_git")
 def test_a_revision_against_the_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = Choices(metric="latency", input="64x48", threads="1")
     assert duel_verbs.duel("HEAD", "here", of="dpn1_32", choices=chosen, rules=SHORT, as_json=True) == 0

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.macs import Count, CountError, Operator, count
+from bench.opinions.opinion import blank_copy
+from bench.record import METRICS
 from bench.watching import ELSEWHERE
 from dpn.build import build
 from dpn.spec import DPNSpec
@@ -136,6 +138,20 @@ def test_a_count_does_not_depend_on_where_the_network_is() -> None:
 def test_counting_twice_gives_the_same() -> None:
     net = conv_net()
     assert count(net, (1, 3, 8, 8)) == count(net, (1, 3, 8, 8))
+
+
+class Exported(nn.Sequential):
+    """Refuses to change its mode, as graphs do that `torch.export` wrote."""
+
+    def train(self, mode: bool = True) -> Self:
+        raise NotImplementedError(f"Calling train({mode}) is not supported yet.")
+
+
+def test_a_network_whose_mode_is_fixed_is_counted_as_it_is() -> None:
+    net = nn.Sequential(Exported(*conv_net()), nn.Dropout(0.5))
+    assert count(net, (1, 3, 8, 8)).macs == count(conv_net(), (1, 3, 8, 8)).macs
+    assert all(module.training for module in net.modules())
+    assert not any(module.training for module in blank_copy(net, "meta").modules())
 
 
 def test_dropout_and_batch_norm_are_in_evaluation_mode() -> None:
@@ -266,11 +282,13 @@ def test_parameter_column_adds_up_to_those_of_counted_layers() -> None:
     assert counted.params == convolutions + norms
 
 
-def test_parameters_by_module_are_all_of_them_and_identify_no_network() -> None:
+def test_parameters_by_module_are_all_of_them() -> None:
     counted = count(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), (1, 3, 5, 5))
     assert counted.params_by_module == {"0": 16, "1": 8}
     assert counted.params == 24
-    assert "params_by_module" not in repr(counted)
+    frozen = nn.BatchNorm2d(4).requires_grad_(False)
+    assert "frozen too" in METRICS["params"].meaning
+    assert count(frozen, (1, 4, 5, 5)).params == 8
 
 
 @pytest.mark.parametrize(
@@ -392,6 +410,21 @@ def test_a_network_that_reads_values_is_told_to_use_the_cpu() -> None:
     with pytest.raises(CountError, match="device cpu"):
         count(net, (1, 3, 8, 8))
     assert count(net, (1, 3, 8, 8), device="cpu").macs == 64 * 3 * 4
+
+
+class Choosing(nn.Conv2d):
+    """Needs more than an image."""
+
+    def forward(self, x: Tensor, k: int) -> Tensor:  # type: ignore[override]
+        return super().forward(x[:k])
+
+
+def test_a_network_that_takes_more_than_an_image_is_told_to_be_wrapped() -> None:
+    with pytest.raises(CountError, match=r"argument: 'k'; a network must take one image tensor .* can wrap it"):
+        count(Choosing(3, 4, 1), (1, 3, 8, 8))
+    inside = nn.Sequential(nn.Conv2d(3, 3, 1), Choosing(3, 4, 1))
+    with pytest.raises(CountError, match=r"Sequential failed in 1: .*argument: 'k'; check the input's size"):
+        count(inside, (1, 3, 8, 8))
 
 
 def test_a_network_of_another_type_is_told_of_it() -> None:

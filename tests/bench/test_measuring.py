@@ -17,10 +17,10 @@ def test_waiting_and_finished_rounds_are_lines_outside_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Told:
-        def __init__(self, _store: Store, _plan: Plan, tell: Any) -> None:
+        def __init__(self, _store: Store, _plan: Plan, tell: Any, **_: object) -> None:
             self.tell = tell
 
-        def run(self, _work: object, **_: object) -> Progress:
+        def run(self, _work: object) -> Progress:
             for text, cells in (("waiting for another", 0), ("", 1), ("a cell", 0.5), ("round 1 of 2", 0)):
                 self.tell(text, cells)
             return Progress()

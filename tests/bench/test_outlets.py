@@ -344,7 +344,7 @@ def test_the_summary_that_export_prints_holds_every_quantity_of_this_project(
     committed: Evidence, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = rows(committed.store)
-    export("summary")
+    export("summary", committed.records_root)
     text = capsys.readouterr().out
     assert len(text.encode()) <= markdown.SUMMARY_BYTES
     for row in quantities(found):
@@ -405,7 +405,7 @@ def test_amounts_are_rounded_for_people_only(record: Record, words: str) -> None
 
 @pytest.mark.parametrize("outlet", sorted(FILES))
 def test_export_writes_this_projects_records(outlet: Any, tmp_path: Path, committed: Evidence) -> None:
-    export(outlet, out=tmp_path / "out")
+    export(outlet, committed.records_root, out=tmp_path / "out")
     assert (tmp_path / "out").read_text() == FILES[outlet](rows(committed.store)) != ""
 
 

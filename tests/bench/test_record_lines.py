@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analysis.evidence import Evidence
 from bench.record import METRICS, SCHEMA_VERSION, Record
 from bench.record_fields.metrics import OF
 from bench.record_lines import Fault, read_line
@@ -49,10 +50,10 @@ def test_every_metric_says_what_its_records_hold() -> None:
     assert OF.keys() == METRICS.keys()
 
 
-def test_every_committed_record_holds_it() -> None:
-    store = Store(RECORDS)
+def test_every_committed_record_holds_it(committed: Evidence) -> None:
+    store, files = committed.store, committed.records_root.glob("*/*.jsonl")
     assert store.problems == []
-    assert len(store.records) == sum(path.read_bytes().count(b"\n") for path in RECORDS.glob("*/*.jsonl"))
+    assert len(store.records) == sum(path.read_bytes().count(b"\n") for path in files)
 
 
 def needed(metric: str) -> Iterator[str]:

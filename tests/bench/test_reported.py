@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from analysis.evidence import Evidence
 from bench import reported
 from bench.reported import FIGURES, HEADER, REPORTED, TABLES, Reported, ReportedError, captions, load, load_all
 from bench.schemas import schemas, write
@@ -275,11 +276,11 @@ def test_every_reported_cell_is_valid_by_the_published_schema() -> None:
 
 
 @pytest.mark.parametrize("apart", [10, pytest.param(1, marks=pytest.mark.slow)])
-def test_stored_records_are_valid_by_the_published_schema(apart: int) -> None:
+def test_stored_records_are_valid_by_the_published_schema(apart: int, committed: Evidence) -> None:
     """All of them in the slow part; the store itself reads every line by the models that the schema is made from."""
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json.loads((RECORDS / "record.schema.json").read_text()))
-    for path in RECORDS.glob("*/*.jsonl"):
+    for path in committed.records_root.glob("*/*.jsonl"):
         for number, line in list(enumerate(path.read_text().splitlines(), start=1))[::apart]:
             record = json.loads(line)
             assert [error.message for error in validator.iter_errors(record)] == [], f"{path}, line {number}"

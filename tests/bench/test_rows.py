@@ -3,9 +3,10 @@
 import itertools
 from pathlib import Path
 
+from analysis.evidence import Evidence
 from bench.record import Record, identity
 from bench.rows import ABOUT_MEASURING, Row, quantities, rows, settings
-from bench.store import RECORDS, Store
+from bench.store import Store
 from tests.bench.timing_records import count_record, timing_record
 
 TIMES = [[0.5, 0.25], [0.75, 0.125, 0.5]]
@@ -48,8 +49,8 @@ def test_the_order_does_not_depend_on_the_order_of_measuring(tmp_path: Path) -> 
     assert all(order == orders[0] for order in orders)
 
 
-def test_every_row_of_this_project_leads_to_its_record() -> None:
-    store = Store(RECORDS)
+def test_every_row_of_this_project_leads_to_its_record(committed: Evidence) -> None:
+    store = committed.store
     found = rows(store)
     assert found
     for row in found:
@@ -57,7 +58,7 @@ def test_every_row_of_this_project_leads_to_its_record() -> None:
         record = store.newest(said["key"])
         assert record is not None
         assert (record.value, record.recorded_at, record.commit) == (said["value"], said["recorded_at"], said["commit"])
-        assert (RECORDS / said["file"]).is_file()
+        assert (committed.records_root / said["file"]).is_file()
 
 
 def test_samples_go_to_their_processes() -> None:

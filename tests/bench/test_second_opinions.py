@@ -321,6 +321,19 @@ def test_the_network_torch_and_the_tools_are_left_as_they_were(capfd: pytest.Cap
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_compiled_network_is_counted_as_it_was_written(device: str) -> None:
+    whole, parts = (nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)) for _ in range(2))
+    whole.compile(backend="eager")
+    parts[2] = torch.compile(parts[2], backend="eager")  # type: ignore[assignment]
+    for net in (whole, parts):
+        opinions = by_counter(net, (1, 3, 9, 9), device)
+        assert {opinion.own_macs for opinion in opinions.values()} == {4 * 9 * (3 * 49 + 4 * 25)}
+        told = {name: opinion.unexplained for name, opinion in opinions.items() if opinion.total is not None}
+        assert set(told.values()) == {0}
+        assert opinions.keys() - told.keys() <= ({"fvcore"} if net is parts else set())  # torch.jit.trace cannot
+
+
 def test_importing_ptflops_does_not_keep_a_redirected_stdout() -> None:
     program = """
 import inspect, sys

@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting import count_subject
+from bench.macs import count
 from bench.subject import DEFAULT_INPUT_HW, Subject, SubjectError, resolve
 from tests.bench.onnx_models import convolution
 
@@ -46,6 +49,47 @@ def test_a_factory_is_known_by_what_its_network_does_not_only_by_its_modules() -
     without_a_multiplication = Repeating(2, lambda conv, x: conv(x.sigmoid()))
     assert len(set(map(digest, (twice, more, wider, without_a_multiplication)))) == 4
     assert digest(Repeating(2)) == digest(twice)
+
+
+def test_a_factory_has_one_digest_however_torch_words_and_runs_it() -> None:
+    """A version of torch that copies a map once more, or words a layer otherwise, has the same network."""
+
+    class Worded(Repeating):
+        def extra_repr(self) -> str:
+            return f"wording {id(self)}"
+
+    copying = Repeating(2, lambda conv, x: conv(x.clone().view(-1, *x.shape[1:]) + x.new_zeros(1)))
+    plain = Repeating(2, lambda conv, x: conv(x + torch.zeros(1, device=x.device)))
+    assert digest(copying) == digest(plain)
+    assert digest(Worded(2)) == digest(Worded(2))
+    counted = count(plain, (1, 3, 8, 6))
+    assert counted.computed == {"aten::add": 2}
+    assert counted.traits() == replace(counted, operators=tuple(
+        replace(operator, op="aten::another") for operator in counted.operators)).traits()  # fmt: skip
+
+
+@pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
+def test_a_frozen_script_is_counted_and_known_by_its_code() -> None:
+    def frozen(width: int, act: nn.Module) -> nn.Module:
+        net = nn.Sequential(nn.Conv2d(3, width, 1), act).eval()
+        return torch.jit.freeze(torch.jit.script(net))
+
+    makers = (lambda: frozen(4, nn.ReLU()), lambda: frozen(5, nn.ReLU()), lambda: frozen(4, nn.Hardtanh()))
+    nets, again = ([make() for make in makers] for _ in range(2))
+    assert len(set(map(digest, nets))) == 3
+    assert list(map(digest, nets)) == list(map(digest, again))
+    assert count(nets[0], (1, 3, 8, 6), device="cpu").macs == 3 * 4 * 8 * 6
+
+
+class Stateful(nn.Conv2d):
+    """Keeps more in its state than tensors."""
+
+    def get_extra_state(self) -> object:
+        return {"of": self, "scale": torch.rand(2000), "steps": [1, 2]}
+
+
+def test_a_network_with_more_in_its_state_than_tensors_has_a_digest() -> None:
+    assert digest(Stateful(3, 4, 1)) == digest(Stateful(3, 4, 1)) != digest(Stateful(3, 4, 3))
 
 
 def test_a_factory_has_one_digest_wherever_it_is_built() -> None:

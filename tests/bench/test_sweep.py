@@ -330,8 +330,8 @@ def test_ceilings_are_measured_again_when_asked_and_with_another_version_of_a_li
         rates.asked.clear()
         ceilings_of(Sweep(Store(tmp_path), TINY))
         assert rates.asked == asked
-    again = Sweep(Store(tmp_path), TINY)
-    again.run([], again=True)
+    again = Sweep(Store(tmp_path), TINY, again=True)
+    again.run([])
     ceilings_of(again)
     assert rates.asked == EVERY
     assert len(records_of(tmp_path, "copy_ceiling")) == 3

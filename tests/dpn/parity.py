@@ -57,9 +57,10 @@ class Layers:
         self.state = state
         self.mistake = mistake
 
-    def conv(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+    def conv(self, x: Tensor, name: str, stride: int = 1, dilation: int = 1) -> Tensor:
         weight = self.state[f"{name}.weight"]
-        return F.conv2d(x, weight, self.state.get(f"{name}.bias"), stride, padding=weight.shape[-1] // 2)
+        padding = dilation * (weight.shape[-1] // 2)
+        return F.conv2d(x, weight, self.state.get(f"{name}.bias"), stride, padding, dilation)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         mean, var, weight, bias = (

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dpn import checkout
+from tests.test_workflows import commit, git, revision
 
 
 @pytest.fixture
@@ -85,3 +86,39 @@ def test_a_checkout_of_which_git_does_not_say_is_taken_to_differ(tree: Path, mon
     answers["status"] = ""
     forget()
     assert checkout.commit() == ("0123abcd", False)
+
+
+@pytest.fixture
+def repository(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checkout as the one commit of a repository."""
+    monkeypatch.delenv("DPN_COMMIT", raising=False)
+    git(tree, "init", "--quiet")
+    git(tree, "add", ".")
+    commit(tree, "The first")
+    return tree
+
+
+def test_a_repository_around_the_files_is_not_taken_for_theirs(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As around a virtual environment, or in a hook of git's, which names the repository by a variable."""
+    monkeypatch.setattr(checkout, "ROOT", repository / "dpn")
+    assert checkout.commit() == ("unknown", True)
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    monkeypatch.setenv("DPN_COMMIT", "0123abc")
+    forget()
+    assert checkout.commit() == ("0123abc", False)
+
+
+def test_a_checkout_and_a_linked_worktree_are_asked_each_for_its_own(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, linked = revision(repository, "HEAD"), repository / "linked"
+    git(repository, "worktree", "add", "--quiet", str(linked))
+    commit(linked, "The second")
+    (linked / "dpn/networks/dpn.py").write_text("x = 2\n")
+    assert checkout.commit() == (first, False)
+    monkeypatch.setattr(checkout, "ROOT", linked)
+    forget()
+    assert checkout.commit() == (revision(linked, "HEAD"), True)
+    assert revision(linked, "HEAD") != first

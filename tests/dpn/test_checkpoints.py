@@ -127,6 +127,11 @@ FORMS: dict[str, Form] = {
         "perf": np.float64(0.74),
         "optimizer": {"state": {0: {"step": 5, "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 1e-3}]},
     },
+    "_orig_mod.": lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+    "wrapped twice": lambda state: {f"module._orig_mod.{name}": tensor for name, tensor in state.items()},
+    "of another trainer": lambda state: {"model": state, "epoch": 3, "optimizer": {"state": {}}},
+    "of a trainer's module": lambda state: {"state_dict": {f"net.{name}": value for name, value in state.items()}},
+    "of its compiled module": lambda state: {f"model._orig_mod.{name}": value for name, value in state.items()},
     "parameters": lambda state: {
         name: nn.Parameter(tensor) if tensor.is_floating_point() else tensor for name, tensor in state.items()
     },
@@ -217,6 +222,25 @@ def test_names_that_a_network_translates(tmp_path: Path) -> None:
     assert net.part.inner.bias == 1
     assert set(state) == {"part.old.weight", "part.old.bias"}
     assert compare(net, {"part.new.weight": torch.ones(1, 2)}).unexpected == ("part.new.weight",)
+
+
+@pytest.mark.parametrize("parts", [("module",), ("_orig_mod",), ("module", "head")])
+def test_a_network_with_a_wrapper_around_it_takes_its_own_file(parts: tuple[str, ...], tmp_path: Path) -> None:
+    net, other = (nn.ModuleDict({part: nn.Linear(2, 1) for part in parts}) for _ in range(2))
+    load(other, saved(net.state_dict(), tmp_path / "net.pth"))
+    assert unchanged(other, net.state_dict())
+    assert compare(net, net.state_dict()).fits
+
+
+@pytest.mark.parametrize(
+    "names", [("net.weight", "net.bias", "net.extra"), ("net.weight", "bias"), ("a.weight", "b.bias"), ("net.weight",)]
+)
+def test_a_prefix_is_no_wrapper_where_names_do_not_fit_without_it(names: tuple[str, ...], tmp_path: Path) -> None:
+    net = nn.Linear(1, 1)
+    before = copied(net)
+    with pytest.raises(CheckpointError, match="does not fit this Linear"):
+        load(net, saved({name: torch.ones(1, 1) for name in names}, tmp_path / "other.pth"))
+    assert unchanged(net, before)
 
 
 # Backbones
@@ -419,6 +443,58 @@ def test_a_truncated_file_is_named(keep: int, new_format: bool, tmp_path: Path) 
     assert one_line(caught.value)
 
 
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_number_that_was_damaged_is_noticed(place: int, tmp_path: Path) -> None:
+    """Torch writes check sums and reads none. Training states are read in the same way."""
+    values = torch.arange(1000.0) + 0.25
+    path = saved({"a": values, "b": torch.zeros(3)}, tmp_path / "bits.pth")
+    content, kept = bytearray(path.read_bytes()), values.numpy().tobytes()
+    content[content.index(kept) + place % len(kept)] ^= 1
+    path.write_bytes(content)
+    assert len(torch.load(path, weights_only=True)) == 2
+    with pytest.raises(
+        CheckpointError, match=r"bits\.pth is no file of plain tensors: it is damaged .*fetch it"
+    ) as caught:
+        read_state_dict(path)
+    assert one_line(caught.value)
+
+
+def test_an_archive_of_an_unknown_version_is_one_line(tmp_path: Path) -> None:
+    path = saved({"a": torch.zeros(3)}, tmp_path / "version.pth")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 64
+    path.write_bytes(content)
+    with pytest.raises(
+        CheckpointError, match=r"version\.pth cannot be read, .*; fetch it again \(zip file version 6\.4"
+    ):
+        read_state_dict(path)
+
+
+def test_files_without_check_sums_load(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = saved({"a": torch.ones(3)}, tmp_path / "quick.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_state_dict(path)["a"].sum() == 3
+
+
+def test_no_archive_takes_longer_than_to_read_it_once(tmp_path: Path) -> None:
+    """Many members may have the same bytes, and compressed ones any number."""
+    path = tmp_path / "wide.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", bytes(10**4) + b"1")
+        archive.filelist += archive.filelist * 10**3
+    with pytest.raises(CheckpointError, match="damaged") as caught:
+        read_state_dict(path)
+    assert "overlap" in str(caught.value.__cause__)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**6) + b"1")
+        archive.filelist += archive.filelist * 10**3
+    with pytest.raises(CheckpointError):
+        read_state_dict(path)
+
+
 @pytest.fixture(scope="module")
 def small_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[bytes]]:
     path = tmp_path_factory.mktemp("bytes") / "file.pth"
@@ -478,7 +554,7 @@ def test_tensors_that_are_no_weights_are_named(tensor: Tensor, message: str, tmp
 
 def test_one_weight_under_two_names_is_refused(tmp_path: Path) -> None:
     path = saved({"module.weight": torch.zeros(1), "weight": torch.ones(1)}, tmp_path / "both.pth")
-    with pytest.raises(CheckpointError, match=r"both\.pth holds weight and module\.weight, .*; save net\.state_dict"):
+    with pytest.raises(CheckpointError, match=r"both\.pth holds module\.weight and weight, .*; save net\.state_dict"):
         read_state_dict(path)
 
 
@@ -543,6 +619,12 @@ def test_identify_a_whole_network(tmp_path: Path) -> None:
     assert found.tensors == len(state)
     assert found.values == sum(tensor.numel() for tensor in state.values())
     assert "fits exactly: hrnet, hrnet_large\nfits as a backbone: on_hrnet" in str(found)
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "net."])
+def test_identify_sees_through_wrappers(prefix: str, tmp_path: Path) -> None:
+    state = {f"{prefix}{name}": tensor for name, tensor in weights(DPN).items()}
+    assert identify(saved({"model": state}, tmp_path / "net.pth"), {"dpn": DPN}).exactly == ("dpn",)
 
 
 def test_identify_another_number_of_joints(tmp_path: Path) -> None:

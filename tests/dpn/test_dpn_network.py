@@ -13,6 +13,7 @@ from dpn.networks.blocks import Bottleneck
 from dpn.networks.dpn import DPN, DilationPyramidModule
 from dpn.spec import DPNSpec, ModelSpec, replace
 from dpn.zoo import ZOO
+from tests.dpn.parity import Layers, relative_error
 
 SMALL = DPNSpec(name="small", modules=2, width=4, dilations=(4, 2, 1), conv2_blocks=2, input_hw=(64, 64), joints=5)
 VARIANTS = {
@@ -49,30 +50,15 @@ def scrambled(spec: ModelSpec, seed: int = 0) -> nn.Module:
 # Parity
 
 
-class Independent:
-    """Table I, computed from a state dict with functions and loops alone; `mistakes` are made on purpose."""
-
-    def __init__(self, state: dict[str, Tensor], *mistakes: str) -> None:
-        self.state = state
-        self.mistakes = mistakes
-
-    def conv(self, x: Tensor, name: str, stride: int = 1, dilation: int = 1) -> Tensor:
-        weight = self.state[f"{name}.weight"]
-        padding = dilation * (weight.shape[-1] // 2)
-        return F.conv2d(x, weight, self.state.get(f"{name}.bias"), stride, padding, dilation)
-
-    def norm(self, x: Tensor, name: str) -> Tensor:
-        mean, var, weight, bias = (
-            self.state[f"{name}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")
-        )
-        return F.batch_norm(x, mean, var, weight, bias, eps=1e-5)
+class Independent(Layers):
+    """Table I, computed from a state dict with functions and loops alone."""
 
     def conv_norm_relu(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
         return F.relu(self.norm(self.conv(x, f"{name}.0", stride), f"{name}.1"))
 
     def bottleneck(self, x: Tensor, name: str, stride: int = 1, dilation: int = 1) -> Tensor:
-        on_first, on_second = (stride, 1) if "stride on the 1x1" in self.mistakes else (1, stride)
-        if "pre-activation" in self.mistakes:
+        on_first, on_second = (stride, 1) if self.mistake == "stride on the 1x1" else (1, stride)
+        if self.mistake == "pre-activation":
             y = self.conv(F.relu(x), f"{name}.conv1", on_first)
             y = self.conv(F.relu(self.norm(y, f"{name}.bn1")), f"{name}.conv2", on_second, dilation)
             y = self.norm(self.conv(F.relu(self.norm(y, f"{name}.bn2")), f"{name}.conv3"), f"{name}.bn3")
@@ -80,7 +66,7 @@ class Independent:
         y = F.relu(self.norm(self.conv(x, f"{name}.conv1", on_first), f"{name}.bn1"))
         y = F.relu(self.norm(self.conv(y, f"{name}.conv2", on_second, dilation), f"{name}.bn2"))
         y = self.norm(self.conv(y, f"{name}.conv3"), f"{name}.bn3")
-        return F.relu(y if "no shortcut" in self.mistakes else y + self.shortcut(x, name, stride))
+        return F.relu(y if self.mistake == "no shortcut" else y + self.shortcut(x, name, stride))
 
     def shortcut(self, x: Tensor, name: str, stride: int) -> Tensor:
         if f"{name}.downsample.0.weight" not in self.state:
@@ -102,10 +88,6 @@ class Independent:
         if spec.reading == "costed" or spec.conv2_stride == 2:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return self.conv(x, "heatmap")
-
-
-def relative_error(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def image(height: int = 64, width: int = 64) -> Tensor:

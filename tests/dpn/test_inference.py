@@ -277,6 +277,7 @@ Unnamed = namedtuple("Unnamed", ("scores", "offsets"))
 )
 def test_the_last_heatmaps_count(output: Any) -> None:
     assert final_heatmaps(output, 17, HW) is MAPS
+    assert final_heatmaps(output, None, HW) is MAPS
 
 
 @pytest.mark.parametrize(
@@ -366,6 +367,7 @@ class Failing(nn.Module):
     [
         (AttributeError("no 'stem'"), r"Failing fails on an image of 64x48, .*: AttributeError: no 'stem'"),
         (AssertionError(), r"\(1, 3, 64, 48\): AssertionError$"),
+        (SystemExit(0), r"Failing leaves \(SystemExit: 0\)"),
         (SystemExit(3), r"Failing leaves \(SystemExit: 3\); a forward pass must return, never leave$"),
         (None, "heatmaps of 0 images for 1"),
     ],
@@ -373,6 +375,13 @@ class Failing(nn.Module):
 def test_a_network_that_fails_is_one_line_with_its_name(error: BaseException | None, message: str) -> None:
     forward = Forward(Failing(error), COCO_17, protocol("dpn", "coco"), Runtime(device="cpu"))
     with pytest.raises(OutputError, match=message):
+        forward.try_out((64, 48))
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(torch.float16, "float16"), (torch.float64, "float64")])
+def test_a_network_of_other_numbers_than_float32_is_told_to_be_built_in_it(dtype: torch.dtype, name: str) -> None:
+    forward = Forward(nn.Conv2d(3, 17, 4, 4).to(dtype), COCO_17, protocol("dpn", "coco"), Runtime(device="cpu"))
+    with pytest.raises(OutputError, match=rf"Conv2d fails on .*; its weights are {name}: build it .*net\.float\(\)$"):
         forward.try_out((64, 48))
 
 

@@ -1,14 +1,18 @@
 """A package that is not installed is named in one line, when a program starts and when a verb needs it."""
 
+import re
 import runpy
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from dpn import cli
-from dpn.missing import REMEDY, told
+from dpn.missing import OURS, REMEDY, told
 
 Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def assert_named(package: str, caught: pytest.ExceptionInfo[SystemExit], capsys: Capture) -> None:
@@ -50,3 +54,11 @@ def test_a_module_of_ours_that_is_missing_is_a_bug_and_a_traceback_can_be_had(mo
     monkeypatch.setenv("DPN_TRACEBACK", "1")
     with pytest.raises(ModuleNotFoundError), told():
         raise ModuleNotFoundError(name="tyro")
+
+
+def test_what_a_remedy_installs_is_an_extra_of_the_checkout_for_no_index_has_this_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sources = "".join(path.read_text() for name in OURS for path in (ROOT / name).rglob("*.py"))
+    assert f"{project['name']}[" not in sources
+    named = {extra for words in re.findall(r"""\binstall\(["']([\w,]+)["']\)""", sources) for extra in words.split(",")}
+    assert {"training", "backends"} <= named <= project["optional-dependencies"].keys()

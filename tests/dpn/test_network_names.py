@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from dpn.build import build
 from dpn.error_words import first_line, first_said, in_words
-from dpn.network_names import NetworkError, built, definition_of, imported, parse_hw
+from dpn.network_names import Network, NetworkError, built, definition_of, imported, parse_hw
 from dpn.zoo import ZOO
 
 FACTORIES = """
@@ -170,6 +171,62 @@ def test_errors_in_words() -> None:
     for text, said in (("", ""), ("\n \n", ""), ("\n one\ntwo", "one"), (300 * "x", 200 * "x")):
         assert first_said(ValueError(text)) == (said or "ValueError")
         assert first_line(ValueError(text)) == (f"ValueError: {said}" if said else "ValueError")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_factory_sets_for_all_of_torch_ends_when_the_next_network_is_built(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    def setting() -> nn.Module:
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        return nn.Conv2d(3, 1 // (not fails), 1)
+
+    monkeypatch.setattr(sys.modules["__main__"], "setting", setting, raising=False)
+    for after in ("factories:net", "dpn1_32_lite"):
+        with pytest.raises(NetworkError) if fails else nullcontext():
+            built("__main__:setting")
+        assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (torch.float64, False)  # it may need them to run
+        net, _ = built(after)
+        assert torch.is_grad_enabled()
+        assert torch.get_default_dtype() == next(net.parameters()).dtype == torch.float32
+    torch.set_default_dtype(torch.float64)  # by anybody else
+    try:
+        built("factories:net")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Stateful(nn.Conv2d):
+    """Keeps more in its state than tensors."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(3, 4, 1, bias=False)
+        nn.init.ones_(self.weight)
+        self.scale = torch.full((2000,), 0.5)
+        self.scale[1000] = scale
+
+    def get_extra_state(self) -> object:
+        return {"of": type("Opaque", (), {})(), "scales": [self.scale, torch.float16]}
+
+
+def test_a_state_digest_is_also_of_what_is_no_tensor() -> None:
+    first, same, other = (Network(name="mine:net", net=Stateful(scale)).state_digest() for scale in (0.5, 0.5, 0.25))
+    assert first == same != other
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*quantize:UserWarning")
+def test_a_quantized_network_has_a_state_digest() -> None:
+    def digest(weight: float) -> str:
+        net = nn.Sequential(nn.Linear(64, 32)).eval()
+        for parameter in net.parameters():
+            nn.init.constant_(parameter, 1.0)
+        with torch.no_grad():
+            net[0].weight[16, 32] = weight  # type: ignore[index]
+        return Network(name="mine:net", net=torch.ao.quantization.quantize_dynamic(net, {nn.Linear})).state_digest()
+
+    assert digest(0.0) == digest(0.0) != digest(0.5)
 
 
 class Acting(nn.Module):

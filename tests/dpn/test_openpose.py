@@ -13,6 +13,7 @@ from bench.macs import count
 from dpn.build import build
 from dpn.networks.openpose import OpenPose, with_module_names
 from dpn.spec import OpenPoseSpec
+from tests.dpn.parity import relative_error
 
 SPEC = OpenPoseSpec(name="openpose", input_hw=(368, 368), joints=18)
 
@@ -160,10 +161,6 @@ def in_training() -> tuple[tuple[Tensor, Tensor], ...]:
 @torch.no_grad()
 def expected_stages() -> list[tuple[Tensor, Tensor]]:
     return Independent(scrambled().state_dict()).stages(image())
-
-
-def relative_error(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
 
 
 @torch.no_grad()

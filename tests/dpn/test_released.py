@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.store import RECORDS, Store
+from analysis.evidence import Evidence
 from dpn import checkpoints, cli
 from dpn.data.opening import Asked, open_data
 from dpn.drawing import write_png
@@ -32,10 +32,10 @@ def test_each_file_is_small_and_of_its_recipe() -> None:
         assert checkpoints.load_plain(own.path)["digest"] == own.result["digest"]
 
 
-def test_the_run_is_on_record_with_the_same_score() -> None:
+def test_the_run_is_on_record_with_the_same_score(committed: Evidence) -> None:
     own = all_released()[NAME]
     found = [
-        record for record in Store(RECORDS).records
+        record for record in committed.store.records
         if record.subject == NAME and record.detail.get("run") == own.result["digest"]
     ]  # fmt: skip
     assert [record.value for record in found] == [own.result["scores"]["score"]]

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,11 @@ from dpn.build import build
 from dpn.data.samples import to_input
 from dpn.digests import file_digest
 from dpn.export import formats
-from dpn.export.formats import ENDINGS, INSTALL, Format, open_file, read_metadata
+from dpn.export.formats import ENDINGS, Format, open_file, read_metadata
 from dpn.export.graph import Deployed, Pixels
 from dpn.export.network import Batch, ExportError, Wanted, compare, export, images
 from dpn.heatmaps import Codec, decode
+from dpn.missing import install
 from dpn.network_names import Network, NetworkError, network
 from dpn.network_output import OutputError
 from dpn.protocols import protocol
@@ -274,6 +276,61 @@ def test_what_gives_no_heatmaps_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+class Leaving(Tiny):
+    """Leaves at one of its passes, or fails."""
+
+    def __init__(self, at: int, error: BaseException) -> None:
+        super().__init__()
+        self.left, self.error = at, error
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("passes", range(3))
+@pytest.mark.parametrize("error", [SystemExit(0), TypeError("forward() lacks 'mask'")], ids=["leaves", "fails"])
+def test_a_network_that_leaves_or_fails_at_any_pass_is_one_line(
+    tmp_path: Path, error: BaseException, passes: int
+) -> None:
+    """To learn its heatmaps, to follow it, and to compare."""
+    with pytest.raises(RuntimeError, match=re.escape(f"{type(error).__name__}: {error}")) as caught:
+        export(tiny(Leaving(passes, error)), wanted(), tmp_path / "tiny")
+    assert isinstance(caught.value, ExportError if passes == 1 else OutputError)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_in_half_precision_is_told_to_be_built_in_float32(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"its weights are float16: build it in float32, with net\.float\(\)$"):
+        export(tiny(Tiny().half()), wanted(), tmp_path / "tiny")
+
+
+Stages = namedtuple("Stages", ("heatmaps", "parsing"))
+
+
+class Wrapped(Tiny):
+    """Gives names to its heatmaps, or more of them."""
+
+    def __init__(self, wrap: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.wrap = wrap
+
+    def forward(self, x: Tensor) -> Any:
+        return self.wrap(super().forward(x)[-1])
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda maps: {"heatmaps": maps, "aux": maps[:, :3]}, lambda maps: Stages([maps + 1, maps], maps[:, :3])],
+    ids=["dict", "named tuple"],
+)
+def test_heatmaps_with_a_name_are_exported(tmp_path: Path, wrap: Callable[[Tensor], Any]) -> None:
+    assert export(tiny(Wrapped(wrap)), wanted(), tmp_path / "tiny").joints == 17 * 4
+
+
 def test_a_folder_that_is_not_there_is_an_error_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing is no folder; make it"):
         export(tiny(), wanted(), tmp_path / "missing" / "tiny")
@@ -283,12 +340,12 @@ def test_missing_packages_say_what_to_install(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     found = export(tiny(), wanted("onnx"), tmp_path / "tiny.onnx")
     assert found.checked_with is None
-    with pytest.raises(RuntimeError, match=re.escape(INSTALL)):
+    with pytest.raises(RuntimeError, match=re.escape(install("backends"))):
         open_file(tmp_path / "tiny.onnx", "onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(RuntimeError, match=re.escape(INSTALL)):
+    with pytest.raises(RuntimeError, match=re.escape(install("backends"))):
         export(tiny(), wanted("onnx"), tmp_path / "other.onnx")
-    with pytest.raises(RuntimeError, match=re.escape(INSTALL)):
+    with pytest.raises(RuntimeError, match=re.escape(install("backends"))):
         read_metadata(tmp_path / "tiny.onnx")
 
 
