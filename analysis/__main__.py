@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, NoReturn
 
-from dpn.interrupts import quiet
-from dpn.missing import told
+from dpn.program.interrupts import quiet
+from dpn.program.missing import told
 
 with quiet(), told():
     import tyro
@@ -22,8 +22,8 @@ with quiet(), told():
     from bench.store import RECORDS, RESULTS
     from bench.subject import Subject, resolve
     from bench.verbs.arguments import Networks
-    from dpn import cli
-    from dpn.whole_files import write_whole
+    from dpn.program import cli
+    from dpn.program.whole_files import write_whole
 
 IN_GALLERY = ("figure-3", "figure-layers")
 TableId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")]
@@ -42,7 +42,7 @@ def report(out: Path = RESULTS / "report", records: Records = RECORDS) -> None:
         out: the folder that becomes the report.
         records: the folder of the records.
     """
-    from analysis.report import prepare_environment, write_report
+    from analysis.outlets.report import prepare_environment, write_report
 
     _evidence(records)
     prepare_environment()
@@ -62,7 +62,7 @@ def show(
         records: the folder of the records.
     """
     from analysis import tables
-    from analysis.render import FILES, to_text
+    from analysis.outlets.render import FILES, to_text
 
     evidence = _evidence(records)
     if not table:

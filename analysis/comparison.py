@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analysis import accuracy_cells, cost_cells, published
+from analysis import accuracy_cells, cost_cells
+from analysis import printed_costs as published
 from analysis.cells import Column, Row, Table, from_print, label
 from analysis.cost_cells import GIMACS, cost, title
 from analysis.evidence import Evidence

@@ -8,7 +8,7 @@ from analysis.comparison import OURS
 from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.plots.figure_data import short_name
-from analysis.published import PUBLISHED_AS, macs_as_printed
+from analysis.printed_costs import PUBLISHED_AS, macs_as_printed
 from bench.conventions import round_printed
 
 MAIN = {"table-6": "dpn4_64", "table-7": "dpn4_64_mpii"}

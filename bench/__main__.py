@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-from dpn.interrupts import quiet
-from dpn.missing import told
+from dpn.program.interrupts import quiet
+from dpn.program.missing import told
 
 with quiet(), told():
     import tyro
@@ -24,8 +24,8 @@ with quiet(), told():
     from bench.verbs.compare_verbs import compare, export
     from bench.verbs.count_verbs import count, opinions
     from bench.verbs.duel_verbs import duel, trials
-    from dpn import cli
-    from dpn.cli import Flag, Input, Json
+    from dpn.program import cli
+    from dpn.program.cli import Flag, Input, Json
     from dpn.zoo import ZOO
 
 Suite = Annotated[str | None, tyro.conf.arg(name="suite")]

@@ -74,8 +74,8 @@ class Question:
         Images that were named apart from the annotations are known by `images_digest`, those that lie where the
         layout has them by `own_images_digest`.
         """
+        from dpn.gpu_products import products
         from dpn.inference import shifts
-        from dpn.training.products import products
 
         protocol, network = self.protocol, self.network
         images = "images_digest" if self.data.images_given else "own_images_digest"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bench import workloads
 from bench.machine import disturbance, gpu
 from bench.workloads import Candidate, Library
-from dpn.quantities import some
+from dpn.program.quantities import some
 
 Kind = Literal["arithmetic", "copy"]
 

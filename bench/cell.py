@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dpn.processor import granted_cores
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 Metric = Literal["latency", "throughput", "memory", "energy"]
 Device = Literal["cpu", "cuda"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.record import Record
-from dpn.quantities import so_many, some
+from dpn.program.quantities import so_many, some
 
 SHOWN = 3
 """How many operators of each kind of change are named; the rest is counted."""

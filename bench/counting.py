@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from bench.count_changes import count_changes
-from bench.macs import Count, CountError, Operator, count
+from bench.macs import Count, CountError, count
+from bench.operator_counter import Operator
 from bench.opinions.second_opinions import agreeing, second_opinions, to_record_detail
 from bench.provenance import measured
 from bench.record import Record

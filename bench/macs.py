@@ -6,82 +6,28 @@ sees is counted, declared free (`bench.operators`), or unknown; a count with an 
 """
 
 import inspect
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.conventions import AT_OUTPUT, KINDS
-from bench.operators import RULES, Cost, Margins, is_free, shape_on_meta
-from bench.watching import Where, attributes_kept, evaluation_mode, inside_modules, on_meta
-from dpn.error_words import in_words
-from dpn.torch_dispatch import Dispatch
+from bench.operator_counter import Operator, OperatorCounter
+from bench.watching import Watcher, Where, attributes_kept, evaluation_mode, inside_modules, on_meta
+from dpn.program.error_words import in_words
 
 
 class CountError(RuntimeError):
     """A network could not be run while it was watched; the message says why and what to do."""
 
 
-class Watcher(Dispatch):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
-    """Sees every operator of a forward pass; `where` knows which module runs it."""
-
-    def __init__(self, where: Where, _inputs: Sequence[Tensor]) -> None:
-        super().__init__()
-        self.where = where
-
-
 AWatcher = TypeVar("AWatcher", bound=Watcher)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operator:
-    """One call of one counted operator.
-
-    Attributes:
-        module: dotted path of the innermost module that made the call; "" for the network itself.
-        op: ATen name without overload, such as "aten::convolution".
-        kind: one of `bench.conventions.KINDS`.
-        output_shape: shape of what it returns.
-        kernel: kernel size, empty where there is none; likewise `stride` and `dilation`.
-        groups: of a convolution.
-        macs: nominal multiply-adds of the call.
-        live_macs: those whose tap falls inside the map.
-        macs_at_output: as `macs`, transposed convolutions at output size.
-        params: parameters that the module itself holds, in the row of its first counted call.
-        activations: elements of the output.
-        weight_bytes: weights and biases read.
-        activation_bytes: maps read and written.
-    """
-
-    module: str
-    op: str
-    kind: str
-    output_shape: tuple[int, ...]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-    macs: int
-    live_macs: int
-    macs_at_output: int
-    params: int
-    activations: int
-    weight_bytes: int
-    activation_bytes: int
-
-    @property
-    def arithmetic_intensity(self) -> float:
-        """Floating-point operations (two for a multiply-add) for each byte of weights and maps."""
-        return 2 * self.macs / (self.weight_bytes + self.activation_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +109,7 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         TypeError: the network is no module, such as the function that builds it.
         CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
-    counter, _ = run_watched(net, inputs, device, _Counter)
+    counter, _ = run_watched(net, inputs, device, OperatorCounter)
     held = Counter[str]()
     for name, parameter in net.named_parameters():
         held[name.rpartition(".")[0]] += parameter.numel()
@@ -251,105 +197,6 @@ def _takes(net: nn.Module, tensors: Sequence[Tensor]) -> bool:
     except ValueError:  # no signature
         pass
     return True
-
-
-class _Counter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
-    def __init__(self, where: Where, inputs: Sequence[Tensor]) -> None:
-        super().__init__(where, inputs)
-        self.operators: list[Operator] = []
-        self.free: Counter[str] = Counter()
-        self.unknown: Counter[tuple[str, str]] = Counter()
-        self.computed: Counter[str] = Counter()
-        self.margins: MutableMapping[Tensor, Margins | None] = WeakIdKeyDictionary()
-        self.seen_modules: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = func._schema.name
-        if name not in RULES and not is_free(func):
-            with self:  # a composite operator: what it is made of comes by here again
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
-        shape = shape_on_meta(func, args)
-        out = func(*args, **kwargs) if shape is None else torch.empty(shape, dtype=args[0].dtype, device="meta")
-        if name not in RULES and _computes(func):
-            self.computed[name] += 1
-        if name in RULES:
-            margins = self.margins.get(args[0]) if args and isinstance(args[0], Tensor) else None
-            self._add(name, RULES[name](args, kwargs, out, margins), out)
-        elif is_free(func):
-            self.free[name] += 1
-            if name == "aten::constant_pad_nd" and (args[2] if len(args) > 2 else 0) == 0:
-                self.margins[out] = _margins(args[1], out.dim() - 2, self.margins.get(args[0]))
-            elif func._schema.is_mutable and isinstance(args[0], Tensor):
-                self._written(args[0])
-        else:
-            self.unknown[name, self.where.path] += 1
-        return out
-
-    def _written(self, tensor: Tensor) -> None:
-        """Whatever was written need not be zero any more, nor in the maps of which the tensor is a part.
-
-        Views are known by their memory, as they have no `_base` in inference mode.
-        """
-        for padded in list(self.margins):
-            if torch._C._is_alias_of(padded, tensor):  # type: ignore[attr-defined]  # torch does not declare it
-                del self.margins[padded]
-
-    def _add(self, name: str, cost: Cost, out: Any) -> None:
-        result = out[0] if isinstance(out, tuple | list) else out
-        module, params = self.where.own_params()
-        self.operators.append(
-            Operator(
-                module=self.where.path,
-                op=name,
-                kind=cost.kind,
-                output_shape=tuple(result.shape),
-                kernel=cost.kernel,
-                stride=cost.stride,
-                dilation=cost.dilation,
-                groups=cost.groups,
-                macs=cost.macs,
-                live_macs=cost.live_macs,
-                macs_at_output=cost.macs_at_output,
-                params=0 if module in self.seen_modules else params,
-                activations=result.numel(),
-                weight_bytes=sum(map(_bytes, cost.weights)),
-                activation_bytes=sum(map(_bytes, cost.maps)) + _bytes(result),
-            )
-        )
-        self.seen_modules.add(module)
-
-
-_COPIES = re.compile(r"aten::(clone|copy|_unsafe_view|view_copy|_to_copy|set|resize|fill|zero|new_\w+|\w+_like)_?")
-"""Operators that pass values on or make room for some; how often they run depends on torch's version."""
-
-
-@cache
-def _computes(func: torch._ops.OpOverload) -> bool:
-    """Whether an operator makes a tensor's values from those that it is given, so is no view, copy or factory."""
-    schema = func._schema
-    both = all(any("Tensor" in str(one.type) for one in side) for side in (schema.arguments, schema.returns))
-    return both and not func.is_view and not _COPIES.fullmatch(schema.name)
-
-
-def _margins(pad: Sequence[int], axes: int, before: Margins | None) -> Margins | None:
-    """The zeros on each spatial axis after a padding operator, together with those that were there `before`.
-
-    None when it pads other axes too, or crops.
-    """
-    if axes < 1 or len(pad) > 2 * axes or min(pad) < 0:
-        return None
-    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    new = [*((0, 0) for _ in range(axes - len(pairs))), *reversed(pairs)]
-    return [(low + a, high + b) for (low, high), (a, b) in zip(new, before or [(0, 0)] * axes, strict=True)]
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
 
 
 def _tensor(value: Tensor | Sequence[int], device: str) -> Tensor:

@@ -24,7 +24,7 @@ from bench.subject import Subject
 from bench.sweep import Progress as Swept
 from bench.sweep import Sweep
 from dpn import checkout
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 
 def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = True, strict: bool = False) -> str:

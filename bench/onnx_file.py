@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.outlets.escaping import one_line
-from dpn.missing import install
+from bench.escaping import one_line
+from dpn.program.missing import install
 
 INPUT_TYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
 

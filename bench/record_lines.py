@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.outlets.escaping import one_line
+from bench.escaping import one_line
 from bench.record import METRICS, SCHEMA_VERSION, Record
 from bench.record_fields.metrics import OF
 

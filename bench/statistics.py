@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 Verdict = Literal["faster", "slower", "same", "ambiguous"]
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from bench.record import METRICS, Identity, Record, identity
 from bench.record_lines import Fault, Problem, grouped, read_line
-from dpn.locks import WITHOUT
+from dpn.program.locks import WITHOUT
 from dpn.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"

@@ -21,7 +21,7 @@ from bench.record import MACHINE_KEY, Record
 from bench.record_lines import Fault, first_fault, read_line
 from bench.store import Store
 from dpn.digests import digest_of
-from dpn.error_words import first_line
+from dpn.program.error_words import first_line
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, is_folder, rows
 from dpn.training.legs import changes

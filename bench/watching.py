@@ -4,13 +4,15 @@ import sys
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from dpn.torch_dispatch import Dispatch
 
 AModule = TypeVar("AModule", bound=nn.Module)
 
@@ -61,6 +63,14 @@ class Where:
             return 0, 0
         module = self.stack[-1]
         return id(module), sum(parameter.numel() for parameter in module.parameters(recurse=False))
+
+
+class Watcher(Dispatch):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
+    """Sees every operator of a forward pass; `where` knows which module runs it."""
+
+    def __init__(self, where: Where, _inputs: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.where = where
 
 
 def on_meta(net: nn.Module) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from bench.cell import Cell
 from bench.machine import disturbance, gpu
 from bench.running import telemetry
 from bench.steady import steady_start
-from dpn.error_words import in_words
+from dpn.program.error_words import in_words
 
 PR_SET_PDEATHSIG = 1
 

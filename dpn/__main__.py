@@ -2,11 +2,11 @@
 
 import signal
 
-from dpn.interrupts import quiet
-from dpn.missing import told
+from dpn.program.interrupts import quiet
+from dpn.program.missing import told
 
 with quiet(), told():
-    from dpn import cli
+    from dpn.program import cli
     from dpn.verbs.checkpoint import checkpoint
     from dpn.verbs.data import check, info
     from dpn.verbs.errors import errors

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from dpn.backbones import BACKBONES, Backbone
-from dpn.error_words import first_said
-from dpn.quantities import some
+from dpn.program.error_words import first_said
+from dpn.program.quantities import some
 
 WRAPPERS = ("best_state_dict", "state_dict", "model")
 """Where training programs put the weights in a larger file; the first that is there is taken."""

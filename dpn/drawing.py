@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dpn.data.crops import affine, crop, transform
 from dpn.data.people import Example, Floats, Pixels
-from dpn.error_words import first_said
+from dpn.program.error_words import first_said
+from dpn.program.whole_files import write_whole
 from dpn.skeletons import Skeleton
-from dpn.whole_files import write_whole
 
 Side = Literal["left", "right", "middle"]
 

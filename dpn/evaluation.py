@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from dpn.cli import note
 from dpn.data.opening import INPUT_HW
 from dpn.data.people import Boxes, DataSet, Floats
 from dpn.kept_predictions import Kept, kept, others_kept
 from dpn.network_code import code_digest
 from dpn.network_names import Network
+from dpn.program.cli import note
 from dpn.protocols import CodecName, Kind, Protocol
 from dpn.runtime import Precision, Runtime
 from dpn.scoring import check_before, scores_of, write_predictions, write_submission
@@ -54,7 +54,7 @@ class Evaluation:
         input_hw: height and width of the input in pixels.
         precision: of the network.
         device: the kind that it ran on, such as cpu or cuda.
-        products: what convolutions in fp32 were multiplied in on a GPU (`dpn.training.products`); else None.
+        products: what convolutions in fp32 were multiplied in on a GPU (`dpn.gpu_products`); else None.
         n_people: boxes that were predicted.
         scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco.Scores`), or PCKh in percent
             (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
@@ -201,8 +201,8 @@ class _Run:
     def evaluation(
         self, keypoints: Floats, scores: dict[str, Any] | None, started: float, n_predicted: int
     ) -> Evaluation:  # fmt: skip
+        from dpn.gpu_products import products
         from dpn.inference import shifts
-        from dpn.training.products import products
 
         network, data, protocol = self.network, self.data, self.protocol
         return Evaluation(

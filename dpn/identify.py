@@ -8,7 +8,7 @@ import torch
 
 from dpn.build import build
 from dpn.checkpoints import Comparison, compare, fits_as_backbone, read_state_dict
-from dpn.quantities import some
+from dpn.program.quantities import some
 from dpn.spec import ModelSpec, replace
 
 NEAR = 0.3

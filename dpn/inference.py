@@ -16,10 +16,10 @@ from dpn.data.people import DataSet, Floats
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
 from dpn.data.workers import cores
-from dpn.error_words import first_said, in_words
 from dpn.half_precision import TYPES, arithmetic
 from dpn.heatmaps import Codec, decode, flip_average, to_image
 from dpn.network_output import OutputError, final_heatmaps, stride_of
+from dpn.program.error_words import first_said, in_words
 from dpn.protocols import Protocol
 from dpn.runtime import Runtime, check_input
 from dpn.skeletons import Skeleton

@@ -17,8 +17,8 @@ import numpy as np
 
 from dpn.data.people import Floats
 from dpn.digests import digest_of
-from dpn.locks import taken
-from dpn.whole_files import make_folder
+from dpn.program.locks import taken
+from dpn.program.whole_files import make_folder
 
 
 class Kept:

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from dpn import zoo
 from dpn.digests import digest_of, file_digest
-from dpn.error_words import in_words
+from dpn.program.error_words import in_words
 from dpn.released import released
 from dpn.spec import ModelSpec, SimpleBaselineSpec
 

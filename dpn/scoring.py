@@ -21,8 +21,8 @@ from dpn.metrics.resampling import Weighted
 from dpn.metrics.uncertainty import Name, Units
 from dpn.metrics.weighted_pckh import NAMES, WeightedPCKh
 from dpn.metrics.weighted_precision import WeightedPrecision
+from dpn.program.whole_files import make_folder, refuse_special, whole
 from dpn.protocols import Protocol
-from dpn.whole_files import make_folder, refuse_special, whole
 
 SUBMITTED = "person_keypoints_{}_{}_results"
 """Name of the file for COCO's test server, with the split's and the method's."""

@@ -22,10 +22,10 @@ TORCH_FREE = (
     "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
     "bench.machine.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
     "bench.verbs.compare_verbs", "bench.verbs.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
-    "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.explorer_page",
+    "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.outlets.explorer_page",
     "analysis.verbs.field_verbs", "analysis.verbs.erf_verbs",
     "analysis.effective_fields.erf_records", "analysis.effective_fields.erf_expected", "analysis.figures",
-    "analysis.publish", "analysis.report", "analysis.__main__",
+    "analysis.outlets.publish", "analysis.outlets.report", "analysis.__main__",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analysis import answers, figures, tables
-from analysis.report import CHAPTERS, NOTEBOOKS, ReportError, execute, read_chapter
+from analysis.outlets.report import CHAPTERS, NOTEBOOKS, ReportError, execute, read_chapter
 
 LONGEST = 8
 """Lines of code in a cell: more belongs into `analysis`."""

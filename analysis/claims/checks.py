@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from analysis.evidence import Evidence
-from analysis.published import PUBLISHED_AS, macs_as_printed
+from analysis.printed_costs import PUBLISHED_AS, macs_as_printed
 from bench.conventions import CONVENTIONS, round_printed
 from bench.reported import Reported
 from dpn.spec import DPNSpec

@@ -17,7 +17,7 @@ from analysis.receptive_fields.field_output import by_preference
 from bench.macs import CountError
 from bench.running.torch_networks import flatten
 from bench.watching import evaluation_mode, inside_modules
-from dpn.error_words import in_words
+from dpn.program.error_words import in_words
 
 
 @dataclass(frozen=True)

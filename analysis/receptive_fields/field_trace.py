@@ -33,10 +33,10 @@ from analysis.receptive_fields.field_rules import (
 )
 from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.counting import run_subject
-from bench.macs import Watcher, run_watched
+from bench.macs import run_watched
 from bench.subject import Subject
-from bench.watching import Where
-from dpn.error_words import in_words
+from bench.watching import Watcher, Where
+from dpn.program.error_words import in_words
 
 
 def trace(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta") -> FieldGraph:

@@ -17,7 +17,7 @@ from bench.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
 from bench.verdicts.turns import APART
-from dpn.quantities import so_many, some
+from dpn.program.quantities import so_many, some
 
 UNTIMED = f"No time is measured yet; run: {speed.LATENCY}"
 TURNS_ON = (("dpn4_64", "hrnet_w32"), ("dpn4_64", "sbl_r50"))

@@ -12,7 +12,7 @@ from analysis.timing.speed_cells import MARKS, NAMED, PERCENT, decimals, flag_no
 from bench.machine.gpu import IDLE, LEAST_CLOCK_SHARE, THROTTLING
 from bench.record import Record
 from bench.statistics import Interval, median_interval
-from dpn.quantities import some
+from dpn.program.quantities import some
 
 ID = "table-gpu-times"
 

@@ -8,7 +8,7 @@ from analysis.evidence import Evidence
 from bench.cell import BackendName
 from bench.record import METRICS, Record
 from bench.store import Found
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 TIMED = ("latency", "throughput", "memory", "energy")
 """Metrics of a network that depend on the machine."""

@@ -16,9 +16,9 @@ from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
 from bench.verbs.arguments import Network
-from dpn.cli import Json
-from dpn.quantities import so_many
-from dpn.whole_files import whole, write_whole
+from dpn.program.cli import Json
+from dpn.program.quantities import so_many
+from dpn.program.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
     from analysis.effective_fields.effective import Done, Question

@@ -22,7 +22,7 @@ from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.measured_verbs import measured_gridding, show_measured
 from analysis.verbs.named_networks import NetworkOrNot
 from bench.subject import parse_hw, resolve
-from dpn.cli import Flag, Input, Json, message
+from dpn.program.cli import Flag, Input, Json, message
 
 if TYPE_CHECKING:
     from bench.subject import Subject

@@ -26,7 +26,7 @@ from bench.measuring import bar, open_store
 from bench.store import RECORDS
 from bench.subject import Subject
 from bench.verbs.arguments import Networks
-from dpn.cli import Flag, message
+from dpn.program.cli import Flag, message
 
 if TYPE_CHECKING:
     from analysis.effective_fields.gridding_measured import Measured

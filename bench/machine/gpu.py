@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.machine import nvml
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 LEAST_CLOCK_SHARE = 0.75
 """A block whose SM clock is below this share of the default clock does not count: the rule of NVIDIA's nvbench."""

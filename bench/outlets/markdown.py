@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.outlets.escaping import code, prose
+from bench.escaping import code, prose
 from bench.outlets.worded import amount, duel_line, ratio_words, times_compared, verdict_line
 from bench.record import EXACT, METRICS
 from bench.rows import TIMES, Row, quantities

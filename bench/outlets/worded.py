@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bench.outlets.escaping import one_line
+from bench.escaping import one_line
 from bench.record import EXACT
 from bench.rows import Row
 from bench.statistics import ALPHA
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.fought import Fought
 from bench.verdicts.unjudged import unjudged
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 _SCALES = {
     "second": (1e3, "ms"),

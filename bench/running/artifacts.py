@@ -13,7 +13,7 @@ from bench.cell import Cell
 from bench.running.backends import BACKENDS
 from bench.running.runners import MODEL, REFERENCE
 from bench.subject import Subject, resolve
-from dpn.whole_files import whole
+from dpn.program.whole_files import whole
 
 
 def prepare(cell: Cell, folder: Path, *, onnx: bool) -> dict[str, Any]:

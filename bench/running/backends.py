@@ -10,7 +10,7 @@ from importlib import metadata
 
 from bench.cell import Cell
 from bench.machine import environment
-from dpn.missing import install
+from dpn.program.missing import install
 
 _TORCH_CPU = ("fp32", "bf16", "fp16")
 _TORCH_CUDA = ("fp32", "tf32", "bf16", "fp16")

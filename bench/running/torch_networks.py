@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.cell import Cell
 from bench.subject import resolve
-from dpn.silence import silent
+from dpn.program.silence import silent
 
 SEED = 5
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench.cell import Cell
 from bench.running.runners import Arrays, Runner, read_input
 from bench.running.torch_networks import flatten, network
-from dpn.error_words import first_line
+from dpn.program.error_words import first_line
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

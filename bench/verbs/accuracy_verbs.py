@@ -12,7 +12,7 @@ from bench.record import Record
 from bench.store import RECORDS
 from bench.trained import Collected, collect
 from bench.verbs.arguments import Network
-from dpn.cli import Flag, note
+from dpn.program.cli import Flag, note
 from dpn.runtime import Runtime
 from dpn.scoring import whom
 from dpn.verbs.evaluate import Wanted, kept_in

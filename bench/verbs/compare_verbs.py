@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from bench.outlets.escaping import one_line
+from bench.escaping import one_line
 from bench.outlets.files import FILES, csv_text
 from bench.outlets.markdown import comment, comparison_summary, summary
 from bench.outlets.worded import as_text, times_compared
@@ -23,8 +23,8 @@ from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
-from dpn.cli import Flag
-from dpn.quantities import so_many
+from dpn.program.cli import Flag
+from dpn.program.quantities import so_many
 
 RECORDS_IN_GIT = "results/records"
 

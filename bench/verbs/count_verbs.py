@@ -13,7 +13,7 @@ from bench.count_parts import parts
 from bench.outlets.count_tables import show_count, show_opinions
 from bench.subject import parse_hw, resolve
 from bench.verbs.arguments import Network
-from dpn.cli import Flag, Input, Json
+from dpn.program.cli import Flag, Input, Json
 
 
 def count(

@@ -26,7 +26,7 @@ from bench.verdicts import copies as copies_verdicts
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.trials import SLOWDOWNS, decided
 from bench.verdicts.trials import run as run_trials
-from dpn.cli import Flag, Json
+from dpn.program.cli import Flag, Json
 
 
 @errors_are_2

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import ParamSpec
 
-from dpn import cli, missing
+from dpn.program import cli, missing
 
 Given = ParamSpec("Given")
 

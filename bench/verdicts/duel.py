@@ -22,7 +22,7 @@ from bench.scratch import Scratch
 from bench.statistics import Comparison, compare_rounds
 from bench.timing import TARGET_S
 from bench.verdicts.revisions import unpack
-from dpn.quantities import so_many
+from dpn.program.quantities import so_many
 
 Round = tuple[list[float], list[float]]
 

@@ -10,8 +10,8 @@ from bench.rows import ABOUT_MEASURING, TIMES
 from bench.verdicts.compare import Compared, Report, compare_rows
 from bench.verdicts.turns import APART, in_turns
 from bench.verdicts.unjudged import unjudged
-from dpn.cli import Flag
-from dpn.quantities import so_many, some
+from dpn.program.cli import Flag
+from dpn.program.quantities import so_many, some
 
 SHOWN = 3
 """How many rows with one reason to fail are named; the rest is counted."""

@@ -17,7 +17,7 @@ from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import DataSet, Images
 from dpn.data.problems import DataError, Problem
 from dpn.data.workers import check_workers, in_order
-from dpn.silence import overheard
+from dpn.program.silence import overheard
 
 Size = tuple[int, int]
 Found = TypeVar("Found")

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from dpn.data.mat_format import MOST_BYTES
 from dpn.data.people import ImageFiles, Pixels
 from dpn.data.problems import DataError, Problem, unreadable
 from dpn.digests import digest_of
-from dpn.metrics.mat_format import MOST_BYTES
-from dpn.whole_files import refuse_special
+from dpn.program.whole_files import refuse_special
 
 AGAIN = "download or copy it again"
 SMALLER = "make it smaller"

@@ -10,9 +10,9 @@ import numpy as np
 
 from dpn.data.images import open_images
 from dpn.data.json_files import parse, read_bytes
+from dpn.data.pckh_truth import Truth
 from dpn.data.people import DataSet, People
 from dpn.data.problems import DataError, Problem
-from dpn.metrics.pckh_truth import Truth
 from dpn.protocols import Protocol
 from dpn.skeletons import MPII_16
 

@@ -14,7 +14,7 @@ from dpn.data.coco_problems import PERSON, problems_in_detections
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
-from dpn.quantities import some
+from dpn.program.quantities import some
 
 Boxes = Mapping[Path, tuple[Floats, Floats]]
 """For each image: boxes (N, 4), x, y, width and height in pixels, and their scores (N,)."""

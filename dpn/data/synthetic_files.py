@@ -24,6 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.mat_format import written
+from dpn.data.pckh_truth import JOINT_NAMES
 from dpn.data.people import Pixels
 from dpn.data.problems import DataError, Problem
 from dpn.data.synthetic import GENERATOR_VERSION, SyntheticFigures
@@ -38,9 +40,7 @@ from dpn.data.synthetic_annotations import (
 from dpn.data.synthetic_detections import detections
 from dpn.data.synthetic_set import first_of
 from dpn.data.workers import check_workers, in_order
-from dpn.locks import LockError, taken
-from dpn.metrics.mat_format import written
-from dpn.metrics.pckh_truth import JOINT_NAMES
+from dpn.program.locks import LockError, taken
 from dpn.protocols import Kind
 
 JPEG_QUALITY = 95

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import cv2
 
-from dpn.interrupts import withheld
 from dpn.processor import processors
-from dpn.progress import progress
+from dpn.program.interrupts import withheld
+from dpn.program.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

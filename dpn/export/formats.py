@@ -14,9 +14,9 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from dpn.error_words import first_line
 from dpn.export.graph import OUTPUTS, Deployed
-from dpn.missing import install
+from dpn.program.error_words import first_line
+from dpn.program.missing import install
 
 Format = Literal["onnx", "torchscript", "torch-export"]
 

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from dpn.data.samples import to_input
 from dpn.data.synthetic import SyntheticFigures
-from dpn.error_words import first_line
 from dpn.export.formats import CONTENTS, Format, check_installed, has, open_file
 from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
 from dpn.inference import called, codec_of, inference_mode
 from dpn.network_names import Network
 from dpn.network_output import final_heatmaps
+from dpn.program.error_words import first_line
+from dpn.program.silence import silent
+from dpn.program.whole_files import whole
 from dpn.protocols import Protocol
 from dpn.runtime import MOST_AT_ONCE, check_input
-from dpn.silence import silent
 from dpn.skeletons import COCO_17, COCO_18, MPII_16
-from dpn.whole_files import whole
 
 Batch = int | Literal["dynamic"]
 

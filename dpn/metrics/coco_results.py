@@ -12,8 +12,8 @@ from dpn.data.json_columns import Rows, finite_numbers, number_lists, rows_of, w
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
+from dpn.program.whole_files import write_whole
 from dpn.skeletons import COCO_17
-from dpn.whole_files import write_whole
 
 NUMBERS = 3 * len(COCO_17.joints)
 """In a row's `keypoints`: x, y and score of each joint."""

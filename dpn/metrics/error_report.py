@@ -19,7 +19,7 @@ from dpn.metrics.matching import Labelled, Mask, Rows, outside, people_of
 from dpn.metrics.resampling import Draws, Interval
 from dpn.metrics.uncertainty import Name, Uncertainty, Units, nested, uncertainty
 from dpn.metrics.weighted_errors import Share, WeightedErrors
-from dpn.progress import Told
+from dpn.program.progress import Told
 from dpn.skeletons import COCO_17
 
 JOINTS = {"1-5": (1, 5), "6-10": (6, 10), "11-15": (11, 15), "16-17": (16, 17)}

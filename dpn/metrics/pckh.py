@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.data.mat_files import check_finite, numbers, problem, read_mat, write_mat
 from dpn.data.mpii import read_mpii
+from dpn.data.pckh_truth import Truth as Truth
 from dpn.data.problems import DataError, Problem
-from dpn.metrics.mat_files import check_finite, numbers, problem, read_mat, write_mat
-from dpn.metrics.pckh_truth import Truth as Truth
 from dpn.skeletons import MPII_16
 
 Floats = NDArray[np.floating[Any]]

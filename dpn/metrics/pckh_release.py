@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.metrics.mat_files import check_finite, problem, quiet, read_mat
-from dpn.metrics.mat_format import Cells, FormatError, Structures, Value
+from dpn.data.mat_files import check_finite, problem, quiet, read_mat
+from dpn.data.mat_format import Cells, FormatError, Structures, Value
 from dpn.skeletons import MPII_16
 
 Floats = NDArray[np.float64]

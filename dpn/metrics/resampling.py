@@ -15,7 +15,7 @@ import numpy as np
 
 from dpn.data.people import Floats
 from dpn.metrics.matching import Rows
-from dpn.progress import Told
+from dpn.program.progress import Told
 
 LEVEL = 0.95
 """The share of the resamples' numbers that lie within an interval."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from dpn.data.people import Floats
 from dpn.metrics.resampling import LEVEL, Draws, Interval, Weighted, intervals, resampled
-from dpn.progress import Told
+from dpn.program.progress import Told
 
 Name = tuple[str, ...]
 """Where a number stands in an object: ("AP",), or ("pckh@0.5", "mean")."""

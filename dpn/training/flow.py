@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 
-from dpn.cli import note
+from dpn.program.cli import note
 from dpn.training.alike import check_alike
 from dpn.training.board import Board, board
 from dpn.training.errors import written

@@ -17,12 +17,12 @@ from typing import Any, TypeGuard
 
 from dpn import zoo
 from dpn.data.opening import SYNTHETIC, synthetic_options
-from dpn.error_words import in_words
-from dpn.locks import taken
 from dpn.network_names import built, definition_of
+from dpn.program.error_words import in_words
+from dpn.program.locks import taken
+from dpn.program.whole_files import make_folder, write_whole
 from dpn.training.errors import TrainingError, written
 from dpn.training.recipe import Recipe
-from dpn.whole_files import make_folder, write_whole
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
 """Of log.csv; `score` stands in the rows of a validation, the AP or the mean PCKh@0.5."""

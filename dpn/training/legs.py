@@ -29,7 +29,7 @@ def this_leg(step: int, where: RunOptions, precision: Precision, versions: Mappi
     """
     import torch
 
-    from dpn.training.products import products
+    from dpn.gpu_products import products
 
     commit, dirty = checkout.commit()
     leg = {"first_step": step, "versions": dict(versions), "processes": where.processes,

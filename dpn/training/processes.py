@@ -16,7 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import subprocess_script
 from lightning.pytorch.utilities import rank_zero_only
 
-from dpn.error_words import first_said
+from dpn.program.error_words import first_said
 from dpn.training.errors import TrainingError
 from dpn.training.flow import Flow
 from dpn.training.folder import RunFolder

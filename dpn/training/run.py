@@ -13,13 +13,15 @@ from typing import Any
 import torch
 
 from dpn import checkout
-from dpn.cli import note
 from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
 from dpn.data.synthetic import GENERATOR_VERSION
+from dpn.gpu_products import advice
 from dpn.inference import Runtime
 from dpn.processor import multiplies_in
-from dpn.progress import Told
+from dpn.program.cli import note
+from dpn.program.progress import Told
+from dpn.program.whole_files import write_whole
 from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written
@@ -32,7 +34,6 @@ from dpn.training.options import RunOptions
 from dpn.training.order import Steps
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.processes import check_count, fit, rank
-from dpn.training.products import advice
 from dpn.training.recipe import Recipe
 from dpn.training.sanity import check, idle
 from dpn.training.state import State
@@ -40,7 +41,6 @@ from dpn.training.stopping import Stopping, shielded
 from dpn.training.stream import Batches, Stream
 from dpn.training.task import PoseTask
 from dpn.training.validation import validate
-from dpn.whole_files import write_whole
 
 
 def train(recipe: Recipe, where: RunOptions, told: Told | None = None) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dpn.checkpoints import CheckpointError, load_plain
+from dpn.program.whole_files import write_whole
 from dpn.training.errors import TrainingError, written
-from dpn.whole_files import write_whole
 
 FORMAT = 3
 """Goes up when the content changes, so that an older program does not continue a run as something else."""

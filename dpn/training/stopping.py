@@ -9,7 +9,7 @@ from types import FrameType
 import torch
 import torch.distributed as dist
 
-from dpn.interrupts import handled, withheld
+from dpn.program.interrupts import handled, withheld
 
 AGREE_EVERY = 10
 """Steps between two times that several processes ask each other whether one is to stop."""

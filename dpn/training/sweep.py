@@ -1,6 +1,6 @@
 """Many runs, some at a time: finished ones are never repeated, stopped ones go on, and one that fails stops no other.
 
-Imports no torch. Which runs belong to a table is in `sweep_tables`, how one is started in `sweep_executors`.
+Imports no torch. Which runs belong to a table is in `ablation_tables`, how one is started in `sweep_executors`.
 
 Two processes never train in one folder: a sweep has each run that it starts claimed by a lock, beside the lock that
 training itself has. What is claimed or trained by another process is waited for, and gone on with if it was not ended.
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from dpn.cli import EXPECTED, message
-from dpn.interrupts import handled
+from dpn.program.cli import EXPECTED, message
+from dpn.program.interrupts import handled
 from dpn.training.sweep_executors import Executor
 from dpn.training.sweep_jobs import LEFT, STOPPED, Run
 from dpn.training.sweep_progress import left_s, pace_of

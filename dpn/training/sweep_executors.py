@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dpn import processor
-from dpn.error_words import first_said
-from dpn.interrupts import withheld
-from dpn.missing import install
+from dpn.program.error_words import first_said
+from dpn.program.interrupts import withheld
+from dpn.program.missing import install
 from dpn.training.cores import workers_for_gpu
 from dpn.training.sweep_jobs import LEFT, Run, Training
 from dpn.training.sweep_options import SweepOptions

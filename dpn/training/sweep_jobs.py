@@ -19,12 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dpn.cli import EXPECTED, message
-from dpn.locks import is_locked
+from dpn.program.cli import EXPECTED, message
+from dpn.program.locks import is_locked
+from dpn.program.whole_files import write_whole
 from dpn.training.folder import RunFolder
 from dpn.training.options import RunOptions
 from dpn.training.recipe import Recipe
-from dpn.whole_files import write_whole
 
 STOPPED = "it was stopped from outside, and has saved; the same command goes on"
 

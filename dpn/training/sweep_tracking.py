@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dpn.cli import message
-from dpn.locks import is_locked, taken
+from dpn.program.cli import message
+from dpn.program.locks import is_locked, taken
 from dpn.training.sweep_executors import Job
 from dpn.training.sweep_jobs import Run
 from dpn.training.sweep_progress import Pace, pace_of

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from dpn.cli import Flag, Json
 from dpn.data.check import check as check_data
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import Boxes, DataSet
-from dpn.quantities import so_many
+from dpn.program.cli import Flag, Json
+from dpn.program.quantities import so_many
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpn.cli import Json, note
 from dpn.metrics.keypoint_errors import KINDS
 from dpn.metrics.resampling import Draws, Interval
-from dpn.progress import progress
+from dpn.program.cli import Json, note
+from dpn.program.progress import progress
 from dpn.verbs.score import Drawn, say_drawn
 from dpn.verbs.score_table import print_table
 

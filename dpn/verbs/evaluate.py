@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dpn.cli import Json, Name, fail, note
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import Boxes, DataSet
 from dpn.metrics.resampling import Draws
 from dpn.metrics.uncertainty import Uncertainty
 from dpn.network_names import parse_hw
-from dpn.progress import progress
+from dpn.program.cli import Json, Name, fail, note
+from dpn.program.progress import progress
 from dpn.protocols import CodecName, Protocol
 from dpn.runtime import Runtime
 from dpn.verbs.score import Drawn, drawn_of, show_scores

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dpn.cli import OUT, Input, Json, Name, note
-from dpn.missing import install
 from dpn.network_names import parse_hw
+from dpn.program.cli import OUT, Input, Json, Name, note
+from dpn.program.missing import install
 
 
 def export(

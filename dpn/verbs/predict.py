@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from dpn.cli import OUT, Input, Name, note
 from dpn.network_names import parse_hw
+from dpn.program.cli import OUT, Input, Name, note
 from dpn.runtime import Runtime
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import tyro
 
+from dpn.program.whole_files import write_whole
 from dpn.released import FOLDER
 from dpn.training.folder import RunFolder
-from dpn.whole_files import write_whole
 
 KEPT = ("recipe", "digest", "data", "versions", "step")
 """What a file of released weights says beside them."""

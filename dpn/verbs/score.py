@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from dpn.cli import Group, Json, note
 from dpn.metrics.resampling import Draws, Interval
 from dpn.metrics.uncertainty import Name, Uncertainty, Units, differences, uncertainty
-from dpn.progress import progress
+from dpn.program.cli import Group, Json, note
+from dpn.program.progress import progress
 from dpn.verbs.score_table import Column, show, show_verdict
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import tyro
 
-from dpn.cli import OUT
 from dpn.data.augment import NONE
 from dpn.data.contact_sheet import sheet
 from dpn.data.opening import Asked, open_data, open_examples
 from dpn.data.people import Examples
 from dpn.drawing import write_png
 from dpn.network_names import parse_hw
-from dpn.quantities import so_many
+from dpn.program.cli import OUT
+from dpn.program.quantities import so_many
 from dpn.verbs.data import Where
 
 

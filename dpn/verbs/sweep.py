@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json, fail
-from dpn.locks import is_locked
+from dpn.program.cli import Json, fail
+from dpn.program.locks import is_locked
+from dpn.training.ablation_tables import Budget, Table, recipes_of_all
 from dpn.training.sweep import Sweep
 from dpn.training.sweep_executors import executor_of, settled
 from dpn.training.sweep_jobs import Run
 from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import pace_of
-from dpn.training.sweep_tables import Budget, Table, recipes_of_all
 from dpn.training.sweep_tracking import Tracked
 
 Tables = Annotated[tuple[Table, ...], tyro.conf.Positional]

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from dpn.cli import Json
-from dpn.missing import install
-from dpn.progress import progress
+from dpn.program.cli import Json
+from dpn.program.missing import install
+from dpn.program.progress import progress
 from dpn.training.options import RunOptions
 from dpn.training.recipes import RECIPES, Recipe, find
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
 from analysis.verbs.erf_verbs import Asked, erf
-from dpn import cli
+from dpn.program import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests.analysis.test_erf_verbs"

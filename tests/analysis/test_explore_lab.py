@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from analysis.report import NOTEBOOKS
+from analysis.outlets.report import NOTEBOOKS
 from tests.analysis.chromium import PATIENCE_S, Page, browser_page
 
 OWN_FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",

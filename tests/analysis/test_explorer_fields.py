@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.explorer_page import write_explorer
+from analysis.outlets.explorer_page import write_explorer
 from analysis.receptive_fields.stacks import stack
 from tests.analysis.chromium import Page, browser_page
 

@@ -25,7 +25,7 @@ from analysis.verbs.erf_verbs import erf
 from analysis.verbs.field_verbs import gridding, receptive_field
 from analysis.verbs.measured_verbs import neighbours, show_measured
 from bench.subject import parse_hw, resolve
-from dpn.cli import message
+from dpn.program.cli import message
 from tests.analysis.random_networks import Apply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,7 +192,7 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
     ],
 )
 def test_bad_input_is_an_error_of_one_line_with_its_remedy(run: Run, arguments: tuple[str, ...], part: str) -> None:
-    from dpn.cli import EXPECTED
+    from dpn.program.cli import EXPECTED
 
     with pytest.raises(EXPECTED) as caught:
         run(*arguments)

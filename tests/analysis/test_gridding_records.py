@@ -24,7 +24,7 @@ from analysis.effective_fields.gridding_records import (
 from analysis.effective_fields.missing_records import digest_of
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
-from analysis.render import to_csv
+from analysis.outlets.render import to_csv
 from bench.record import Record
 from bench.store import Store
 from bench.subject import resolve

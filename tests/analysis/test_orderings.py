@@ -10,9 +10,9 @@ from scipy import stats
 
 from analysis import tables
 from analysis.evidence import Evidence
+from analysis.outlets.publish import Publisher
+from analysis.outlets.render import to_csv
 from analysis.provenance import explain_cell
-from analysis.publish import Publisher
-from analysis.render import to_csv
 from analysis.trained import trained_answer, trained_runs
 from analysis.trained.orderings import claimed, once, over_seeds
 from bench.store import Store

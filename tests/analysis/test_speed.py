@@ -10,8 +10,8 @@ import pytest
 
 from analysis import answers, tables
 from analysis.evidence import Evidence
+from analysis.outlets.render import to_csv
 from analysis.provenance import explain_cell, of_page, of_table
-from analysis.render import to_csv
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_saved import pairs, savings
 from bench.statistics import share_interval

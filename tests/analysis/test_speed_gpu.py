@@ -13,9 +13,9 @@ from analysis import answers, figures, tables
 from analysis.__main__ import show
 from analysis.cells import Table
 from analysis.evidence import Evidence
+from analysis.outlets.publish import Publisher
+from analysis.outlets.render import to_csv
 from analysis.provenance import explain_cell, of_page
-from analysis.publish import Publisher
-from analysis.render import to_csv
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_gpu import ID
 from bench.cuda_timing import NOT_TORCH

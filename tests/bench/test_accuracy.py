@@ -13,15 +13,16 @@ from bench.machine import environment
 from bench.record import Record
 from bench.store import Store
 from bench.verbs.accuracy_verbs import accuracy
-from dpn import cli, evaluation
+from dpn import evaluation
 from dpn.data.opening import Asked, open_data
 from dpn.digests import file_digest
+from dpn.gpu_products import products
 from dpn.inference import predict
 from dpn.metrics.pckh import Truth, write_predictions
 from dpn.network_names import Network
+from dpn.program import cli
 from dpn.protocols import protocol
 from dpn.runtime import Runtime
-from dpn.training.products import products
 from tests.dpn import dotted
 from tests.dpn.dotted import coco_set, mpii_set, write_folder, write_mpii_folder
 

@@ -25,7 +25,7 @@ from bench.verdicts import revisions
 from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
-from dpn.missing import REMEDY
+from dpn.program.missing import REMEDY
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 from tests.test_workflows import commit, git
 

@@ -22,7 +22,7 @@ from bench.verbs import duel_verbs
 from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.fought import read
-from dpn.locks import is_locked
+from dpn.program.locks import is_locked
 from tests.bench.onnx_models import convolution
 
 pytestmark = pytest.mark.usefixtures("own_lock")

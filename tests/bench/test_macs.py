@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import Count, CountError, Operator, count
+from bench.macs import Count, CountError, count
+from bench.operator_counter import Operator
 from bench.opinions.opinion import blank_copy
 from bench.record import METRICS
 from bench.watching import ELSEWHERE

@@ -15,8 +15,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from analysis.evidence import Evidence
+from bench.escaping import code, one_line, prose
 from bench.outlets import markdown
-from bench.outlets.escaping import code, one_line, prose
 from bench.outlets.files import FILES
 from bench.outlets.worded import amount
 from bench.record import Record

@@ -15,7 +15,7 @@ from bench.machine import environment
 from bench.record import Record
 from bench.store import RESULTS, Store
 from bench.trained import CONTINUED, POINTS, budget_of, collect, curve, recipe_digest, record_of
-from dpn import cli
+from dpn.program import cli
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows
 from dpn.training.recipes import RECIPES, Recipe, replace

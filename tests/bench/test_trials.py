@@ -16,7 +16,7 @@ from bench.store import Store
 from bench.verbs import duel_verbs
 from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules
-from dpn.locks import is_locked
+from dpn.program.locks import is_locked
 from dpn.zoo import ZOO
 from tests.bench.onnx_models import convolution
 from tests.bench.sweeping import records_of

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dpn import cli
 from dpn.build import build
 from dpn.checkpoints import CheckpointError, check, compare, load, load_backbone, read_state_dict
 from dpn.identify import identify
+from dpn.program import cli
 from dpn.spec import CPNSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, MaskRCNNSpec, ModelSpec, SimpleBaselineSpec, replace
 from dpn.verbs import checkpoint as command
 from dpn.zoo import ZOO

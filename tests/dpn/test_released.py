@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from analysis.evidence import Evidence
-from dpn import checkpoints, cli
+from dpn import checkpoints
 from dpn.data.opening import Asked, open_data
 from dpn.drawing import write_png
 from dpn.inference import predict as predicted
 from dpn.network_names import network
+from dpn.program import cli
 from dpn.protocols import protocol
 from dpn.released import RELEASED, all_released, file_of, released
 from dpn.scoring import similarities

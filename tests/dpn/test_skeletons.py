@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpn.metrics.pckh_truth import JOINT_NAMES
+from dpn.data.pckh_truth import JOINT_NAMES
 from dpn.skeletons import COCO_17, COCO_18, MPII_16, Skeleton
 
 ALL = {"COCO_17": COCO_17, "MPII_16": MPII_16, "COCO_18": COCO_18}

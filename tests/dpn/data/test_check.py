@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from dpn import cli
 from dpn.data import check as checking
 from dpn.data.check import check
 from dpn.data.coco import OFFICIAL_DETECTIONS, OFFICIAL_PEOPLE
 from dpn.data.images import read_image
 from dpn.data.opening import Asked, open_data
 from dpn.data.problems import DataError
+from dpn.program import cli
 from dpn.verbs.data import check as check_verb
 from dpn.verbs.data import info as info_verb
 from tests.dpn.data.made_coco_folder import content, detections, file_name, put, write_images, write_official, zipped

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from dpn.data.images import LARGEST_PX, FolderImages, ZipImages, decode, open_images, read_image
+from dpn.data.mat_format import MOST_BYTES
 from dpn.data.people import Pixels
 from dpn.data.problems import DataError
-from dpn.metrics.mat_format import MOST_BYTES
 from tests.dpn.data.made_coco_folder import IMAGES, file_name, write_images, zipped
 
 EXIF_TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"

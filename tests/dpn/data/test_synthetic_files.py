@@ -25,8 +25,8 @@ from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_examples import TRAIN_FIRST
 from dpn.data.synthetic_files import UNFINISHED, encode, write_coco, write_mpii
 from dpn.data.synthetic_set import coco_content, open_synthetic
-from dpn.locks import is_locked
 from dpn.metrics.pckh import Truth, write_predictions
+from dpn.program.locks import is_locked
 from dpn.protocols import protocol
 from tests.dpn import mpii_files
 
@@ -241,7 +241,7 @@ def test_where_there_are_no_locks_it_is_written_all_the_same(
     def refuse(_descriptor: int, _operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("dpn.locks.fcntl.flock", refuse)
+    monkeypatch.setattr("dpn.program.locks.fcntl.flock", refuse)
     write_coco(tmp_path, seed=SEED, train=TRAIN, val=VAL, workers=0)
     assert digests(tmp_path) == digests(coco)
 

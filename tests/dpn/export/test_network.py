@@ -25,9 +25,9 @@ from dpn.export.formats import ENDINGS, Format, open_file, read_metadata
 from dpn.export.graph import Deployed, Pixels
 from dpn.export.network import Batch, ExportError, Wanted, compare, export, images
 from dpn.heatmaps import Codec, decode
-from dpn.missing import install
 from dpn.network_names import Network, NetworkError, network
 from dpn.network_output import OutputError
+from dpn.program.missing import install
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17
 from dpn.verbs.export import export as export_verb

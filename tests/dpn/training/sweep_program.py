@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from dpn import cli
+from dpn.program import cli
 from dpn.training.recipes import Recipe
 from dpn.training.sweep_jobs import Run
 from dpn.training.sweep_options import SweepOptions

@@ -58,7 +58,7 @@ def test_this_leg_is_plain_data() -> None:
 def test_the_leg_of_a_gpu_says_what_fp32_is_multiplied_in(monkeypatch: pytest.MonkeyPatch, products: str) -> None:
     monkeypatch.setattr(RunOptions, "device", lambda _: "cuda")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
-    monkeypatch.setattr("dpn.training.products.products", lambda: products)
+    monkeypatch.setattr("dpn.gpu_products.products", lambda: products)
     leg = this_leg(3, RunOptions(), "bf16", {})
     assert (leg["device"], leg["products"]) == ("NVIDIA H100", products)
     assert not {"threads", "bf16 products"} & leg.keys()

@@ -16,9 +16,9 @@ import psutil
 import pytest
 import torch
 
-from dpn import cli
-from dpn.locks import is_locked
 from dpn.network_names import definition_of
+from dpn.program import cli
+from dpn.program.locks import is_locked
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder
 from dpn.training.processes import _explain

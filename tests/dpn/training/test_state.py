@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from dpn import whole_files
 from dpn.checkpoints import load
+from dpn.program import whole_files
 from dpn.training.state import State, TrainingError, read, save
 
 

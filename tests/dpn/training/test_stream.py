@@ -14,7 +14,7 @@ from dpn.data.augment import NONE
 from dpn.data.opening import Asked, open_examples
 from dpn.data.people import Example, Examples
 from dpn.data.problems import DataError, Problem
-from dpn.interrupts import handled
+from dpn.program.interrupts import handled
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import Skeleton
 from dpn.training import stream

@@ -22,9 +22,10 @@ import pytest
 import torch
 
 from bench import reported
-from dpn.interrupts import handled
-from dpn.locks import is_locked
+from dpn.program.interrupts import handled
+from dpn.program.locks import is_locked
 from dpn.training import sweep_executors, sweep_jobs
+from dpn.training.ablation_tables import TABLES, Table, recipes_of, recipes_of_all
 from dpn.training.folder import Log, rows
 from dpn.training.recipes import RECIPES, Recipe
 from dpn.training.sweep import Sweep, Told
@@ -32,7 +33,6 @@ from dpn.training.sweep_executors import LocalJob, SlurmJob, executor_of, settle
 from dpn.training.sweep_jobs import LEFT, STOPPED, Run, Training
 from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import Pace, left_s, pace_of
-from dpn.training.sweep_tables import TABLES, Table, recipes_of, recipes_of_all
 from tests.dpn.training.runs import HERE, finished, started
 
 # Tables.
@@ -299,7 +299,7 @@ def test_where_there_are_no_locks_nothing_is_started(tmp_path: Path, monkeypatch
     def refuse(_descriptor: int, _operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("dpn.locks.fcntl.flock", refuse)
+    monkeypatch.setattr("dpn.program.locks.fcntl.flock", refuse)
     run, executor = run_of(tmp_path), MadeUp()
     (one,) = gone([run], executor).tracked
     assert (one.state, executor.started) == ("failed", [])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dpn import cli
 from dpn.metrics.keypoint_errors import KINDS
+from dpn.program import cli
 from dpn.skeletons import COCO_17
 from dpn.verbs.errors import errors
 from dpn.verbs.score import SCORE

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from dpn import cli, evaluation
+from dpn import evaluation
 from dpn.build import build
 from dpn.digests import file_digest
 from dpn.network_names import Network, NetworkError, network, parse_hw
+from dpn.program import cli
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
 from dpn.verbs.score import SCORE
@@ -128,7 +129,7 @@ def test_evaluate_says_what_a_gpu_multiplied_in(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, products: str, device: str, precision: str
 ) -> None:
     monkeypatch.setattr(evaluation._Run, "device", device)
-    monkeypatch.setattr("dpn.training.products.products", lambda: products)
+    monkeypatch.setattr("dpn.gpu_products.products", lambda: products)
     words = ("evaluate", DOTS, "--data", folder, "--limit", 1, "--device", "cpu", "--precision", precision, *UNDRAWN)
     assert typed(*words) == 0
     shown = f"\nfp32 convolutions were multiplied in {products}\n" in capsys.readouterr().out

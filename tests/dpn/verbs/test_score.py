@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpn import cli
 from dpn.metrics.coco import NAMES, score
+from dpn.program import cli
 from dpn.verbs.score import SCORE
 from tests.dpn.metrics.made_coco import content, plain, rows_of
 from tests.dpn.metrics.test_average_precision import made_up

@@ -19,10 +19,10 @@ import pytest
 from analysis import tables
 from analysis.cells import EMPTY, Cell, Column, Row, State, Table
 from analysis.evidence import Evidence
-from analysis.latex import PAGE_LINES, PREAMBLE
-from analysis.latex_text import escape
-from analysis.layout import LOOKS, spans
-from analysis.render import (
+from analysis.outlets.latex import PAGE_LINES, PREAMBLE
+from analysis.outlets.latex_text import escape
+from analysis.outlets.layout import LOOKS, spans
+from analysis.outlets.render import (
     BESIDE,
     exact,
     legend_html,
@@ -409,7 +409,7 @@ def test_forms_do_not_depend_on_the_order_of_a_row_s_cells(table: Table) -> None
 
 def test_forms_are_the_same_in_another_process() -> None:
     code = (
-        "from analysis.cells import Cell, Column, Row, Table; from analysis.render import *\n"
+        "from analysis.cells import Cell, Column, Row, Table; from analysis.outlets.render import *\n"
         "c = tuple(Column(id=i, label=i, group='g') for i in 'ab')\n"
         "s = ('match', 'differs', 'stale', 'missing')\n"
         "r = tuple(Row(x, {i: Cell(text='1', note='+1', state=x) for i in 'ab'}) for x in s)\n"

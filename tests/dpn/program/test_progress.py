@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dpn.progress import progress
+from dpn.program.progress import progress
 
 
 class Terminal(io.StringIO):

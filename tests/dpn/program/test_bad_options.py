@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
-from dpn import cli
+from dpn.program import cli
 from dpn.verbs.train import train_named
 
 Capture = pytest.CaptureFixture[str]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import explorer_page
-from analysis.explorer_page import ExplorerError, write_explorer
+from analysis.outlets import explorer_page
+from analysis.outlets.explorer_page import ExplorerError, write_explorer
 from tests.analysis.chromium import Page, browser_page
 from tests.analysis.html_elements import Elements
 

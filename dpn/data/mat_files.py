@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpn.data.json_files import read_bytes
+from dpn.data.mat_format import FormatError, Value, read_variables, written
 from dpn.data.problems import DataError, Problem
-from dpn.metrics.mat_format import FormatError, Value, read_variables, written
-from dpn.whole_files import write_whole
+from dpn.program.whole_files import write_whole
 
 Floats = NDArray[np.float64]
 AGAIN = "download it again, or have it written again"
@@ -92,5 +92,5 @@ def check_finite(path: Path, name: str, values: Floats, needed: NDArray[np.bool_
 
 
 def write_mat(path: Path, variables: Mapping[str, NDArray[Any] | Sequence[str]]) -> None:
-    """Writes a MATLAB file whole or not at all, its folder too; see `dpn.metrics.mat_format.written`."""
+    """Writes a MATLAB file whole or not at all, its folder too; see `dpn.data.mat_format.written`."""
     write_whole(path, written(variables))

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from analysis import figures, report, tables
+from analysis import figures, tables
 from analysis.__main__ import main
 from analysis.evidence import Evidence
-from analysis.report import CHAPTERS, MARKER, Chapter, ReportError, write_report
+from analysis.outlets import report
+from analysis.outlets.report import CHAPTERS, MARKER, Chapter, ReportError, write_report
 from tests.analysis.html_elements import Elements
 from tests.bench.programs import ran
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LARGEST = 7_000_000
 """Bytes of the page: two machines' tables with every cell's source, twelve figures for light and for dark."""
 

@@ -4,7 +4,7 @@ import signal
 from contextlib import suppress
 from types import FrameType
 
-from dpn.interrupts import handled, withheld
+from dpn.program.interrupts import handled, withheld
 
 
 def test_signals_do_afterwards_what_they_did_before() -> None:

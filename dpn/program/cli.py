@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from dpn import bad_options, missing
+from dpn.program import bad_options, missing
 
 LEAST_COLUMNS = 20
 """Help is made for a terminal of so many columns at least: in a handful of them no word fits, and it would not end."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dpn.silence import overheard
+from dpn.program.silence import overheard
 
 
 def test_what_else_is_said_on_standard_error_goes_there(capfd: pytest.CaptureFixture[str]) -> None:

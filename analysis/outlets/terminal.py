@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.cells import Column, State, Table
-from analysis.layout import LONG, LOOKS, column_cells, long_columns, plain, states
+from analysis.outlets.layout import LONG, LOOKS, column_cells, long_columns, plain, states
 from bench.outlets.terminal import UNLIMITED, is_terminal
 
 

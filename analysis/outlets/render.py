@@ -19,9 +19,9 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.cells import Cell, Column, State, Table
-from analysis.latex import to_latex
-from analysis.layout import LOOKS, column_cells, long_columns, mark, note_width, plain, spans, states
-from analysis.terminal import to_text
+from analysis.outlets.latex import to_latex
+from analysis.outlets.layout import LOOKS, column_cells, long_columns, mark, note_width, plain, spans, states
+from analysis.outlets.terminal import to_text
 
 __all__ = [
     "FILES",

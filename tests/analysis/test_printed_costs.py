@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from analysis.evidence import Evidence
-from analysis.published import PUBLISHED_AS, macs_as_printed
+from analysis.printed_costs import PUBLISHED_AS, macs_as_printed
 from bench.conventions import AT_OUTPUT, KINDS, round_printed
 
 EVIDENCE = Evidence(zoo={})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.io import loadmat, savemat
 
-from dpn.metrics.mat_format import (
+from dpn.data.mat_format import (
     _DOUBLE,
     _FLOAT64,
     _INT8,

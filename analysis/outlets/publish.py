@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, provenance, render, tables
+from analysis import answers, provenance, tables
 from analysis.cells import Table
 from analysis.evidence import Evidence
+from analysis.outlets import render
 from analysis.trained import trained_answer
 from bench.store import RECORDS
 
@@ -73,7 +74,7 @@ class Publisher:
         """A link to the page on which a reader tries schedules, written beside the report."""
         if self.out is None:
             return Shown("<p>The report has a page to try schedules on; by hand, open explore.ipynb.</p>")
-        from analysis.explorer_page import write_explorer
+        from analysis.outlets.explorer_page import write_explorer
 
         page = write_explorer(self.out)
         return Shown(

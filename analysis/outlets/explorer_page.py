@@ -6,7 +6,7 @@ pages, and moves into the written page, which loads nothing.
 
 from pathlib import Path
 
-from dpn.whole_files import write_whole
+from dpn.program.whole_files import write_whole
 
 SOURCE = Path(__file__).with_name("explorer.html")
 STYLE = Path(__file__).with_name("page.css")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dpn.cli import message
-from dpn.whole_files import whole, write_whole
+from dpn.program.cli import message
+from dpn.program.whole_files import whole, write_whole
 
 
 def test_it_is_written_with_its_folder_and_in_place_of_another(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_is_found_bad_before_it_gets_its_name_is_not_kept(tmp_path: Path) -
 def test_what_a_killed_process_left_goes_with_the_next_write_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom dpn.whole_files import whole\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom dpn.program.whole_files import whole\n"
         "with whole(Path(sys.argv[1])) as beside:\n"
         "    beside.write_bytes(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dpn import cli
+from dpn.program import cli
 from dpn.verbs.export import export
 from dpn.verbs.predict import predict
 from dpn.verbs.sheet import show
 
 Capture = pytest.CaptureFixture[str]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def add(first: int, second: int = 2) -> None:

@@ -3,7 +3,7 @@
 import unicodedata
 from itertools import pairwise
 
-from analysis.layout import plain
+from analysis.outlets.layout import plain
 
 _ASCII = {
     "\\": r"\textbackslash{}",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.outlets.publish import Publisher
 from analysis.plots import figure_files
-from analysis.publish import Publisher
 
 
 def test_a_figure_by_hand_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,13 +20,13 @@ from typing import Any
 import jinja2
 from markdown_it import MarkdownIt
 
-from analysis import render
-from analysis.publish import UP
+from analysis.outlets import render
+from analysis.outlets.publish import UP
 from bench.machine import environment
 from bench.store import RESULTS
 from dpn import checkout
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 REPORT = RESULTS / "report"
 CHAPTERS = ("summary", "network", "fields", "cost", "speed", "ablations", "comparison", "claims", "reproduce")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.metrics.mat_files import check_finite, numbers, problem, read_mat
-from dpn.metrics.mat_format import Cells, FormatError, Value
+from dpn.data.mat_files import check_finite, numbers, problem, read_mat
+from dpn.data.mat_format import Cells, FormatError, Value
 from dpn.metrics.pckh_release import RELEASE, read_release
 from dpn.skeletons import MPII_16
 

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 
 from analysis.cells import Cell, Row, State, Table
-from analysis.latex_text import escape
-from analysis.layout import LONG, Span, column_cells, long_columns, note_width, plain, spans, states, text_width
+from analysis.outlets.latex_text import escape
+from analysis.outlets.layout import LONG, Span, column_cells, long_columns, note_width, plain, spans, states, text_width
 
 NARROW, WIDE = 58, 118
 """Characters of 8-point text on the lines of IEEE's one column (3.487 in) and of its two (7.140 in)."""
@@ -41,7 +41,7 @@ def to_latex(table: Table) -> str:
     notes = [note for note in (legend, *map(escape, table.notes)) if note]
     begin, end = layout.environment()
     label = re.sub(r"[^A-Za-z0-9:._-]", "-", table.id.removeprefix("table-"))
-    lines = [f"% {plain(table.title)} ({plain(table.id)}), written by analysis/latex.py; needs {PREAMBLE}."]
+    lines = [f"% {plain(table.title)} ({plain(table.id)}), written by analysis/outlets/latex.py; needs {PREAMBLE}."]
     parts = layout.parts(reserved=len(notes))
     for number, rows in enumerate(parts):
         heading = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dpn.cli import message
-from dpn.locks import LockError, is_locked, taken
+from dpn.program.cli import message
+from dpn.program.locks import LockError, is_locked, taken
 
 
 def opened(path: Path) -> int:
@@ -50,7 +50,7 @@ def test_where_there_are_no_locks_it_is_said_with_the_file_as_it_was_named(
     monkeypatch.chdir(tmp_path)
     path = Path("lock")
     descriptor = opened(path)
-    monkeypatch.setattr("dpn.locks.fcntl.flock", refusing(code))
+    monkeypatch.setattr("dpn.program.locks.fcntl.flock", refusing(code))
     with pytest.raises(LockError) as caught:
         taken(descriptor, path)
     said = message(caught.value)
@@ -62,7 +62,7 @@ def test_where_there_are_no_locks_it_is_said_with_the_file_as_it_was_named(
 
 def test_what_else_is_wrong_with_a_file_is_not_taken_for_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     descriptor = opened(tmp_path / "lock")
-    monkeypatch.setattr("dpn.locks.fcntl.flock", refusing(errno.EIO))
+    monkeypatch.setattr("dpn.program.locks.fcntl.flock", refusing(errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught:
         is_locked(tmp_path / "lock")
     assert not isinstance(caught.value, LockError)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dpn import cli
-from dpn.missing import OURS, REMEDY, told
+from dpn.program import cli
+from dpn.program.missing import OURS, REMEDY, told
 
 Capture = pytest.CaptureFixture[str]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def assert_named(package: str, caught: pytest.ExceptionInfo[SystemExit], capsys: Capture) -> None:

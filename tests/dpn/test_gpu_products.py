@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from dpn.gpu_products import advice, products
 from dpn.training import run
 from dpn.training.options import RunOptions
-from dpn.training.products import advice, products
 from dpn.training.recipes import find
 
 

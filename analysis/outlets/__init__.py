@@ -1,0 +1,1 @@
+"""Tables, figures and answers as people read them: the page, LaTeX, csv, terminals, notebooks."""

@@ -1,0 +1,1 @@
+"""What all commands share: options, messages, progress, signals, and files that are whole or not there."""
