@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analysis import accuracy_cells, cost_cells
-from analysis import printed_costs as published
+from analysis import accuracy_cells, cost_cells, printed_costs
 from analysis.cells import Column, Row, Table, from_print, label
 from analysis.cost_cells import GIMACS, cost, title
 from analysis.evidence import Evidence
@@ -57,7 +56,7 @@ def _comparison(evidence: Evidence, name: str, accuracy: str, accuracy_label: st
 
 def _compared_row(evidence: Evidence, printed: ReportedTable, row: str, accuracy: str) -> Row:
     params, gflops = printed.cell(row, "params"), printed.cell(row, "gflops")
-    known = published.PUBLISHED_AS.get((printed.name, row))
+    known = printed_costs.PUBLISHED_AS.get((printed.name, row))
     measured = cost(evidence, params.subject, known.resolve() if known else GIMACS, gflops)
     if measured.record is not None and measured.record.protocol["input_hw"] != list(INPUT_HW[printed.name]):
         size = "x".join(map(str, evidence.zoo[params.subject].input_hw))
@@ -86,7 +85,7 @@ def _notes(name: str, rows: tuple[Row, ...]) -> Iterator[str]:
             yield f"{convention}: {CONVENTIONS[convention].source}."
     for row in rows:
         if row.cells["gflops_measured"].state == "differs":
-            yield f"{row.cells['method'].text}: {published.PUBLISHED_AS[name, row.id].evidence}"
+            yield f"{row.cells['method'].text}: {printed_costs.PUBLISHED_AS[name, row.id].evidence}"
     if any(_whole(row) and row.cells["params_measured"].state == "differs" for row in rows):
         yield "Costs that are whole numbers at their source come with whole millions of parameters, too."
     if any(row.cells["gflops_measured"].note.startswith("at ") for row in rows):

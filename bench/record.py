@@ -41,7 +41,7 @@ class Metric(BaseModel):
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="params", unit="parameter", version=1, exact=True, meaning="parameters, each shared one once"),
+        Metric(name="params", unit="parameter", version=1, exact=True, meaning="parameters, frozen too, shared once"),
         Metric(name="macs", unit="MAC", version=1, exact=True, meaning="nominal multiply-adds of one image"),
         Metric(name="live_macs", unit="MAC", version=1, exact=True, meaning="multiply-adds whose tap meets the map"),
         Metric(name="activations", unit="element", version=1, exact=True, meaning="outputs of counted operators"),

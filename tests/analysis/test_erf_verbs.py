@@ -164,7 +164,7 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 def started(*arguments: str) -> "subprocess.Popen[str]":
     # A shell's background job ignores Ctrl-C, and so does all that it starts: here it must not.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    verbs = "from dpn import cli; from analysis.verbs.erf_verbs import erf"
+    verbs = "from dpn.program import cli; from analysis.verbs.erf_verbs import erf"
     code = f"{listen}; {verbs}; cli.run('p', 'd', {{'erf': erf, 'other': print}})"
     command = [sys.executable, "-c", code, "erf", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

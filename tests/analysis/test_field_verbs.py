@@ -209,7 +209,7 @@ def test_the_measured_gridding_of_a_network(
     assert (found["weights"], found["networks"], found["images"]) == ("random, calibrated", 1, 2)
     assert [(row["of"], row["to"]) for row in found["neighbours"]] == [(row["of"], row["to"]) for row in told["maps"]]
     entering, *inside = [row["cosine"] for row in found["neighbours"]]
-    assert 0 < entering["interval"][0] <= entering["value"] <= entering["interval"][1] <= 1
+    assert 0 <= entering["interval"][0] < entering["value"] <= entering["interval"][1] <= 1
     assert [row["value"] > 0 for row in inside] == [coupled] * 5
     assert [row["map"] for row in found["responses"]] == ["conv2", *(f"dpm.1.{block}" for block in range(6))]
     wired = {row["layer"]: row["live_taps"] for row in told["layers"]}

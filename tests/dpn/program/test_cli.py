@@ -174,7 +174,7 @@ def test_ctrl_c_is_one_line_with_code_130(capsys: Capture) -> None:
 def test_a_reader_that_has_seen_enough_ends_the_program_without_a_word(say: str, lines: int) -> None:
     """As in `python -m dpn data info DATA | head -1`, and with the code of SIGPIPE; rich leaves with 1 by itself."""
     script = (
-        "from rich.console import Console\nfrom dpn import cli\n"
+        "from rich.console import Console\nfrom dpn.program import cli\n"
         "def talk() -> None:\n"
         f"    for _ in range({lines}): {say}('a line')\n"
         "cli.run('prog', '', {'talk': talk, 'other': talk}, ['talk'])\n"
@@ -201,7 +201,9 @@ def test_a_reader_that_has_seen_enough_ends_the_program_without_a_word(say: str,
 )
 def test_so_it_is_where_the_little_that_there_is_to_read_comes_at_the_end(call: str, code: int) -> None:
     """Python keeps a few lines until the program ends, and says then, in two lines, that nobody wanted them."""
-    script = f"import sys\nfrom dpn import cli\ncli.run('prog', '', {{'talk': {call}, 'other': print}}, ['talk'])\n"
+    script = (
+        f"import sys\nfrom dpn.program import cli\ncli.run('prog', '', {{'talk': {call}, 'other': print}}, ['talk'])\n"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
@@ -218,7 +220,8 @@ def test_so_it_is_where_the_little_that_there_is_to_read_comes_at_the_end(call: 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
 def test_a_full_disk_is_one_line() -> None:
-    script = "from dpn import cli\ncli.run('prog', '', {'talk': lambda: print('a line'), 'other': print}, ['talk'])\n"
+    call = "cli.run('prog', '', {'talk': lambda: print('a line'), 'other': print}, ['talk'])"
+    script = f"from dpn.program import cli\n{call}\n"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
@@ -230,7 +233,9 @@ def test_a_full_disk_is_one_line() -> None:
 @pytest.mark.parametrize("columns", ["1", "5"])
 def test_help_ends_in_a_terminal_of_a_few_columns(columns: str) -> None:
     """Below some ten columns the help's layout would never end."""
-    script = "from dpn import cli\ncli.run('prog', 'Does things.', {'talk': print, 'other': print}, ['--help'])\n"
+    script = (
+        "from dpn.program import cli\ncli.run('prog', 'Does things.', {'talk': print, 'other': print}, ['--help'])\n"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60,
         env=os.environ | {"COLUMNS": columns},
@@ -241,9 +246,8 @@ def test_help_ends_in_a_terminal_of_a_few_columns(columns: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "ascii:surrogateescape"])  # the latter in the locale C
 def test_a_terminal_that_lacks_a_letter_gets_a_question_mark(encoding: str) -> None:
-    script = (
-        "from dpn import cli\ncli.run('prog', '', {'talk': lambda: print('3 \u00d7 3'), 'other': print}, ['talk'])\n"
-    )
+    call = "cli.run('prog', '', {'talk': lambda: print('3 \u00d7 3'), 'other': print}, ['talk'])"
+    script = f"from dpn.program import cli\n{call}\n"
     done = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", script], cwd=ROOT, capture_output=True, text=True,
         env=os.environ | {"PYTHONIOENCODING": encoding},
