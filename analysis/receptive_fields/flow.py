@@ -13,12 +13,14 @@ from analysis.receptive_fields.field_graph import Channels, Chosen, Edge, Field,
 
 
 class Backward:
-    """Walks from a map to those before it."""
+    """Walks from a map to those before it, or to one of them alone."""
 
-    def __init__(self, graph: Wiring, start: int) -> None:
+    def __init__(self, graph: Wiring, start: int, end: int | None = None) -> None:
         self.graph = graph
-        self.order = sorted(graph.ancestors(start), reverse=True)
-        members = set(self.order)
+        members = graph.ancestors(start)
+        if end is not None:
+            members &= graph.descendants(end)
+        self.order = sorted(members, reverse=True)
         self.tainted: dict[int, str] = {}
         for i in self.order:
             problem = graph.maps[i].problem or self.tainted.get(i, "")

@@ -10,12 +10,13 @@ not matter: a convolution of a thousand channels has as many paths as one of a s
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
 from analysis.receptive_fields.axes import SAME
 from analysis.receptive_fields.extents import extents
-from analysis.receptive_fields.field_graph import Edge, Extent, Field, Kind, Map, UnavailableError, Wiring
+from analysis.receptive_fields.field_graph import Extent, Field, Kind, Map, UnavailableError, Wiring
 from analysis.receptive_fields.flow import Backward, Flow, Forward
 
 
@@ -97,25 +98,30 @@ class FieldGraph(Wiring):
         start, end = self.index(of), self.index(to)
         if problems := self.problems(start, end):
             raise UnavailableError(problems[0])
-        height, width = self.hw(start)
-        maps = self.between(start, end)
-        size_hw = _spanned(maps, start, height // 2, end, "y"), _spanned(maps, start, width // 2, end, "x")
-        if 0 in size_hw:
+        sizes = []
+        for line, size in zip(self._lines, self.hw(start), strict=True):
+            flow = Flow(line, "support", bounded=False)
+            found = flow.run(start, [(size // 2, 0)], None, [end], Backward(line, start, end))
+            sizes.append(found[end].extent_hw[0] if end in found else 0)
+        if 0 in sizes:
             raise UnavailableError(f"the central unit of map {of!r} reads nothing of {to!r}")
-        return size_hw
+        return sizes[0], sizes[1]
+
+    @cached_property
+    def _lines(self) -> "tuple[FieldGraph, FieldGraph]":
+        """The network as it is along rows, and as it is along columns."""
+        return _line(self.maps, "y"), _line(self.maps, "x")
 
     @cached_property
     def _extents(self) -> dict[int, dict[int, Extent | str]]:
         return {}
 
 
-def _spanned(maps: Sequence[Map], start: int, unit: int, end: int, along: Literal["y", "x"]) -> int:
-    """Positions from the first to the last of map `end` that a unit reads, along an axis, on maps without ends."""
-    lines = tuple(
-        Map(
-            one.op, one.module, one.shape, tuple(Edge(e.source, getattr(e, along), SAME, e.channels) for e in one.edges)
+def _line(maps: Sequence[Map], along: Literal["y", "x"]) -> FieldGraph:
+    """The maps with the rules of one axis in the place of the rows', and nothing to do along the other."""
+    return FieldGraph(
+        tuple(
+            replace(one, edges=tuple(replace(edge, y=getattr(edge, along), x=SAME) for edge in one.edges))
+            for one in maps
         )
-        for one in maps
     )
-    found = FieldGraph(lines).backward(start, [(unit, 0)], bounded=False, to=[end])
-    return found[end].extent_hw[0] if end in found else 0
