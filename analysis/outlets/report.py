@@ -32,6 +32,9 @@ REPORT = RESULTS / "report"
 CHAPTERS = ("summary", "network", "fields", "cost", "speed", "ablations", "comparison", "claims", "reproduce")
 """The notebooks in the page's order; a chapter's title is its notebook's first heading."""
 
+STARTS = 3
+"""How often a notebook's kernel is started at most: its ports are chosen before it has them."""
+
 MARKER = "report.json"
 """Tells a folder that holds a report from any other, which is never replaced."""
 
@@ -110,16 +113,27 @@ def execute(source: Path, folder: Path, parameters: dict[str, str]) -> dict[str,
         raise ReportError(f"{source.name} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        notebook = papermill.execute_notebook(
+        notebook = _started(lambda: papermill.execute_notebook(
             str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
             cwd=str(ROOT), extra_arguments=["--log-level=ERROR"],
-        )  # fmt: skip
+        ))  # fmt: skip
     except PapermillExecutionError as error:
         raise ReportError(
             f"{source.name}, cell {error.exec_count}: {error.ename}: {error.evalue}; run it by hand with `make lab`"
         ) from None
     result: dict[str, Any] = json.loads(json.dumps(notebook))
     return result
+
+
+def _started(execute: Callable[[], Any]) -> Any:
+    """What a notebook's run returns; a kernel is started again where another program has just taken its port."""
+    for _ in range(STARTS - 1):
+        try:
+            return execute()
+        except RuntimeError as error:
+            if "died before replying" not in str(error):
+                raise
+    return execute()
 
 
 def read_chapter(name: str, notebook: dict[str, Any]) -> Chapter:

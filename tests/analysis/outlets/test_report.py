@@ -182,3 +182,30 @@ def test_an_old_report_is_replaced_and_marked(tmp_path: Path) -> None:
     assert page == out / "index.html"
     assert (out / MARKER).is_file()
     assert not (out / "leftover.txt").exists()
+
+
+@pytest.mark.parametrize(("failures", "said", "starts"), [
+    (1, "Kernel died before replying to kernel_info", 2), (9, "Kernel died before replying to kernel_info", 3),
+    (9, "Kernel died", 1),
+])  # fmt: skip
+def test_a_kernel_whose_port_was_taken_is_started_again(
+    failures: int, said: str, starts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import papermill
+
+    begun = []
+
+    def execute_notebook(*_: object, **__: object) -> dict[str, object]:
+        begun.append(1)
+        if len(begun) <= failures:
+            raise RuntimeError(said)
+        return {"cells": []}
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    notebook = report.NOTEBOOKS / "claims.ipynb"
+    if failures < 9:
+        assert report.execute(notebook, tmp_path, {}) == {"cells": []}
+    else:
+        with pytest.raises(RuntimeError, match=said):
+            report.execute(notebook, tmp_path, {})
+    assert len(begun) == starts
