@@ -231,7 +231,7 @@ class _Network:
             names = related(graph, at, direction)
             self.maps.options = tuple((f"{name}   {size}", name) for name, size in names.items())
             self.maps.value = usual_maps(graph, at, direction)
-            self.view.fit(graph.maps[graph.index(at)].shape[1:], centre=True)
+            self.view.fit(graph.hw(at), centre=True)
             self.redraw()
 
     def redraw(self) -> None:

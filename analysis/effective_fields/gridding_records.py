@@ -148,7 +148,7 @@ def around_middle(graph: "FieldGraph", of: str, to: Sequence[str], also: Sequenc
     """
     from analysis.effective_fields.gridding_measured import Watched
 
-    _, *map_hw = graph.maps[graph.index(of)].shape
+    map_hw = graph.hw(of)
     y, x = (max(min(size // 2, size - 2), 0) for size in map_hw)
     steps = tuple((dy, dx) for dy, dx in STEPS if y + dy < map_hw[0] and x + dx < map_hw[1])
     if not steps:

@@ -122,7 +122,7 @@ def weighted(
         variance: v, of the branch over that of the identity, the same in each block.
         direction: see `Choices`.
     """
-    _, height, width = graph.maps[0].shape
+    height, width = graph.hw(0)
     values = np.zeros((len(units), height, width))
     for index, unit in enumerate(units):
         values[index, *unit] = 1

@@ -125,15 +125,15 @@ def execute(source: Path, folder: Path, parameters: dict[str, str]) -> dict[str,
     return result
 
 
-def _started(execute: Callable[[], Any]) -> Any:
+def _started(run: Callable[[], Any]) -> Any:
     """What a notebook's run returns; a kernel is started again where another program has just taken its port."""
     for _ in range(STARTS - 1):
         try:
-            return execute()
+            return run()
         except RuntimeError as error:
             if "died before replying" not in str(error):
                 raise
-    return execute()
+    return run()
 
 
 def read_chapter(name: str, notebook: dict[str, Any]) -> Chapter:

@@ -5,7 +5,7 @@ the network's own graph, with its strides, branches and the ends of its maps.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -97,7 +97,14 @@ def _between(graph: FieldGraph, of: str, to: str) -> FieldGraph:
         raise UnavailableError(problems[0])
     if not graph.connected(start, end) or start == end:
         raise UnavailableError(f"map {of!r} does not depend on map {to!r}; exchange them or choose others")
-    return FieldGraph(graph.between(start, end), {of: start, to: end})
+    members = graph.between(start, end)
+    maps = []
+    for i, one in enumerate(graph.maps):
+        inside = i in members and i != end
+        edges = tuple(edge for edge in one.edges if edge.source in members) if inside else ()
+        sources = tuple(source for source in one.sources if source in members) if inside else ()
+        maps.append(replace(one, edges=edges, sources=sources, problem=one.problem if inside else ""))
+    return FieldGraph(tuple(maps), {of: start, to: end})
 
 
 def _drawn(hw: tuple[int, int], sample: int | None, seed: int) -> list[tuple[int, int]]:

@@ -185,16 +185,9 @@ class Wiring:
                 readers[source].append(i)
         return tuple(map(tuple, readers))
 
-    def between(self, start: int, end: int) -> tuple[Map, ...]:
-        """All maps, with those edges and problems only that a later map and an earlier one have between them."""
-        members = self.ancestors(start) & self.descendants(end)
-        maps = []
-        for i, one in enumerate(self.maps):
-            inside = i in members and i != end
-            edges = tuple(edge for edge in one.edges if edge.source in members) if inside else ()
-            sources = tuple(source for source in one.sources if source in members) if inside else ()
-            maps.append(Map(one.op, one.module, one.shape, edges, sources, one.problem if inside else ""))
-        return tuple(maps)
+    def between(self, start: int, end: int) -> set[int]:
+        """A later map, an earlier one, and all on the ways from one to the other."""
+        return self.ancestors(start) & self.descendants(end)
 
     def ancestors(self, start: int) -> set[int]:
         """The map itself and all that it depends on."""

@@ -74,7 +74,7 @@ def extent_row(graph: FieldGraph, of: str, to: str) -> Row:
 
 def _bounded_hw(graph: FieldGraph, of: str, to: str) -> tuple[int, int]:
     """Height and width of what the central unit of one map reads of another, on maps that end where they end."""
-    _, height, width = graph.maps[graph.index(of)].shape
+    height, width = graph.hw(of)
     return graph.backward(of, [(height // 2, width // 2)], to=[to])[graph.index(to)].extent_hw
 
 
@@ -85,8 +85,7 @@ def _exact(value: Fraction) -> int | str:
 def coupled(graph: FieldGraph, of: str, to: str, sample: int | None) -> Coupling:
     """As `coupling`, with a sample by default where a map is large."""
     if sample is None:
-        areas = [graph.maps[graph.index(name)].shape for name in (of, to)]
-        sample = None if all(height * width <= ALL_UNITS for _, height, width in areas) else SAMPLE
+        sample = None if all(prod(graph.hw(name)) <= ALL_UNITS for name in (of, to)) else SAMPLE
     return coupling(graph, of, to, sample=sample)
 
 

@@ -17,9 +17,7 @@ class Backward:
 
     def __init__(self, graph: Wiring, start: int, end: int | None = None) -> None:
         self.graph = graph
-        members = graph.ancestors(start)
-        if end is not None:
-            members &= graph.descendants(end)
+        members = graph.ancestors(start) if end is None else graph.between(start, end)
         self.order = sorted(members, reverse=True)
         self.tainted: dict[int, str] = {}
         for i in self.order:

@@ -56,8 +56,8 @@ class FieldGraph(Wiring):
     def problems(self, of: str | int, to: str | int = 0) -> tuple[str, ...]:
         """What stands in the way of knowing what `of` reads of `to`; nothing where all is known."""
         end = self.index(to)
-        between = self.ancestors(self.index(of)) & self.descendants(end)
-        return tuple(self.maps[i].problem for i in sorted(between) if i != end and self.maps[i].problem)
+        between = sorted(self.between(self.index(of), end))
+        return tuple(self.maps[i].problem for i in between if i != end and self.maps[i].problem)
 
     def hw(self, of: str | int) -> tuple[int, int]:
         """Height and width of a map."""

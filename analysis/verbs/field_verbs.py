@@ -236,7 +236,7 @@ def _probed(subject: "Subject", graph: FieldGraph, to: str) -> str:
     from analysis.effective_fields.probing import IMAGES, probe
 
     torch.manual_seed(0)
-    _, height, width = graph.maps[graph.index("output")].shape
+    height, width = graph.hw("output")
     try:
         found = probe(subject.factory(), subject.input_hw, [(height // 2, width // 2)], to=to)
     except (RuntimeError, ValueError, KeyError) as error:
