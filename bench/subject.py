@@ -1,6 +1,6 @@
 """What can be measured: a network of the zoo, anybody's as `package.module:factory`, an ONNX file. Imports no torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,22 +64,26 @@ class Subject:
         if known is not None:
             return known
         from bench.macs import CountError, count
+        from dpn.network_code import scripts
 
         try:
             traits = (counted or count(net, (1, 3, *self.input_hw))).traits()
         except CountError:
-            traits = repr(list(_scripts(net)))
+            traits = repr(list(scripts(net)))
         return "module-" + digest_of({"definition": definition_of(net, None), "traits": traits})
 
+    def value_digest(self, net: "nn.Module") -> str:
+        """As `digest`, for what depends on the values of maps and not on their costs alone: also by a factory's code.
 
-def _scripts(net: "nn.Module") -> "Iterator[tuple[str, list[tuple[int, ...]]]]":
-    """The code of every script of torch.jit in a network, and the shapes of the weights that are frozen into it."""
-    from torch import Tensor, jit
+        So another factor in its forward pass makes it another network, and so does a comment: a value that is computed
+        once too often is better than a wrong one. What takes hours and does not depend on values is known by `digest`.
+        """
+        digest = self.digest(net)
+        if self.spec_digest() is not None:
+            return digest
+        from dpn.network_code import code_digest
 
-    for module in net.modules():
-        if isinstance(module, jit.ScriptModule) and hasattr(module, "code"):
-            code, frozen = module.code_with_constants
-            yield code, [tuple(held.shape) for held in frozen.const_mapping.values() if isinstance(held, Tensor)]
+        return "module-" + digest_of({"costs": digest, "code": code_digest(self.name, net)})
 
 
 def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = False) -> Subject:

@@ -170,7 +170,7 @@ class _Run:
         """What predictions depend on."""
         return {
             "state": self.network.state_digest(),
-            "code": code_digest(self.network),
+            "code": code_digest(self.network.name, self.network.net),
             "data": self.data.digest,
             "images": self.data.images_digest,
             "people": len(self.data),

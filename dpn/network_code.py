@@ -15,24 +15,42 @@ from dpn.digests import digest_of, file_digest
 if TYPE_CHECKING:
     from torch import nn
 
-    from dpn.network_names import Network
-
 _PYTHONS = Path(sysconfig.get_path("stdlib"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-def code_digest(network: "Network") -> str:
+def code_digest(name: str, net: "nn.Module") -> str:
     """Twelve hexadecimal digits of what `dpn.network_names.definition_of` knows nothing of.
 
     These are the files of its classes and its factory, and of all that these import at their top but for installed
     packages; and the lists, dictionaries and functions that its layers have. A comment makes it another one, too. A
-    class in no file, such as one of a notebook's cell, is known by the text of its `forward`.
+    class in no file, such as one of a notebook's cell, is known by the text of its `forward`, and what torch.jit or
+    torch.export made of a network by the code that it wrote.
+
+    Args:
+        name: of the network: `package.module:factory`, or in the zoo.
+        net: the network.
     """
-    classes = {type(layer) for layer in network.net.modules()}
-    names = {one.__module__ for one in classes} | {network.name.partition(":")[0]}
-    return digest_of(
-        {"files": _files(names), "texts": sorted(_texts(classes)), "attributes": list(_attributes(network.net))}
-    )
+    classes = {type(layer) for layer in net.modules()}
+    names = {one.__module__ for one in classes} | {name.partition(":")[0]}
+    texts = [*_texts(classes), *map(repr, scripts(net)), *_graphs(net)]
+    return digest_of({"files": _files(names), "texts": sorted(texts), "attributes": list(_attributes(net))})
+
+
+def scripts(net: "nn.Module") -> Iterator[tuple[str, list[tuple[int, ...]]]]:
+    """The code of every script of torch.jit in a network, and the shapes of the weights that are frozen into it."""
+    from torch import Tensor, jit
+
+    for module in net.modules():
+        if isinstance(module, jit.ScriptModule) and hasattr(module, "code"):
+            code, frozen = module.code_with_constants
+            yield code, [tuple(held.shape) for held in frozen.const_mapping.values() if isinstance(held, Tensor)]
+
+
+def _graphs(net: "nn.Module") -> Iterator[str]:
+    from torch import fx
+
+    return (module.code for module in net.modules() if isinstance(module, fx.GraphModule))
 
 
 def _files(names: set[str]) -> dict[str, str]:

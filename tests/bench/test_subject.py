@@ -68,6 +68,41 @@ def test_a_factory_has_one_digest_however_torch_words_and_runs_it() -> None:
         replace(operator, op="aten::another") for operator in counted.operators)).traits()  # fmt: skip
 
 
+SCALED = """
+import torch
+
+class Net(torch.nn.Conv2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+def net():
+    return Net(3, 4, 1)
+"""
+
+
+def test_a_factor_in_the_forward_pass_is_a_matter_of_values_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times need not be taken again for it; effective fields and accuracies must be."""
+    file = tmp_path / "a_scaled_net.py"
+    file.write_text(SCALED)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def digests() -> tuple[str, str]:
+        subject = resolve("a_scaled_net:net", (8, 6))
+        net = subject.factory()
+        return subject.digest(net), subject.value_digest(net)
+
+    (costs, values), same = digests(), digests()
+    file.write_text(SCALED.replace("2 *", "3 *"))
+    changed = digests()
+    assert (costs, values) == same
+    assert changed[0] == costs
+    assert changed[1] != values
+    zoo = resolve("dpn1_32_lite")
+    assert zoo.value_digest(zoo.factory()) == zoo.spec_digest()
+
+
 @pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
 def test_a_frozen_script_is_counted_and_known_by_its_code() -> None:
     def frozen(width: int, act: nn.Module) -> nn.Module:

@@ -191,7 +191,7 @@ def test_another_question_starts_afresh_and_the_first_goes_on_when_it_is_asked_a
     (keeping,) = tmp_path.iterdir()
     known, hw, runtime = DPN, HW, Runtime()
     if what == "code":
-        monkeypatch.setattr(evaluation, "code_digest", lambda _: "another")
+        monkeypatch.setattr(evaluation, "code_digest", lambda *_: "another")
     elif what == "weights":
         with torch.no_grad():
             network.net.weight.fill_(1.5)  # type: ignore[operator, union-attr]

@@ -2,10 +2,11 @@
 
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ class Net(torch.nn.Module):
 def net():
     return Net()
 """
+NAME = "whole_net:net"
 PARTS = "def twice(x):\n    return 2 * x\n"
 
 
@@ -41,14 +43,14 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_what_it_calls_is_part_of_it_where_its_definition_is_the_same(
     files: Path, file: str, old: str, new: str
 ) -> None:
-    known = network("whole_net:net")
-    before = code_digest(known)
-    assert code_digest(network("whole_net:net")) == before
+    known = network(NAME)
+    before = code_digest(NAME, known.net)
+    assert code_digest(NAME, network(NAME).net) == before
     path = files / f"{file}.py"
     path.write_text(path.read_text().replace(old, new))
-    changed = network("whole_net:net")
+    changed = network(NAME)
     assert changed.state_digest() == known.state_digest()
-    assert code_digest(changed) != before
+    assert code_digest(NAME, changed.net) != before
 
 
 class Listed(nn.Module):
@@ -68,7 +70,7 @@ def test_lists_and_functions_of_layers_are_part_of_it() -> None:
         {"act": F.gelu}, {"rates": [nn.ReLU(), None, 1.5]},
     ]  # fmt: skip
     nets = [[Network(name="listed", net=nn.Sequential(Listed(**one))) for one in made] for _ in range(2)]
-    digests, again = ([code_digest(net) for net in some] for some in nets)
+    digests, again = ([code_digest("listed", net.net) for net in some] for some in nets)
     assert digests == again
     assert len(set(digests)) == len(made)
     assert len({net.state_digest() for net in nets[0]}) == 1
@@ -87,14 +89,40 @@ def typed(text: str, number: int, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
 def test_a_class_of_a_notebook_is_known_by_its_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "class Net(nn.Module):\n    def forward(self, x):\n        return 2 * x\n"
     texts = (text, text, text.replace("2", "3"))
-    nets = [Network(name="mine", net=typed(one, number, monkeypatch)) for number, one in enumerate(texts)]
-    first, same, other = map(code_digest, nets)
+    first, same, other = (code_digest("mine", typed(one, n, monkeypatch)) for n, one in enumerate(texts))
     assert first == same != other
+
+
+class Scaled(nn.Module):
+    """Multiplies by a number that nothing but its code tells."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2.5 * x
+
+
+class Halved(nn.Module):
+    """As `Scaled`, by another."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 * x
+
+
+def exported(net: nn.Module) -> nn.Module:
+    return torch.export.export(net, (torch.zeros(1, 3),)).module()
+
+
+@pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
+@pytest.mark.parametrize("make", [exported, torch.jit.script])
+def test_what_torch_made_of_a_network_is_known_by_the_code_that_it_wrote(
+    make: Callable[[nn.Module], nn.Module],
+) -> None:
+    scaled, again, halved = (code_digest("mine", make(net)) for net in (Scaled(), Scaled(), Halved()))
+    assert scaled == again != halved
 
 
 def test_installed_packages_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else every evaluation would read all of torch."""
-    net = Network(name="conv", net=nn.Sequential(nn.Conv2d(3, 17, 1)))
-    before = code_digest(net)
+    net = nn.Sequential(nn.Conv2d(3, 17, 1))
+    before = code_digest("conv", net)
     monkeypatch.setattr("dpn.network_code.file_digest", lambda _: "read")
-    assert code_digest(net) == before
+    assert code_digest("conv", net) == before
