@@ -124,7 +124,7 @@ def with_truth(data: "DataSet", truth: Path) -> "DataSet":
         ValueError: the data is not MPII's, or the file is of other people.
         DataError: the file is not what it should be.
     """
-    from dpn.metrics.pckh import Truth
+    from dpn.data.pckh_truth import Truth
 
     if data.kind != "mpii":
         raise ValueError(f"--truth is for MPII, {data.name} is COCO's: its annotation file is its truth")

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats, Pixels
 from dpn.data.crops import affine, crop, transform
-from dpn.data.people import Example, Floats, Pixels
+from dpn.data.people import Example
 from dpn.program.error_words import first_said
 from dpn.program.whole_files import write_whole
 from dpn.skeletons import Skeleton

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.opening import INPUT_HW
-from dpn.data.people import Boxes, DataSet, Floats
+from dpn.data.people import Boxes, DataSet
 from dpn.kept_predictions import Kept, kept, others_kept
 from dpn.network_code import code_digest
 from dpn.network_names import Network

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from dpn.training.recipe import Precision
+from dpn.runtime import Precision
 
 
 def products() -> str:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from dpn.data.people import DataSet, Floats
+from dpn.arrays import Floats
+from dpn.data.people import DataSet
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
 from dpn.data.workers import cores

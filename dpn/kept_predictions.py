@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.digests import digest_of
 from dpn.program.locks import taken
 from dpn.program.whole_files import make_folder

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dpn.arrays import Floats
 from dpn.data.crops import PIXEL_STD, affine, transform
-from dpn.data.people import DataSet, Floats, People
+from dpn.data.people import DataSet, People
 from dpn.heatmaps import Codec, decode, encode, flip_average, to_image
 from dpn.inference import check_aspect, codec_of, shifts
 from dpn.metrics.coco import results

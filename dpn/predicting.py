@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats, Pixels
 from dpn.data.coco_problems import PERSON
 from dpn.data.crops import box_to_center_scale
 from dpn.data.images import read_image
 from dpn.data.opening import INPUT_HW
-from dpn.data.people import DataSet, Floats, Images, People, Pixels
+from dpn.data.people import DataSet, Images, People
 from dpn.data.picture_files import Boxes, file_names, image_ids, output_paths
 from dpn.data.problems import DataError, Problem
 from dpn.drawing import draw_person, write_png

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.people import DataSet, Floats
+from dpn.arrays import Floats
+from dpn.data.people import DataSet
 from dpn.data.problems import DataError, Problem
 from dpn.metrics import average_precision, coco, pckh
 from dpn.metrics.oks import labelled_oks

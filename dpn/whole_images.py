@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dpn.arrays import Floats, Pixels
 from dpn.data.coco_problems import PERSON
-from dpn.data.people import Floats, Pixels
 from dpn.data.problems import DataError, Problem
 from dpn.inference import device_of, inference_mode
 from dpn.network_names import Network

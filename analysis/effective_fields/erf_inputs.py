@@ -71,7 +71,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Figures:
-    """Synthetic people, cropped as a network gets them, and normalised (`dpn.data.synthetic`); as many as are wanted.
+    """Synthetic people (`dpn.synthetic.figures`), cropped as a network gets them, and normalised: as many as wanted.
 
     Attributes:
         seed: of the generator.
@@ -82,7 +82,7 @@ class Figures:
     @property
     def name(self) -> str:
         """What the images are; figures of another version of the generator are other images."""
-        from dpn.data.synthetic import GENERATOR_VERSION
+        from dpn.synthetic.figures import GENERATOR_VERSION
 
         return f"synthetic figures, version {GENERATOR_VERSION}, seed {self.seed}"
 

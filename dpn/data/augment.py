@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dpn.arrays import Floats, Pixels
 from dpn.data.crops import PIXEL_STD, affine, crop, to_aspect, transform
-from dpn.data.people import Example, Floats, Pixels
+from dpn.data.people import Example
 from dpn.protocols import Augmentation, Protocol
 from dpn.skeletons import Skeleton
 

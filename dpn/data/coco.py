@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.coco_file import coco_in, detections_in
 from dpn.data.coco_folder import Given, find_detections, find_images, find_split
 from dpn.data.coco_problems import PERSON
 from dpn.data.crops import box_to_center_scale
 from dpn.data.images import open_images
 from dpn.data.json_files import read_bytes
-from dpn.data.people import Boxes, DataSet, Floats, People
+from dpn.data.people import Boxes, DataSet, People
 from dpn.data.problems import DataError, Problem
 from dpn.protocols import Protocol
 from dpn.skeletons import COCO_17

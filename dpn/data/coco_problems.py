@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.json_columns import (
     ABSENT,
     FIX,
@@ -19,7 +20,6 @@ from dpn.data.json_columns import (
     where,
     whole_numbers,
 )
-from dpn.data.people import Floats
 from dpn.data.problems import Problem
 from dpn.skeletons import COCO_17
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dpn.data.people import Floats, Pixels
+from dpn.arrays import Floats, Pixels
 
 PIXEL_STD = 200.0
 """Pixels of an image for each unit of a scale. It cancels out; parity with published files needs it."""

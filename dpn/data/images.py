@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from dpn.arrays import Pixels
 from dpn.data.mat_format import MOST_BYTES
-from dpn.data.people import ImageFiles, Pixels
+from dpn.data.people import ImageFiles
 from dpn.data.problems import DataError, Problem, unreadable
 from dpn.digests import digest_of
 from dpn.program.whole_files import refuse_special

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.data.problems import Problem
 
 FIX = "correct the file or download it again"

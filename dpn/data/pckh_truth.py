@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dpn.arrays import Flags, Floats
 from dpn.data.mat_files import check_finite, numbers, problem, read_mat
 from dpn.data.mat_format import Cells, FormatError, Value
-from dpn.metrics.pckh_release import RELEASE, read_release
+from dpn.data.pckh_release import RELEASE, read_release
 from dpn.skeletons import MPII_16
-
-Floats = NDArray[np.floating[Any]]
-Flags = NDArray[np.bool_]
 
 BOX_SHARE = 0.6
 """Head size as a share of the head box's diagonal (SC_BIAS in the published code, which explains it as 0.8 * 0.75)."""
@@ -80,7 +77,7 @@ class Truth:
         """The truth of the validation set as SimpleBaseline and HRNet distribute it, gt_valid.mat, or of the test set.
 
         The test set's is the data set's own annolist_dataset_v12.mat, with mpii_human_pose_v1_u12*.mat beside it, see
-        `dpn.metrics.pckh_release`.
+        `dpn.data.pckh_release`.
 
         Raises:
             DataError: not a readable .mat file of such a content.

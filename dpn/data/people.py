@@ -8,12 +8,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats, Pixels
 from dpn.protocols import Kind
 from dpn.skeletons import Skeleton
-
-Floats = NDArray[np.floating[Any]]
-Pixels = NDArray[np.uint8]
-"""(H, W, 3), blue, green, red, as OpenCV reads it."""
 
 Boxes = Literal["truth", "detections"]
 """Where boxes come from: the annotations themselves, or a person detector."""
@@ -132,7 +129,7 @@ class DataSet:
         people: everyone to predict, one row each.
         images: their images.
         truth: what predictions are scored against: the content of a COCO annotation file, or a
-            `dpn.metrics.pckh.Truth`; None where others keep it (COCO test-dev).
+            `dpn.data.pckh_truth.Truth`; None where others keep it (COCO test-dev).
         digest: 12 hexadecimal digits of annotations and detections, and of synthetic images.
         images_given: whether the images were named apart from the annotations, and do not lie where their layout has
             them.

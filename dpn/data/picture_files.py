@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON, problems_in_detections
 from dpn.data.json_files import parse, read_bytes
-from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
 from dpn.program.quantities import some
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from dpn.arrays import Pixels
 from dpn.data.augment import Sample, apply, draw, generator, unchanged
 from dpn.data.crops import MEAN, STD
-from dpn.data.people import DataSet, Examples, Images, Pixels
+from dpn.data.people import DataSet, Examples, Images
 from dpn.data.problems import DataError
 from dpn.protocols import Protocol
 

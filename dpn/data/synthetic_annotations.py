@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON
 from dpn.data.mpii import BOX_PX, DOWN_PX
-from dpn.data.people import Floats
-from dpn.data.synthetic import GENERATOR_VERSION, Figure, Scene
 from dpn.skeletons import COCO_17
+from dpn.synthetic.figures import GENERATOR_VERSION, Figure, Scene
 
 DIGITS = 2
 """Decimals of coordinates in annotations, in memory as in files."""

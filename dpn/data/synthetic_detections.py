@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON
-from dpn.data.people import Floats
 
 DETECTOR_VERSION = 1
 """Raised whenever the same content and seed give other boxes."""

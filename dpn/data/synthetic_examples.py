@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from dpn.arrays import Pixels
 from dpn.data.coco import people_of_truth
 from dpn.data.mpii import people_of
-from dpn.data.people import Example, People, Pixels
+from dpn.data.people import Example, People
 from dpn.data.problems import DataError, Problem
-from dpn.data.synthetic import Scene, SyntheticFigures
 from dpn.data.synthetic_annotations import coco_row, content_of, file_name, image_row, mpii_entry, mpii_people
 from dpn.skeletons import MPII_16, Skeleton
+from dpn.synthetic.figures import Scene, SyntheticFigures
 
 TRAIN_FIRST = 1_000_000
 """The first scene to learn from; those before it are for validation."""

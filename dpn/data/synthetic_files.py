@@ -24,11 +24,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Pixels
 from dpn.data.mat_format import written
 from dpn.data.pckh_truth import JOINT_NAMES
-from dpn.data.people import Pixels
 from dpn.data.problems import DataError, Problem
-from dpn.data.synthetic import GENERATOR_VERSION, SyntheticFigures
 from dpn.data.synthetic_annotations import (
     CocoScene,
     MpiiScene,
@@ -42,6 +41,7 @@ from dpn.data.synthetic_set import first_of
 from dpn.data.workers import check_workers, in_order
 from dpn.program.locks import LockError, taken
 from dpn.protocols import Kind
+from dpn.synthetic.figures import GENERATOR_VERSION, SyntheticFigures
 
 JPEG_QUALITY = 95
 

@@ -16,18 +16,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dpn.arrays import Pixels
 from dpn.data import crops
 from dpn.data.coco import people_of_detections, people_of_truth
 from dpn.data.mpii import people_of
-from dpn.data.people import Boxes, DataSet, People, Pixels
+from dpn.data.people import Boxes, DataSet, People
 from dpn.data.problems import DataError, Problem
-from dpn.data.synthetic import GENERATOR_VERSION, SyntheticFigures
 from dpn.data.synthetic_annotations import CocoScene, MpiiScene, coco_scene, content_of, mpii_scene
 from dpn.data.synthetic_detections import DETECTOR_VERSION, detections
 from dpn.data.synthetic_examples import TRAIN_FIRST, SyntheticExamples, SyntheticImages
 from dpn.data.workers import in_order
 from dpn.protocols import Kind, Protocol
 from dpn.skeletons import COCO_17
+from dpn.synthetic.figures import GENERATOR_VERSION, SyntheticFigures
 
 __all__ = ["SyntheticExamples", "SyntheticImages", "coco_content", "first_of", "open_synthetic", "subject_crops"]
 
@@ -121,7 +122,7 @@ def _open_coco(asked: _Asked, input_hw: tuple[int, int], padding: float) -> Data
 
 @lru_cache(maxsize=8)
 def _open_mpii(asked: _Asked, input_hw: tuple[int, int], padding: float) -> DataSet:
-    from dpn.metrics.pckh import Truth
+    from dpn.data.pckh_truth import Truth
 
     entries, heads = _kept_entries(asked.figures, asked.numbers)
     people = people_of(entries, input_hw, padding)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dpn.data.samples import to_input
-from dpn.data.synthetic import SyntheticFigures
 from dpn.export.formats import CONTENTS, Format, check_installed, has, open_file
 from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
@@ -25,6 +24,7 @@ from dpn.program.whole_files import whole
 from dpn.protocols import Protocol
 from dpn.runtime import MOST_AT_ONCE, check_input
 from dpn.skeletons import COCO_17, COCO_18, MPII_16
+from dpn.synthetic.figures import SyntheticFigures
 
 Batch = int | Literal["dynamic"]
 

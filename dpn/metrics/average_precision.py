@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.coco_scores import Scores, as_scores, refuse_other_images
 from dpn.metrics.matching import (
     THRESHOLDS,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON
 from dpn.data.crops import PIXEL_STD
-from dpn.data.people import Floats, People
+from dpn.data.people import People
 from dpn.metrics import average_precision
 from dpn.metrics.coco_results import read_results, write_results
 from dpn.metrics.coco_scores import NAMES, Engine, Scores, as_scores, refuse_other_images

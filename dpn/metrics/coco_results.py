@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON
 from dpn.data.json_columns import Rows, finite_numbers, number_lists, rows_of, where, whole_numbers
 from dpn.data.json_files import parse, read_bytes
-from dpn.data.people import Floats
 from dpn.data.problems import DataError, Problem
 from dpn.program.whole_files import write_whole
 from dpn.skeletons import COCO_17

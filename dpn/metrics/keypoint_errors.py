@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.matching import (
     TINY,
     VARIANCES,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON
-from dpn.data.people import Floats
 from dpn.skeletons import COCO_17
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from dpn.arrays import Floats
+
 Rows = NDArray[np.intp]
 
 PAIRS = 1 << 19

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Flags, Floats
 from dpn.data.mat_files import check_finite, numbers, problem, read_mat, write_mat
 from dpn.data.mpii import read_mpii
-from dpn.data.pckh_truth import Truth as Truth
+from dpn.data.pckh_truth import Truth
 from dpn.data.problems import DataError, Problem
 from dpn.skeletons import MPII_16
 
-Floats = NDArray[np.floating[Any]]
-Flags = NDArray[np.bool_]
 Counts = NDArray[np.integer[Any]]
 
 THRESHOLDS = (0.5, 0.1, 0.11)

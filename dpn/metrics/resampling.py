@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.matching import Rows
 from dpn.program.progress import Told
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.resampling import LEVEL, Draws, Interval, Weighted, intervals, resampled
 from dpn.program.progress import Told
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.average_precision import RECALLS, Ranked
 from dpn.metrics.matching import Rows
 from dpn.metrics.uncertainty import Name

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
+from dpn.data.pckh_truth import Truth
 from dpn.metrics.matching import Rows
-from dpn.metrics.pckh import GROUPS, THRESHOLDS, AtThreshold, Truth, at_threshold, right_joints
+from dpn.metrics.pckh import GROUPS, THRESHOLDS, AtThreshold, at_threshold, right_joints
 
 NAMES = (*GROUPS, "mean", "unweighted_mean", "head_and_neck")
 """The numbers at each of `THRESHOLDS`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 from dpn.metrics.average_precision import RECALLS, Curves, Ranked, ranked
 from dpn.metrics.matching import TINY, Mask, Rows, people_of
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Floats
 from dpn.skeletons import COCO_18, Skeleton
 
-Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.intp]
 
 

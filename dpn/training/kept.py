@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpn.arrays import Pixels
 from dpn.data.opening import LabelledPeople
-from dpn.data.people import DataSet, Example, Examples, Images, Pixels
+from dpn.data.people import DataSet, Example, Examples, Images
 from dpn.skeletons import Skeleton
 
 Arrays = Mapping[str, NDArray[Any]]

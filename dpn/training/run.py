@@ -15,13 +15,13 @@ import torch
 from dpn import checkout
 from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
-from dpn.data.synthetic import GENERATOR_VERSION
 from dpn.gpu_products import advice
 from dpn.inference import Runtime
 from dpn.processor import multiplies_in
 from dpn.program.cli import note
 from dpn.program.progress import Told
 from dpn.program.whole_files import write_whole
+from dpn.synthetic.figures import GENERATOR_VERSION
 from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise
 from dpn.training.errors import TrainingError, written

@@ -7,7 +7,8 @@ import numpy as np
 import torch.distributed as dist
 from torch import nn
 
-from dpn.data.people import DataSet, Floats
+from dpn.arrays import Floats
+from dpn.data.people import DataSet
 from dpn.inference import Runtime, predict
 from dpn.protocols import Protocol
 from dpn.scoring import headline, scores_of, similarities

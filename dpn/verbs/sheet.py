@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from dpn.contact_sheet import sheet
 from dpn.data.augment import NONE
-from dpn.data.contact_sheet import sheet
 from dpn.data.opening import Asked, open_data, open_examples
 from dpn.data.people import Examples
 from dpn.drawing import write_png

@@ -15,10 +15,11 @@ from bench.store import Store
 from bench.verbs.accuracy_verbs import accuracy
 from dpn import evaluation
 from dpn.data.opening import Asked, open_data
+from dpn.data.pckh_truth import Truth
 from dpn.digests import file_digest
 from dpn.gpu_products import products
 from dpn.inference import predict
-from dpn.metrics.pckh import Truth, write_predictions
+from dpn.metrics.pckh import write_predictions
 from dpn.network_names import Network
 from dpn.program import cli
 from dpn.protocols import protocol

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from dpn.arrays import Floats
 from dpn.data.crops import PIXEL_STD
-from dpn.data.people import Floats, People
+from dpn.data.people import People
 from dpn.heatmaps import Codec, decode
 from dpn.metrics.coco import results
 from dpn.protocols import protocol

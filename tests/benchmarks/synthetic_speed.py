@@ -23,8 +23,8 @@ import numpy as np
 
 from dpn.data.crops import affine, box_to_center_scale, crop
 from dpn.data.images import FolderImages
-from dpn.data.synthetic import SyntheticFigures
-from dpn.data.synthetic_backdrop import bank
+from dpn.synthetic.backdrop import bank
+from dpn.synthetic.figures import SyntheticFigures
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "coco"
 LEAST_RATIO = 1.0

@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpn.arrays import Pixels
 from dpn.data.coco import people_of_truth
 from dpn.data.crops import MEAN, STD
-from dpn.data.people import DataSet, Images, People, Pixels
+from dpn.data.pckh_truth import Truth
+from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError, Problem
-from dpn.metrics.pckh import Truth
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 
 RADIUS_PX = 7

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dpn.data.people import DataSet, Example, Floats, People, Pixels
+from dpn.arrays import Floats, Pixels
+from dpn.data.people import DataSet, Example, People
 from dpn.data.problems import DataError, Problem
 from dpn.skeletons import COCO_17, MPII_16, Skeleton
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dpn.arrays import Pixels
 from dpn.data.images import LARGEST_PX, FolderImages, ZipImages, decode, open_images, read_image
 from dpn.data.mat_format import MOST_BYTES
-from dpn.data.people import Pixels
 from dpn.data.problems import DataError
 from tests.dpn.data.made_coco_folder import IMAGES, file_name, write_images, zipped
 

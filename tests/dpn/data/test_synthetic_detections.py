@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from dpn.arrays import Floats
 from dpn.data.coco_problems import problems_in_detections
-from dpn.data.people import Floats
-from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_detections import COCO_BOX_AP, _hardness, detections
 from dpn.data.synthetic_set import coco_content
+from dpn.synthetic.figures import SyntheticFigures
 
 COCO = pytest.importorskip("pycocotools.coco").COCO
 COCOeval = pytest.importorskip("pycocotools.cocoeval").COCOeval

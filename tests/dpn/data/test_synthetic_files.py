@@ -20,14 +20,15 @@ from dpn.data.check import check
 from dpn.data.coco import open_coco
 from dpn.data.mpii import open_mpii
 from dpn.data.opening import Asked
+from dpn.data.pckh_truth import Truth
 from dpn.data.problems import DataError
-from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_examples import TRAIN_FIRST
 from dpn.data.synthetic_files import UNFINISHED, encode, write_coco, write_mpii
 from dpn.data.synthetic_set import coco_content, open_synthetic
-from dpn.metrics.pckh import Truth, write_predictions
+from dpn.metrics.pckh import write_predictions
 from dpn.program.locks import is_locked
 from dpn.protocols import protocol
+from dpn.synthetic.figures import SyntheticFigures
 from tests.dpn import mpii_files
 
 SEED, TRAIN, VAL = 5, 3, 8

@@ -17,7 +17,6 @@ from dpn.data.coco_problems import problems_in
 from dpn.data.crops import affine, crop
 from dpn.data.people import Boxes, DataSet
 from dpn.data.problems import DataError
-from dpn.data.synthetic import SyntheticFigures
 from dpn.data.synthetic_annotations import mpii_entry, mpii_people, polygons
 from dpn.data.synthetic_examples import KEPT_IMAGES, TRAIN_FIRST, _image
 from dpn.data.synthetic_set import (
@@ -34,6 +33,7 @@ from dpn.metrics.coco import NAMES, score
 from dpn.metrics.pckh import score as pckh
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16
+from dpn.synthetic.figures import SyntheticFigures
 
 COCO = pytest.importorskip("pycocotools.coco").COCO
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from dpn.data.mpii import read_mpii
+from dpn.data.pckh_truth import Truth
 from dpn.data.problems import DataError
-from dpn.metrics.pckh import Scores, Truth, read_predictions, score, write_predictions
+from dpn.metrics.pckh import Scores, read_predictions, score, write_predictions
 from dpn.skeletons import MPII_16
 from tests.dpn import mpii_files
 from tests.dpn.samples import MPII, needs_samples

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpn.metrics.pckh import Truth, score
+from dpn.data.pckh_truth import Truth
+from dpn.metrics.pckh import score
 from dpn.skeletons import MPII_16
 from tests.dpn import mpii_files
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dpn.metrics.pckh import THRESHOLDS, Truth, score
+from dpn.data.pckh_truth import Truth
+from dpn.metrics.pckh import THRESHOLDS, score
 from dpn.metrics.weighted_pckh import WeightedPCKh, numbers_of
 from tests.dpn.metrics.test_pckh import made_up
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpn.arrays import Pixels
 from dpn.data.opening import Asked, LabelledPeople, open_data
-from dpn.data.people import DataSet, Images, Pixels
+from dpn.data.people import DataSet, Images
 from dpn.inference import predict
 from dpn.protocols import protocol
 from dpn.training.kept import Kept, KeptImages, kept, kept_images, kept_people

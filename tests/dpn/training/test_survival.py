@@ -247,7 +247,7 @@ def test_other_data_is_named(tmp_path: Path) -> None:
     done = run(folder, val_data="synthetic:seed=3,images=6")
     assert_one_line(done, f"error: {folder} holds a run on ")
     program = (
-        "import runpy, sys; from dpn.data import synthetic; synthetic.GENERATOR_VERSION += 1; "
+        "import runpy, sys; from dpn.synthetic import figures; figures.GENERATOR_VERSION += 1; "
         "runpy.run_module('dpn', run_name='__main__', alter_sys=True)"
     )
     done = finished([sys.executable, "-c", program, *command(folder)[3:]])

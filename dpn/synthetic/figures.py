@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dpn.data.people import Floats, Pixels
-from dpn.data.synthetic_draw import GROUP_BITS
-from dpn.data.synthetic_scene import Painted, compose
-from dpn.data.synthetic_shape import FLESH, JOINT_NAMES
-from dpn.data.synthetic_truth import extents, label, tables, within_reach
+from dpn.arrays import Floats, Pixels
+from dpn.synthetic.draw import GROUP_BITS
+from dpn.synthetic.scene import Painted, compose
+from dpn.synthetic.shape import FLESH, JOINT_NAMES
+from dpn.synthetic.truth import extents, label, tables, within_reach
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed and index give another picture or other truth."""
@@ -33,7 +33,7 @@ class Figure:
     Attributes:
         joints: (17, 3) float64 in COCO's order: x, y and v, which is 2 visible, 1 hidden, 0 (x = y = 0) not labelled:
             outside the picture, in the face and turned away, or hidden far from what is seen. See
-            `dpn.data.synthetic_truth`.
+            `dpn.synthetic.truth`.
         mpii_joints: (16, 3) float64 in MPII's order, likewise, but that a head turned away is labelled too.
         box_xywh: (4,) float64, tight around the visible pixels.
         area: how many pixels of the image show this figure.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_body import FRAMES, LENGTHS, SPINE_PARTS, Bodies
+from dpn.arrays import Floats
+from dpn.synthetic.body import FRAMES, LENGTHS, SPINE_PARTS, Bodies
 
 Triple = tuple[float, float, float]
 

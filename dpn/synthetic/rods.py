@@ -4,9 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_clothes import CLOTHES, SKINS
-from dpn.data.synthetic_draw import LIT_SHIFT, LIT_SIZE, Strokes, sixteenths
+from dpn.arrays import Floats
+from dpn.synthetic.clothes import CLOTHES, SKINS
+from dpn.synthetic.draw import LIT_SHIFT, LIT_SIZE, Strokes, sixteenths
 
 SHAPES, PIECES = 1024, 3
 _ANGLES = np.arange(12) * (2 * np.pi / 12)

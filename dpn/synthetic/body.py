@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 
 SEGMENTS = {
     "spine": 0.288,  # hip 0.530 to shoulder 0.818

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_body import Bodies, draw_bodies
-from dpn.data.synthetic_clothes import DRAWS, Outfits, draw_outfits
-from dpn.data.synthetic_shape import sizes_m
+from dpn.arrays import Floats
+from dpn.synthetic.body import Bodies, draw_bodies
+from dpn.synthetic.clothes import DRAWS, Outfits, draw_outfits
+from dpn.synthetic.shape import sizes_m
 
 PEOPLE = 2048
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from dpn.data.crops import PIXEL_STD, box_to_center_scale
-from dpn.data.synthetic import LEAST_JOINTS, LEAST_PIXELS, Figure, Scene, SyntheticFigures
-from dpn.data.synthetic_body import ANGLES, pose
-from dpn.data.synthetic_camera import look
-from dpn.data.synthetic_draw import GROUP_BITS, paint, strokes, view
-from dpn.data.synthetic_population import population
-from dpn.data.synthetic_scene import Painted, compose
-from dpn.data.synthetic_shape import FLESH, GROUPS, JOINT_NAMES, PART_NAMES, PLACE_FRAMES
-from dpn.data.synthetic_truth import REACH, label, tables
 from dpn.skeletons import COCO_17, MPII_16
+from dpn.synthetic.body import ANGLES, pose
+from dpn.synthetic.camera import look
+from dpn.synthetic.draw import GROUP_BITS, paint, strokes, view
+from dpn.synthetic.figures import LEAST_JOINTS, LEAST_PIXELS, Figure, Scene, SyntheticFigures
+from dpn.synthetic.population import population
+from dpn.synthetic.scene import Painted, compose
+from dpn.synthetic.shape import FLESH, GROUPS, JOINT_NAMES, PART_NAMES, PLACE_FRAMES
+from dpn.synthetic.truth import REACH, label, tables
 
 SCENES = 250
 COCO = {name: i for i, name in enumerate(COCO_17.joints)}

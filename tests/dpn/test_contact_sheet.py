@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dpn.arrays import Pixels
+from dpn.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, _page_hw, _tile_hw, sheet
 from dpn.data.augment import NONE, apply, unchanged
-from dpn.data.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, _page_hw, _tile_hw, sheet
-from dpn.data.people import Example, Examples, Pixels
+from dpn.data.people import Example, Examples
 from dpn.drawing import COLORS_BGR
 from dpn.protocols import Protocol, protocol
 from dpn.skeletons import COCO_17, MPII_16, Skeleton

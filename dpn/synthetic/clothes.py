@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_shape import FLAT, PART_NAMES, PARTS
+from dpn.arrays import Floats
+from dpn.synthetic.shape import FLAT, PART_NAMES, PARTS
 
 _SKINS = ("b9cbe8", "a6bfe6", "8cacdc", "6f92c9", "4f72ab", "3a5585", "2a3d62", "b4c9e6")
 _HAIRS = ("14161c", "1c2129", "26303f", "2f4563", "4a6c93", "6f9cc4", "7f8389", "b9bdc0", "254a8a")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpn.data.people import Floats
+from dpn.arrays import Floats
 
 NEAREST_M = 0.3
 """Nothing is projected from nearer than this."""

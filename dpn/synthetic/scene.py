@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from dpn.data.people import Floats, Pixels
-from dpn.data.synthetic_backdrop import any_color, backdrop, bank, byte, cut
-from dpn.data.synthetic_body import Posed, pose
-from dpn.data.synthetic_camera import Camera, look
-from dpn.data.synthetic_clothes import Outfits
-from dpn.data.synthetic_draw import SHIFT, Flesh, paint, sixteenths, strokes, view
-from dpn.data.synthetic_furniture import Piece, choose, draw, seat
-from dpn.data.synthetic_population import PEOPLE, population
-from dpn.data.synthetic_pose import Poses, draw_poses
-from dpn.data.synthetic_rods import rods
-from dpn.data.synthetic_shape import FLESH, PLACE_FRAMES
+from dpn.arrays import Floats, Pixels
+from dpn.synthetic.backdrop import any_color, backdrop, bank, byte, cut
+from dpn.synthetic.body import Posed, pose
+from dpn.synthetic.camera import Camera, look
+from dpn.synthetic.clothes import Outfits
+from dpn.synthetic.draw import SHIFT, Flesh, paint, sixteenths, strokes, view
+from dpn.synthetic.furniture import Piece, choose, draw, seat
+from dpn.synthetic.population import PEOPLE, population
+from dpn.synthetic.pose import Poses, draw_poses
+from dpn.synthetic.rods import rods
+from dpn.synthetic.shape import FLESH, PLACE_FRAMES
 
 _HOW_MANY = (0.40, 0.69, 0.86, 0.95)
 """Shares of scenes with one person, with at most two, three and four; the others have five."""
@@ -53,7 +53,7 @@ class Painted:
 
     Attributes:
         image: (H, W, 3) uint8, blue, green, red.
-        ids: (H, W) uint8, see `dpn.data.synthetic_draw.paint`; the subject is number 1.
+        ids: (H, W) uint8, see `dpn.synthetic.draw.paint`; the subject is number 1.
         cast: who is in it.
         flesh: where their flesh and joints are.
     """

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_body import ANGLES, HIGHEST, LOWEST
+from dpn.arrays import Floats
+from dpn.synthetic.body import ANGLES, HIGHEST, LOWEST
 
 Angles = dict[str, tuple[float, float]]
 """Mean and standard deviation in degrees by name; a name without side stands for both sides, "one_" for one of them."""

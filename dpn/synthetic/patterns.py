@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_shape import ELLIPSOIDS
+from dpn.arrays import Floats
+from dpn.synthetic.shape import ELLIPSOIDS
 
 _ROWS = [list(ELLIPSOIDS).index(name) for name in ("hem", "belly", "breast", "left_shoulder", "right_shoulder")]
 _RINGS = np.array([0.0, 0.38, 0.72, 1.0])

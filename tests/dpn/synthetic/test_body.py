@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dpn.data.synthetic_body import (
+from dpn.synthetic.body import (
     ANGLES,
     FRAMES,
     HIGHEST,
@@ -17,9 +17,9 @@ from dpn.data.synthetic_body import (
     pose,
     rotations,
 )
-from dpn.data.synthetic_camera import look
-from dpn.data.synthetic_pose import FAMILIES, NAMES, draw_poses
-from dpn.data.synthetic_shape import ELLIPSOIDS, FLESH, JOINT_NAMES, PARTS, PLACE_FRAMES, sizes_m
+from dpn.synthetic.camera import look
+from dpn.synthetic.pose import FAMILIES, NAMES, draw_poses
+from dpn.synthetic.shape import ELLIPSOIDS, FLESH, JOINT_NAMES, PARTS, PLACE_FRAMES, sizes_m
 
 PEOPLE = 1000
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_backdrop import byte
-from dpn.data.synthetic_camera import NEAREST_M, Camera
-from dpn.data.synthetic_clothes import CLOTHES
-from dpn.data.synthetic_draw import Strokes, sixteenths
+from dpn.arrays import Floats
+from dpn.synthetic.backdrop import byte
+from dpn.synthetic.camera import NEAREST_M, Camera
+from dpn.synthetic.clothes import CLOTHES
+from dpn.synthetic.draw import Strokes, sixteenths
 
 Draws = list[float]
 Cuboid = tuple[float, float, float, float, float, float]

@@ -11,10 +11,10 @@ trunk is hidden.
 
 import numpy as np
 
-from dpn.data.people import Floats
-from dpn.data.synthetic_draw import GROUP_BITS, Flesh
-from dpn.data.synthetic_shape import ELLIPSOIDS, FLESH, GROUPS, JOINT_NAMES, PARTS
+from dpn.arrays import Floats
 from dpn.skeletons import COCO_17, MPII_16
+from dpn.synthetic.draw import GROUP_BITS, Flesh
+from dpn.synthetic.shape import ELLIPSOIDS, FLESH, GROUPS, JOINT_NAMES, PARTS
 
 _MPII = [JOINT_NAMES.index(name) for name in MPII_16.joints]
 _COCO = [JOINT_NAMES.index(name) for name in COCO_17.joints]

@@ -6,10 +6,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from dpn.data.people import Floats, Pixels
-from dpn.data.synthetic_camera import Camera
-from dpn.data.synthetic_clothes import CLOTHES
-from dpn.data.synthetic_draw import SHIFT, Strokes, paint, sixteenths
+from dpn.arrays import Floats, Pixels
+from dpn.synthetic.camera import Camera
+from dpn.synthetic.clothes import CLOTHES
+from dpn.synthetic.draw import SHIFT, Strokes, paint, sixteenths
 
 TEXTURES, FILMS, BANK_PX = 12, 6, 512
 Color = tuple[int, int, int, int]

@@ -16,12 +16,12 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from dpn.data.people import Floats, Pixels
-from dpn.data.synthetic_body import FRAMES, Posed
-from dpn.data.synthetic_camera import NEAREST_M, Camera
-from dpn.data.synthetic_clothes import Outfits
-from dpn.data.synthetic_patterns import bands
-from dpn.data.synthetic_shape import (
+from dpn.arrays import Floats, Pixels
+from dpn.synthetic.body import FRAMES, Posed
+from dpn.synthetic.camera import NEAREST_M, Camera
+from dpn.synthetic.clothes import Outfits
+from dpn.synthetic.patterns import bands
+from dpn.synthetic.shape import (
     ELLIPSOIDS,
     FLAT,
     FLESH,
@@ -88,7 +88,7 @@ def view(posed: Posed, centers_m: Floats, radii_m: Floats, camera: Camera) -> Fl
     Args:
         posed: P people.
         centers_m: (P, E + 21, 3) of flesh and joints in the world.
-        radii_m: (P, E, 3) by `dpn.data.synthetic_shape.sizes_m`.
+        radii_m: (P, E, 3) by `dpn.synthetic.shape.sizes_m`.
         camera: with its focal length.
     """
     seen = camera.seen(centers_m)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dpn.arrays import Floats, Pixels
 from dpn.data.augment import Change, Sample, apply, draw, generator
 from dpn.data.images import LARGEST_PX
-from dpn.data.people import Example, Examples, Floats, Pixels
+from dpn.data.people import Example, Examples
 from dpn.drawing import COLORS_BGR, Side, draw_person, side
 from dpn.protocols import Protocol
 

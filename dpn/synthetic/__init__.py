@@ -1,0 +1,1 @@
+"""The synthetic figures: people and scenes drawn by a program, with true joints and masks. Imports no torch."""
