@@ -54,7 +54,7 @@ def committed(in_git: None) -> Iterator["Evidence"]:  # noqa: ARG001 - it skips
     Reading them takes a second.
     """
     from analysis.evidence import Evidence
-    from bench.verbs.compare_verbs import records_of
+    from bench.verbs.compare import records_of
 
     with records_of("HEAD") as folder:
         yield Evidence(records_root=folder)

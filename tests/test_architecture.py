@@ -21,9 +21,9 @@ TORCH_FREE = (
     "dpn.training.recipes", "dpn.training.order", "dpn.training.folder", "dpn.training.options", "dpn.__main__",
     "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
     "bench.machine.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
-    "bench.verbs.compare_verbs", "bench.verbs.duel_verbs", "bench.api", "analysis.evidence", "analysis.tables",
+    "bench.verbs.compare", "bench.verbs.duel", "bench.api", "analysis.evidence", "analysis.tables",
     "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.outlets.explorer_page",
-    "analysis.verbs.field_verbs", "analysis.verbs.erf_verbs",
+    "analysis.verbs.gridding", "analysis.verbs.receptive_field", "analysis.verbs.erf",
     "analysis.effective_fields.erf_records", "analysis.effective_fields.erf_expected", "analysis.figures",
     "analysis.outlets.publish", "analysis.outlets.report", "analysis.__main__",
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""The verbs of `python -m analysis` that look into networks: what they take, print and write."""
+"""The verbs of `python -m analysis`, one file for each word or group of words; none imports torch before it must."""

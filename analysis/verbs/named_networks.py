@@ -1,14 +1,9 @@
-"""What the verbs that take networks share: how these are given, and the measuring of those that are named. No torch."""
+"""What the verbs share that make records of the networks that are named, or of those of the page. No torch."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from bench.subject import Subject, resolve
-
-NetworkOrNot = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK]")]
 
 
 def measure_named(

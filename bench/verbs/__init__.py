@@ -1,1 +1,1 @@
-"""The verbs of `python -m bench` that take more than a few lines."""
+"""The verbs of `python -m bench`, one file for each word or group of words; none imports torch before it must."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
-from analysis.verbs.erf_verbs import Asked, erf
+from analysis.verbs.erf import Asked, erf
 from dpn.program import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,7 +164,7 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 def started(*arguments: str) -> "subprocess.Popen[str]":
     # A shell's background job ignores Ctrl-C, and so does all that it starts: here it must not.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    verbs = "from dpn.program import cli; from analysis.verbs.erf_verbs import erf"
+    verbs = "from dpn.program import cli; from analysis.verbs.erf import erf"
     code = f"{listen}; {verbs}; cli.run('p', 'd', {{'erf': erf, 'other': print}})"
     command = [sys.executable, "-c", code, "erf", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -13,17 +13,19 @@ import torch
 import tyro
 from torch import nn
 
-from analysis.__main__ import effective
-from analysis.__main__ import trace as trace_verb
 from analysis.effective_fields.gridding_records import around_middle
 from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
 from analysis.receptive_fields.field_trace import trace, trace_subject
 from analysis.receptive_fields.live_taps import LayerTaps
-from analysis.verbs.erf_verbs import erf
-from analysis.verbs.field_verbs import gridding, receptive_field
-from analysis.verbs.measured_verbs import neighbours, show_measured
+from analysis.verbs.effective import effective
+from analysis.verbs.erf import erf
+from analysis.verbs.gridding import gridding
+from analysis.verbs.measured_gridding import show_measured
+from analysis.verbs.neighbours import neighbours
+from analysis.verbs.receptive_field import receptive_field
+from analysis.verbs.trace import trace as trace_verb
 from bench.subject import parse_hw, resolve
 from dpn.program.cli import message
 from tests.analysis.random_networks import Apply
@@ -308,8 +310,10 @@ def test_trained_weights_are_of_one_network() -> None:
 
 def test_a_stack_needs_no_torch() -> None:
     code = (
-        "import sys; from analysis.verbs.field_verbs import gridding, receptive_field;"
-        "gridding(dilations='2,1', map_='9x9', orders=True); receptive_field(dilations='2,1', map_='9x9');"
+        "import sys; from analysis.verbs.gridding import RankedStack, gridding;"
+        "from analysis.verbs.receptive_field import receptive_field;"
+        "stack = RankedStack(dilations='2,1', map='9x9', orders=True); gridding(stack=stack);"
+        "receptive_field(stack=stack);"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

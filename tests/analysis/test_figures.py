@@ -405,7 +405,7 @@ def test_outside_of_the_style_nothing_has_changed() -> None:
 
 
 def test_the_command_writes_a_figure_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from analysis.__main__ import figure
+    from analysis.verbs.figures import figure
 
     figure(("figure-orders", "figure-orders"), out=tmp_path / "one")
     names = {f"figure-orders{suffix}" for suffix in (".png", ".pdf", ".svg", ".dark.svg", ".csv")}

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from analysis import answers, figures, tables
-from analysis.__main__ import show
 from analysis.cells import Table
 from analysis.evidence import Evidence
 from analysis.outlets.publish import Publisher
@@ -18,6 +17,7 @@ from analysis.outlets.render import to_csv
 from analysis.provenance import explain_cell, of_page
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_gpu import ID
+from analysis.verbs.tables import show
 from bench.cuda_timing import NOT_TORCH
 from bench.store import RECORDS, Store
 from dpn.zoo import ZOO

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from analysis import answers, one_unit, tables
-from analysis.__main__ import explain, show
 from analysis.cells import NOT_MEASURED, Table, compared, from_record
 from analysis.costs import Met
 from analysis.evidence import Evidence
 from analysis.outlets.render import to_text, write_table
 from analysis.provenance import explain_cell, of_table
+from analysis.verbs.tables import explain, show
 from bench.conventions import KINDS
 from bench.store import Found
 from tests.bench.test_store import a_record

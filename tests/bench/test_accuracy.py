@@ -12,7 +12,7 @@ from bench.accuracy import EXAMPLES, Question, examples, measure, network_of, re
 from bench.machine import environment
 from bench.record import Record
 from bench.store import Store
-from bench.verbs.accuracy_verbs import accuracy
+from bench.verbs.accuracy import accuracy
 from dpn import evaluation
 from dpn.data.opening import Asked, open_data
 from dpn.data.pckh_truth import Truth

@@ -19,8 +19,8 @@ from bench.count_changes import count_changes
 from bench.outlets.worded import verdict_line
 from bench.record import Record
 from bench.store import RECORDS, Store
-from bench.verbs import compare_verbs
-from bench.verbs.compare_verbs import records_of
+from bench.verbs import compare as compare_verbs
+from bench.verbs.compare import records_of
 from bench.verdicts import revisions
 from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate

@@ -18,7 +18,7 @@ from bench.cell import Cell
 from bench.choices import Choices
 from bench.machine import gpu
 from bench.machine.environment import ROOT
-from bench.verbs import duel_verbs
+from bench.verbs import duel as duel_verbs
 from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.fought import read

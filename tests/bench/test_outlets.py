@@ -22,7 +22,7 @@ from bench.outlets.worded import amount
 from bench.record import Record
 from bench.rows import Row, quantities, rows
 from bench.store import Store
-from bench.verbs.compare_verbs import export, rendered
+from bench.verbs.compare import export, rendered
 from bench.verdicts.compare import compare
 from bench.verdicts.gate import Gate
 from bench.verdicts.noise_floor import NoiseFloor, noise_sentence

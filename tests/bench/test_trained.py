@@ -260,7 +260,7 @@ def test_committed_records_are_of_recipes_as_they_are() -> None:
 
 
 def test_the_verb_says_what_came_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench.verbs.accuracy_verbs import trained
+    from bench.verbs.accuracy import trained
 
     def typed(*words: object) -> int:
         with pytest.raises(SystemExit) as caught:

@@ -13,7 +13,7 @@ from bench.pool import machine_lock
 from bench.record import Record
 from bench.statistics import compare_rounds
 from bench.store import Store
-from bench.verbs import duel_verbs
+from bench.verbs import duel as duel_verbs
 from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules
 from dpn.program.locks import is_locked

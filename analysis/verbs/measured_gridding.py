@@ -1,19 +1,14 @@
-"""What `python -m analysis gridding NAME --measured` adds to the exact answer, and the verb `neighbours`."""
+"""What `python -m analysis gridding NAME --measured` adds to the exact answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import tyro
+from typing import TYPE_CHECKING, Any
 
 from analysis.effective_fields.few_draws import FEW_IMAGES
 from analysis.effective_fields.gridding_records import (
-    PROTOCOL,
-    SHOWN,
     Protocol,
     around_middle,
-    measure_neighbours,
     networks,
     pictures,
 )
@@ -21,40 +16,14 @@ from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
-from analysis.verbs.named_networks import measure_named
-from bench.measuring import bar, open_store
-from bench.store import RECORDS
+from bench.measuring import bar
 from bench.subject import Subject
-from bench.verbs.arguments import Networks
-from dpn.program.cli import Flag, message
+from dpn.program.cli import message
 
 if TYPE_CHECKING:
     from analysis.effective_fields.gridding_measured import Measured
 
 Pairs = Sequence[tuple[str, str]]
-
-
-def neighbours(
-    names: Networks = (),
-    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="measurement")] = PROTOCOL,
-    weights: Path | None = None, again: Flag = False,
-    records: Annotated[Path, tyro.conf.arg(help="the folder of the records")] = RECORDS,
-) -> None:  # fmt: skip
-    """Measures how much neighbouring outputs share inside dilation modules, for the page, and keeps it as records.
-
-    Args:
-        names: networks of the zoo; by default one of each schedule, and the one with weights of its own.
-        protocol: how they are measured.
-        weights: a file of trained weights, or released, for the network that is named; the page then shows both;
-            without, weights are random, even where dpn would take the released ones.
-        again: measure what the records have, too.
-        records: the folder of the records.
-    """
-
-    def measure(subjects: list[Subject]) -> int:
-        return measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
-
-    measure_named(names, SHOWN, weights, measure, "networks")
 
 
 def measured_gridding(

@@ -1,0 +1,37 @@
+"""The verb `effective` of `python -m analysis`: the page's effective fields as records."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.effective_fields.erf_records import PROTOCOL, Protocol
+from analysis.verbs.named_networks import measure_named
+from bench.store import RECORDS
+from bench.subject import Subject
+from bench.verbs.arguments import Networks
+from dpn.program.cli import Flag
+
+
+def effective(
+    names: Networks = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="estimate")] = PROTOCOL,
+    weights: Path | None = None, again: Flag = False, records: Path = RECORDS,
+) -> None:  # fmt: skip
+    """Estimates the effective fields that the page shows, and keeps them as records; what is there is not made again.
+
+    Args:
+        names: networks of the zoo; by default one of each schedule.
+        protocol: how they are estimated.
+        weights: a file of trained weights, or released, for the network that is named; the page then shows both;
+            without, weights are random, even where dpn would take the released ones.
+        again: estimate what the records have, too.
+        records: the folder of the records.
+    """
+    from analysis.effective_fields.erf_records import SHOWN, measure_effective
+    from bench.measuring import open_store
+
+    def measure(subjects: list[Subject]) -> int:
+        return measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
+
+    measure_named(names, SHOWN, weights, measure, "fields")

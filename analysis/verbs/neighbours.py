@@ -1,0 +1,37 @@
+"""The verb `neighbours` of `python -m analysis`: what neighbouring outputs share, as records."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.effective_fields.gridding_records import PROTOCOL, SHOWN, Protocol, measure_neighbours
+from analysis.verbs.named_networks import measure_named
+from bench.measuring import open_store
+from bench.store import RECORDS
+from bench.subject import Subject
+from bench.verbs.arguments import Networks
+from dpn.program.cli import Flag
+
+
+def neighbours(
+    names: Networks = (),
+    protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="measurement")] = PROTOCOL,
+    weights: Path | None = None, again: Flag = False,
+    records: Path = RECORDS,
+) -> None:  # fmt: skip
+    """Measures how much neighbouring outputs share inside dilation modules, for the page, and keeps it as records.
+
+    Args:
+        names: networks of the zoo; by default one of each schedule, and the one with weights of its own.
+        protocol: how they are measured.
+        weights: a file of trained weights, or released, for the network that is named; the page then shows both;
+            without, weights are random, even where dpn would take the released ones.
+        again: measure what the records have, too.
+        records: the folder of the records.
+    """
+
+    def measure(subjects: list[Subject]) -> int:
+        return measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
+
+    measure_named(names, SHOWN, weights, measure, "networks")
