@@ -1,6 +1,7 @@
 """The nouns of a table: cells that know where their number comes from, columns, rows and the table itself."""
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -195,14 +196,9 @@ class Table:
             raise KeyError(f"{self.id} has no column {column!r}; {_near(column, [c.id for c in self.columns])}")
         return by_id[row].cells[column]
 
-    def counts(self) -> dict[State, int]:
-        """How many cells are in each state, in no particular order."""
-        states: dict[State, int] = {}
-        for row in self.rows:
-            for column in self.columns:
-                state = row.cells[column.id].state
-                states[state] = states.get(state, 0) + 1
-        return states
+    def counts(self) -> Counter[State]:
+        """How many cells are in each state."""
+        return Counter(row.cells[column.id].state for row in self.rows for column in self.columns)
 
 
 def _near(name: str, there: Iterable[str]) -> str:

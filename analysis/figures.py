@@ -183,8 +183,9 @@ FIGURES: dict[str, Drawing] = {
             title="Time over cost",
             caption="Median time of one image over its multiply-adds, with the interval of the median, on the machine "
             "and in the setting with most records. A faint line is one speed in multiply-adds a second. τ is Kendall's "
-            "rank correlation with its 95 % interval (bootstrap over networks). Named networks are those that the "
-            "paper compares; the csv has every machine and setting, and the confidence of each interval.",
+            "rank correlation with its 95 % interval (bootstrap over costs: networks of one cost are drawn together). "
+            "Named networks are those that the paper compares; the csv has every machine and setting, and the "
+            "confidence of each interval.",
             data=figure_latency_data,
             draw=figure_latency.draw,
             alt=figure_latency.alt,

@@ -114,7 +114,7 @@ def network_of(name: str, weights: Path | None) -> "tuple[Network, str]":
     from dpn.network_names import network
 
     found = network(name, weights)
-    return found, resolve(name).value_digest(found.net)
+    return found, resolve(name).digest(found.net)
 
 
 def with_truth(data: "DataSet", truth: Path) -> "DataSet":

@@ -7,7 +7,6 @@ sees is counted, declared free (`bench.operators`), or unknown; a count with an 
 
 import inspect
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -110,12 +109,10 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         CountError: the forward pass failed, or the network has lazy parameters that no input has shaped yet.
     """
     counter, _ = run_watched(net, inputs, device, OperatorCounter)
-    held = Counter[str]()
-    for name, parameter in net.named_parameters():
-        held[name.rpartition(".")[0]] += parameter.numel()
+    held = counter.where.params
     return Count(
         params=held.total(),
-        operators=tuple(counter.operators),
+        operators=counter.with_params(),
         free=dict(counter.free),
         unknown=dict(counter.unknown + counter.where.elsewhere),
         maps=counter.where.maps,
@@ -155,11 +152,13 @@ def run_watched(
         watcher = watch(where, tensors)
         try:
             with torch.device(device), watcher:
-                return watcher, run(*tensors)
+                returned = run(*tensors)
+            where.finish(net)
         except (Exception, SystemExit) as error:  # the network is anybody's: it may fail in any way, or leave
             place = f" in {where.path}" if where.path else ""
             remedy = _remedy(error, net, tensors, device)
             raise CountError(f"{type(net).__name__} failed{place}: {in_words(error)}; {remedy}") from error
+    return watcher, returned
 
 
 def _check_module(net: object) -> None:
@@ -175,17 +174,22 @@ def _remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor], dev
         return "a forward pass must return, never leave"
     if isinstance(error, TypeError) and not _takes(net, tensors):
         return "a network must take one image tensor and nothing else; a factory can wrap it in a module that does"
-    own, given = (
-        {str(tensor.dtype) for tensor in some if tensor.is_floating_point()} for some in (net.parameters(), tensors)
-    )
-    if "type" in str(error) and own and given and not own & given:
-        return (
-            f"its weights are {' and '.join(sorted(own))} and its input {min(given)}: build it with .to({min(given)})"
-        )
+    if built := type_remedy(error, net, tensors):
+        return built
     remedy = "check the input's size"
     if device == "meta":
         remedy += ", or take real tensors (device cpu) if the forward pass reads values, makes its own or is scripted"
     return remedy
+
+
+def type_remedy(error: BaseException, net: nn.Module, tensors: Sequence[Tensor]) -> str | None:
+    """What to do about a network that failed as its weights are of another type than its input; None of any other."""
+    own, given = (
+        {str(tensor.dtype) for tensor in some if tensor.is_floating_point()} for some in (net.parameters(), tensors)
+    )
+    if "type" not in str(error) or not own or not given or own & given:
+        return None
+    return f"its weights are {' and '.join(sorted(own))} and its input {min(given)}: build it with .to({min(given)})"
 
 
 def _takes(net: nn.Module, tensors: Sequence[Tensor]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,8 @@ class Operator:
         macs: nominal multiply-adds of the call.
         live_macs: those whose tap falls inside the map.
         macs_at_output: as `macs`, transposed convolutions at output size.
-        params: parameters that the module itself holds, in the row of its first counted call.
+        params: parameters that the module itself holds, those of its parametrizations too, and shared ones where they
+            stand first; in the row of its first counted call.
         activations: elements of the output.
         weight_bytes: weights and biases read.
         activation_bytes: maps read and written.
@@ -61,7 +62,7 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
     """Puts every operator that runs where it belongs.
 
     Attributes:
-        operators: those that have multiply-adds, in order.
+        operators: those that have multiply-adds, in order; without parameters, see `with_params`.
         free: how often each ran that is declared free.
         unknown: how often each ran that is neither, by its name and the module's path.
         computed: how often each of both ran that computes something.
@@ -74,7 +75,6 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
         self.unknown: Counter[tuple[str, str]] = Counter()
         self.computed: Counter[str] = Counter()
         self._margins: MutableMapping[Tensor, Margins | None] = WeakIdKeyDictionary()
-        self._seen_modules: set[int] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -98,11 +98,18 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
             self.free[name] += 1
             if name == "aten::constant_pad_nd" and (args[2] if len(args) > 2 else 0) == 0:
                 self._margins[out] = _margins(args[1], out.dim() - 2, self._margins.get(args[0]))
-            elif func._schema.is_mutable and isinstance(args[0], Tensor):
-                self._written(args[0])
+            elif func._schema.is_mutable and isinstance(written := kwargs.get("out", args[0]), Tensor):
+                self._written(written)
         else:
             self.unknown[name, self.where.path] += 1
         return out
+
+    def with_params(self) -> tuple[Operator, ...]:
+        """The operators, once the pass is over: now it is known what each module holds."""
+        left = Counter[str]()
+        for module, params in self.where.params.items():
+            left[_PARAMETRIZATIONS.split(module)[0]] += params
+        return tuple(replace(operator, params=left.pop(operator.module, 0)) for operator in self.operators)
 
     def _written(self, tensor: Tensor) -> None:
         """Whatever was written need not be zero any more, nor in the maps of which the tensor is a part.
@@ -115,7 +122,6 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
 
     def _add(self, name: str, cost: Cost, out: Any) -> None:
         result = out[0] if isinstance(out, tuple | list) else out
-        module, params = self.where.own_params()
         self.operators.append(
             Operator(
                 module=self.where.path,
@@ -129,14 +135,16 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
                 macs=cost.macs,
                 live_macs=cost.live_macs,
                 macs_at_output=cost.macs_at_output,
-                params=0 if module in self._seen_modules else params,
+                params=0,
                 activations=result.numel(),
                 weight_bytes=sum(map(_bytes, cost.weights)),
                 activation_bytes=sum(map(_bytes, cost.maps)) + _bytes(result),
             )
         )
-        self._seen_modules.add(module)
 
+
+_PARAMETRIZATIONS = re.compile(r"(?:^|\.)parametrizations\.")
+"""In the path of a module that makes a weight of the layer before it, see `torch.nn.utils.parametrize`."""
 
 _COPIES = re.compile(r"aten::(clone|copy|_unsafe_view|view_copy|_to_copy|set|resize|fill|zero|new_\w+|\w+_like)_?")
 """Operators that pass values on or make room for some; how often they run depends on torch's version."""

@@ -207,10 +207,10 @@ def shape_on_meta(func: torch._ops.OpOverload, args: Sequence[Any]) -> tuple[int
 
     Torch does it with hundreds of small Python calls, which would be most of the time of a count. Where the arguments
     do not fit together the answer is None too, so that torch complains; and where they lie in memory in another order
-    than their axes', which the result would inherit.
+    than their axes', which the result would inherit; and where the result is written into a tensor that is given.
     """
     name, first = func._schema.name, args[0] if args else None
-    if not (isinstance(first, Tensor) and first.is_meta):
+    if func._schema.is_mutable or not (isinstance(first, Tensor) and first.is_meta):
         return None
     if not all(tensor.is_contiguous() for tensor in args[:2] if isinstance(tensor, Tensor)):
         return None

@@ -15,7 +15,7 @@ EXACT = "exact"
 MACHINE_KEY = r"^[a-z0-9][a-z0-9.-]*$"
 """What the key of a machine looks like; a folder of records has its name."""
 
-Scalar = int | float | str | bool
+Scalar = int | FiniteFloat | str | bool
 
 
 class Metric(BaseModel):

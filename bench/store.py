@@ -2,7 +2,7 @@
 
 The store is the cache of every measurement: what is in it need not be measured again. A line is written whole and
 flushed; a line that cannot be read, or lacks what its metric's readers rely on, is a `Problem`, reported with file and
-line, and the rest is used.
+line, and the rest is used. A file that cannot be read is told likewise, and is an error for who adds to it.
 """
 
 import fcntl
@@ -45,25 +45,37 @@ class Store:
         self._of_metric: dict[str, list[Record]] = {}
         self._current: dict[Identity, Record] = {}
         self._sizes: dict[Path, int] = {}
+        self._unreadable: dict[Path, OSError] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Reads what other processes have appended since the store was made."""
+        self._unreadable.clear()
         for path in sorted(self.root.glob("*/*.jsonl")):
-            known = self._sizes.get(path, 0)
-            if path.stat().st_size <= known:
-                continue
-            first, content = _tail(path, known)
-            self._sizes[path] = known + len(content)
-            for line, result in _parsed(content, first):
-                if isinstance(result, Record):
-                    self._add(result)
-                else:
-                    self.problems.append(Problem(path, line, result))
+            try:
+                self._read_on(path)
+            except OSError as error:
+                self._unreadable[path] = OSError(error.errno, error.strerror, str(path))
+
+    def _read_on(self, path: Path) -> None:
+        known = self._sizes.get(path, 0)
+        if path.stat().st_size <= known:
+            return
+        first, content = _tail(path, known)
+        self._sizes[path] = known + len(content)
+        for line, result in _parsed(content, first):
+            if isinstance(result, Record):
+                self._add(result)
+            else:
+                self.problems.append(Problem(path, line, result))
 
     def warnings(self) -> list[str]:
-        """What to say of the lines that could not be used: a sentence for each file and cause."""
-        return grouped(self.problems)
+        """What to say of the lines and files that could not be used: a sentence for each file and cause."""
+        unreadable = [
+            f"{path}: {error.strerror}; skipped, make it a file that can be read, or remove it"
+            for path, error in self._unreadable.items()
+        ]
+        return [*grouped(self.problems), *unreadable]
 
     def why_empty(self) -> str:
         """Why there is no record here and what to do; empty where there is one."""
@@ -71,6 +83,8 @@ class Store:
             return ""
         if self.problems:
             return f"none of the {len(self.problems)} lines below {self.root} can be used, for the reasons above"
+        if self._unreadable:
+            return f"no file below {self.root} can be read, for the reasons above"
         return f"no records below {self.root}; they are files such as exact/macs.jsonl"
 
     def append(self, record: Record) -> None:
@@ -99,7 +113,14 @@ class Store:
             self.refresh()
 
     def newest(self, key: str) -> Record | None:
-        """The newest record with that key, or None."""
+        """The newest record with that key, or None.
+
+        Raises:
+            OSError: the file that it would be in cannot be read, so that nothing may be added to it either.
+        """
+        machine, metric, _ = key.split("/", 2)
+        if error := self._unreadable.get(self.root / machine / f"{metric.rpartition('.v')[0]}.jsonl"):
+            raise error
         return self._by_key.get(key)
 
     def current(self) -> list[Record]:

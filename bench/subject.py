@@ -50,11 +50,12 @@ class Subject:
         return None if self.spec is None else self.spec.digest()
 
     def digest(self, net: "nn.Module", counted: "Count | None" = None) -> str:
-        """Identifies the network: as `spec_digest`, or by its definition and what its count says it does.
+        """Identifies the network: as `spec_digest`, or by its definition, its code and what its count says it does.
 
-        The same modules called otherwise are another network; the same network is the same for every version of torch.
-        The count is for this input size and without values, wherever the network is; one that cannot be counted so is
-        known by its definition alone, and by what its scripts say.
+        The same modules called otherwise are another network, and so is any other text of the files that it is made of,
+        be it a comment: a value that is measured once too often is better than a wrong one. The same network has one
+        digest in every version of torch. The count is for this input size and without values, wherever the network is;
+        one that cannot be counted so is known by the rest.
 
         Args:
             net: the network.
@@ -64,26 +65,14 @@ class Subject:
         if known is not None:
             return known
         from bench.macs import CountError, count
-        from dpn.network_code import scripts
+        from dpn.network_code import code_digest
 
         try:
             traits = (counted or count(net, (1, 3, *self.input_hw))).traits()
         except CountError:
-            traits = repr(list(scripts(net)))
-        return "module-" + digest_of({"definition": definition_of(net, None), "traits": traits})
-
-    def value_digest(self, net: "nn.Module") -> str:
-        """As `digest`, for what depends on the values of maps and not on their costs alone: also by a factory's code.
-
-        So another factor in its forward pass makes it another network, and so does a comment: a value that is computed
-        once too often is better than a wrong one. What takes hours and does not depend on values is known by `digest`.
-        """
-        digest = self.digest(net)
-        if self.spec_digest() is not None:
-            return digest
-        from dpn.network_code import code_digest
-
-        return "module-" + digest_of({"costs": digest, "code": code_digest(self.name, net)})
+            traits = ""
+        parts = {"definition": definition_of(net, None), "code": code_digest(self.name, net), "traits": traits}
+        return "module-" + digest_of(parts)
 
 
 def resolve(name: str, input_hw: tuple[int, int] | None = None, *, late: bool = False) -> Subject:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from dpn.torch_dispatch import Dispatch
+from dpn.torch_dispatch import Dispatch, unfused
 
 AModule = TypeVar("AModule", bound=nn.Module)
 
@@ -26,6 +26,8 @@ class Where:
     Attributes:
         path: its dotted path; "" for the network itself.
         maps: output shape of each module that has returned one tensor.
+        params: after the pass, how many parameters each module itself holds, by dotted path, shared ones at their
+            first place, and those that the pass registered; without modules that hold none.
         elsewhere: `ELSEWHERE` with the paths of the modules that ran in other threads, and how often.
         returned: told the path and the output of each module that returns.
     """
@@ -35,6 +37,7 @@ class Where:
         self.stack: list[nn.Module] = []
         self.path = ""
         self.maps: dict[str, tuple[int, ...]] = {}
+        self.params: Counter[str] = Counter()
         self.elsewhere: Counter[tuple[str, str]] = Counter()
         self.thread = threading.get_ident()
         self.returned: Callable[[str, Any], None] = lambda _path, _output: None
@@ -57,12 +60,10 @@ class Where:
                 self.maps.setdefault(self.names[id(module)], tuple(output.shape))
             self.path = self.names[id(self.stack[-1])] if self.stack else ""
 
-    def own_params(self) -> tuple[int, int]:
-        """Identity and number of own parameters of the innermost module."""
-        if not self.stack:
-            return 0, 0
-        module = self.stack[-1]
-        return id(module), sum(parameter.numel() for parameter in module.parameters(recurse=False))
+    def finish(self, net: nn.Module) -> None:
+        """Takes the parameters of the network, before what the pass registered is taken back."""
+        for name, parameter in net.named_parameters():
+            self.params[name.rpartition(".")[0]] += parameter.numel()
 
 
 class Watcher(Dispatch):  # type: ignore[no-untyped-call]  # torch leaves its __init_subclass__ bare
@@ -107,9 +108,13 @@ def evaluating(net: AModule) -> AModule:
 
 @contextmanager
 def attributes_kept(net: nn.Module) -> Iterator[None]:
-    """What a forward pass keeps for the next one, such as a grid, would be on the counting device: it is taken back."""
+    """What a forward pass keeps for the next one, such as a grid, would be on the counting device: it is taken back.
+
+    So are the parameters, buffers and modules that it registers.
+    """
     modules = [module for module in net.modules() if not isinstance(module, torch.jit.ScriptModule)]
-    kept = [(held, dict(held)) for module in modules for held in (vars(module), module._buffers)]
+    dicts = [held for one in modules for held in (vars(one), one._parameters, one._buffers, one._modules)]
+    kept = [(held, dict(held)) for held in dicts]
     try:
         yield
     finally:
@@ -122,19 +127,14 @@ def attributes_kept(net: nn.Module) -> Iterator[None]:
 def in_parts() -> Iterator[None]:
     """Inside, every operator is called by itself, for every counter to see.
 
-    `nn.MultiheadAttention` does without its one fused call, and a network that `torch.compile` was applied to, which
-    has imported the compiler, runs as it was written; else the compiler would take the counter for a part of it.
+    See `unfused`; and a network that `torch.compile` was applied to, which has imported the compiler, runs as it was
+    written; else the compiler would take the counter for a part of it.
     """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     compiler = "torch._dynamo" in sys.modules
-    try:
-        with torch.compiler.set_stance("force_eager") if compiler else nullcontext(), warnings.catch_warnings():
-            # An outer module that was compiled is told to `Where` by itself, which costs nothing.
-            warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
+    with unfused(), torch.compiler.set_stance("force_eager") if compiler else nullcontext(), warnings.catch_warnings():
+        # An outer module that was compiled is told to `Where` by itself, which costs nothing.
+        warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+        yield
 
 
 @contextmanager

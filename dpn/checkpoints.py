@@ -1,89 +1,29 @@
-"""Reads weights from files, safely: nothing in a file is ever executed, and a wrong file is named as what it is."""
+"""Holds the weights in a file against a network and loads them: all of them, its backbone's, or nothing."""
 
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from dpn.backbones import BACKBONES, Backbone
-from dpn.program.error_words import first_said
 from dpn.program.quantities import some
-
-WRAPPERS = ("best_state_dict", "state_dict", "model")
-"""Where training programs put the weights in a larger file; the first that is there is taken."""
+from dpn.weight_files import CheckpointError, bare, read_state_dict
 
 WHOLE = "of whole numbers, as a quantised file holds them"
 
+PARTS = ("backbone.", "keypoint_head.", "head.")
+"""What mmpose puts before the names of its parts, in its versions 0.x and 1.x."""
+
 Shape = tuple[int, ...]
-
-
-class CheckpointError(ValueError):
-    """A file of weights cannot be used; the message names the file and says why and what to do."""
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, unwrapped (`WRAPPERS`), without the prefixes `module.` and `_orig_mod.`.
-
-    Raises:
-        CheckpointError: the file is missing, cut short, holds code, holds something else than named tensors of real
-            numbers, or two of one name.
-    """
-    content = load_plain(path)
-    if isinstance(content, Mapping):
-        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
-    if not isinstance(content, Mapping) or not content:
-        raise CheckpointError(f"{path} holds no state dict but a {type(content).__name__}; save net.state_dict() alone")
-    strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if strangers:
-        raise CheckpointError(
-            f"{path} holds entries that are no tensors: {some(strangers)}; save net.state_dict() alone"
-        )
-    for name, tensor in content.items():
-        if wrong := _unusable(tensor):
-            raise CheckpointError(f"{path}: {name} {wrong}")
-    names: dict[str, object] = {}
-    for name in content:
-        if (other := names.setdefault(_bare(str(name)), name)) is not name:
-            raise CheckpointError(f"{path} holds {other} and {name}, which are one; save net.state_dict() alone")
-    return {bare: content[name] for bare, name in names.items()}
-
-
-def _bare(name: str) -> str:
-    """A name without what torch's wrappers put before it: for several GPUs `module.`, for compilation `_orig_mod.`."""
-    return re.sub(r"^(?:module\.|_orig_mod\.)+", "", name)
-
-
-def _unusable(tensor: Tensor) -> str:
-    """Why a tensor cannot be a weight, with what to do; empty where it can."""
-    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-        return "is sparse, quantised or empty of numbers; save the state dict of the network as it is in memory"
-    if tensor.is_complex():
-        return "holds complex numbers; save real ones"
-    if tensor.is_floating_point() and bool(torch.isnan(_stored(tensor)).any()):
-        return "holds values that are no numbers, as after a training that diverged; take an earlier file"
-    return ""
-
-
-def _stored(tensor: Tensor) -> Tensor:
-    """Its numbers, each once: of an expanded tensor there are fewer in memory than its shape says, by any factor."""
-    stored = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor if tensor.numel() <= stored else tensor.as_strided((stored,), (1,), 0)
 
 
 def load(net: nn.Module, path: Path) -> None:
     """Loads the weights of a whole network, all of them; nothing changes when the file does not fit.
 
-    Takes the files that authors released and those of their training programs; counts of batches, which the oldest
-    files lack, may be missing.
+    Takes the files that authors released and those of their training programs, also mmpose's; counts of batches, which
+    the oldest files lack, may be missing.
 
     Raises:
         CheckpointError: the file cannot be used, or is not this network's.
@@ -148,7 +88,7 @@ def fits_as_backbone(net: nn.Module, found: Mapping[str, Tensor]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A file's tensors held against a network's; counts of batches take no part in it.
+    """A file's tensors held against a network's; counts, of batches or averages, take no part in it.
 
     Attributes:
         matching: number of names that both have in the same shape.
@@ -208,16 +148,19 @@ def compare(net: nn.Module, found: Mapping[str, Tensor]) -> Comparison:
 def renamed(net: nn.Module, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict with the names that the network gives it before loading, where it accepts more than its own.
 
-    Where all names have a prefix, as `net.` of a trainer's own module, and the network knows none of them with it and
-    all of them without, it goes.
+    Where all names have a prefix, as `net.` of a trainer's own module, or each has one of mmpose's (`PARTS`), and the
+    network knows none of them with it and all of them without, it goes.
     """
     names = list(net.state_dict())
-    own = {_bare(name): name for name in names} | {name: name for name in names}
+    own = {bare(name): name for name in names} | {name: name for name in names}
     if not own.keys() & found.keys():
-        prefix = next(iter(found), "").partition(".")[0] + "."
-        short = {_bare(name.removeprefix(prefix)): tensor for name, tensor in found.items()}
-        if all(name in own or _is_count(name) for name in short):
-            found = short
+        shared = next((name for name in found if not _is_count(name)), "").partition(".")[0] + "."
+        for prefixes in ((shared,), PARTS):
+            pattern = "|".join(map(re.escape, prefixes))
+            short = {bare(re.sub(f"^(?:{pattern})", "", name)): tensor for name, tensor in found.items()}
+            if len(short) == len(found) and all(name in own or _is_count(name) for name in short):
+                found = short
+                break
     state = {own.get(name, name): tensor for name, tensor in found.items()}
     for path, module in net.named_modules():
         for hook in module._load_state_dict_pre_hooks.values():
@@ -258,67 +201,5 @@ def _compare(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Comparis
 
 
 def _is_count(name: str) -> bool:
-    """Batch norm's count of batches, which old files and frozen layers lack, and which inference does not read."""
-    return name.endswith("num_batches_tracked")
-
-
-def load_plain(path: Path) -> Any:
-    """What a file of torch holds, tensors and plain data; nothing in it is executed.
-
-    Raises:
-        CheckpointError: the file is missing, cut short, damaged, of another kind, or holds code.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist or is not a file")
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_numbers()):
-            warnings.simplefilter("ignore")  # of unusual pickle protocols, just before it refuses them
-            _check_sums(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no checkpoint make its reader fail in every way there is
-        wrong = _other_kind(path)
-        damaged = isinstance(error, UnpicklingError | zipfile.BadZipFile)
-        if not wrong and (damaged or "weights_only" in str(error)):  # not torch's advice
-            wrong = (
-                "is no file of plain tensors: it is damaged or holds Python objects, which are never loaded; "
-                "fetch it again, or save net.state_dict() alone"
-            )
-        wrong = wrong or f"cannot be read, it may be cut short; fetch it again ({first_said(error)})"
-        raise CheckpointError(f"{path} {wrong}") from error
-
-
-def _check_sums(path: Path) -> None:
-    """Raises BadZipFile where an archive holds other bytes than were written: torch writes check sums and reads none.
-
-    That takes no more than to read the file once. Left out are members that are compressed, which torch never does, and
-    could be of any size, and those without a sum (`torch.serialization.set_crc32_options`).
-    """
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if one.compress_type == zipfile.ZIP_STORED and one.CRC]
-        if sum(one.compress_size for one in members) > path.stat().st_size:
-            raise zipfile.BadZipFile("members overlap")
-        for one in members:
-            with archive.open(one) as file:
-                while file.read(1 << 20):
-                    pass
-
-
-def _other_kind(path: Path) -> str:
-    """What a file of weights of another kind is, with how to make a file of torch from it; empty for what is none."""
-    with suppress(OSError), path.open("rb") as file:
-        start = file.read(9)
-        if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
-            return "is a safetensors file; convert it: torch.save(safetensors.torch.load_file(FILE), NEW)"
-    with suppress(Exception), zipfile.ZipFile(path) as archive:  # damaged ones fail in several ways
-        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            return "is a TorchScript archive; save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
-    return ""
-
-
-def _numbers() -> list[Any]:
-    """Plain numbers of numpy, beside torch's own safe types: the HRNet trainer keeps the best AP as one."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
-    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
+    """A count that inference does not read, and that files may lack or have: of batches, or of averaged weights."""
+    return name.endswith("num_batches_tracked") or name == "n_averaged"

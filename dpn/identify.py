@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from dpn.build import build
-from dpn.checkpoints import Comparison, compare, fits_as_backbone, read_state_dict
+from dpn.checkpoints import Comparison, compare, fits_as_backbone
 from dpn.program.quantities import some
 from dpn.spec import ModelSpec, replace
+from dpn.weight_files import read_state_dict
 
 NEAR = 0.3
 """A network is near when this share of all names, its own and the file's, agrees; another shape agrees by half."""

@@ -33,11 +33,11 @@ def code_digest(name: str, net: "nn.Module") -> str:
     """
     classes = {type(layer) for layer in net.modules()}
     names = {one.__module__ for one in classes} | {name.partition(":")[0]}
-    texts = [*_texts(classes), *map(repr, scripts(net)), *_graphs(net)]
+    texts = [*_texts(classes), *map(repr, _scripts(net)), *_graphs(net)]
     return digest_of({"files": _files(names), "texts": sorted(texts), "attributes": list(_attributes(net))})
 
 
-def scripts(net: "nn.Module") -> Iterator[tuple[str, list[tuple[int, ...]]]]:
+def _scripts(net: "nn.Module") -> Iterator[tuple[str, list[tuple[int, ...]]]]:
     """The code of every script of torch.jit in a network, and the shapes of the weights that are frozen into it."""
     from torch import Tensor, jit
 

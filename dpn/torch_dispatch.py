@@ -1,5 +1,9 @@
-"""What sees every operator that torch calls, without the price that torch puts on it."""
+"""Every operator that torch calls: seen, without the price that torch puts on it, and called by itself."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -13,3 +17,17 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def _should_skip_dynamo(cls) -> bool:
         """Torch would import its compiler, for two seconds, only to keep it away from this mode."""
         return False
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Inside, attention and transformer layers of `torch.nn` do without their fused calls of evaluation mode.
+
+    No graph of ONNX has a counterpart of those, and no counter sees what they are made of.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)

@@ -315,6 +315,18 @@ def test_what_was_merged_is_published_and_not_judged_again() -> None:
     assert [step["name"] for step in judging] == ["Gate"]
 
 
+def test_a_run_that_is_started_again_replaces_its_artifacts_and_publishes_the_page_of_that_attempt() -> None:
+    jobs = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]
+    stored = [step for step in jobs["measure"]["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
+    assert len(stored) == 2
+    assert all(step["with"]["overwrite"] for step in stored)
+    (page,) = [step for step in jobs["measure"]["steps"] if "upload-pages-artifact" in step.get("uses", "")]
+    assert page["if"] == "${{ success() && github.event_name == 'push' }}"
+    assert page["with"]["name"] == jobs["measure"]["outputs"]["page"] == "github-pages-${{ github.run_attempt }}"
+    (deployed,) = jobs["publish"]["steps"]
+    assert deployed["with"]["artifact_name"] == "${{ needs.measure.outputs.page }}"
+
+
 def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
     job = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]["measure"]
     by_name = measuring_steps()

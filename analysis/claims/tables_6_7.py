@@ -111,7 +111,8 @@ CLAIMS = (
         quotation="Resolution of input image is 256×192",
         place="Table VI, caption",
         paper=unchecked("the paper does not say what each rival was given"),
-        note="OpenPose and Mask R-CNN find people in whole images; a crop of 256x192 cannot be their input.",
+        note="OpenPose and Mask R-CNN find people in whole images, by their publications at other sizes (368x368 and "
+        "800x1088 here); the caption makes no exception for them.",
     ),
     Claim(
         id="better-than-openpose-and-cpn",

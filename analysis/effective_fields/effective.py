@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from analysis.effective_fields.erf_estimate import Estimate
-from analysis.effective_fields.erf_metrics import Place, Values
+from analysis.effective_fields.erf_metrics import Place, Shape, Values
 from analysis.effective_fields.field_pass import RECIPES, FieldPass, as_it_was
 from analysis.effective_fields.image_batches import Images, batches_of, each, like
 from analysis.effective_fields.random_weights import drawn
+from analysis.effective_fields.untraced_axes import untraced
 from analysis.receptive_fields.field_trace import trace
 from analysis.receptive_fields.receptive_field import FieldGraph
 
@@ -65,12 +66,12 @@ class Question:
 
 @dataclass(frozen=True)
 class _Found:
-    """The answer: maps (units, n, H, W) by name, the units, and the sizes of image and of the units' map."""
+    """The answer: maps (units, n, H, W) by name, the units, the size of the images, and the shapes of the maps."""
 
     maps: Mapping[str, Values]
     units: Sequence[tuple[int, int]]
     image: tuple[int, ...]
-    of_hw: tuple[int, int]
+    shapes: Mapping[str, Shape]
 
 
 def squared_gradients(
@@ -122,6 +123,14 @@ def estimates(net: nn.Module, images: Images, question: Question, *, done: Done 
     return _estimates(net, question, found, np.arange(found.image[0]))
 
 
+def shapes_read(net: nn.Module, images: Tensor, of: str, to: Sequence[str]) -> dict[str, Shape]:
+    """Channels, height and width of some maps by name, as they are taken; arguments and errors as in `Question`."""
+    with as_it_was(net, training=False):
+        forward = FieldPass(like(net, images[:1]), RECIPES["squared"], of, to)
+        forward.run(net)
+    return {name: forward.shapes[name] for name in (of, *to)}
+
+
 def estimate_random(
     build: Callable[[], nn.Module], seeds: Sequence[int], images: Images, question: Question | None = None, *,
     weights: str = "calibrated", done: Done | None = None,
@@ -159,14 +168,14 @@ def _ask(net: nn.Module, images: Images, question: Question, done: Done | None =
     batches: list[dict[str, Values]] = []
     reached: set[str] = set()
     units = list(question.units or ())
-    first, of_hw = 0, (0, 0)
+    first, shapes = 0, dict[str, Shape]()
     image: tuple[int, ...] = ()
     with as_it_was(net, training=question.training, seed=question.seed):
         for batch in batches_of(images, question.batch):
             forward = FieldPass(like(net, batch), RECIPES[question.recipe], question.of, question.to)
             forward.run(net)
-            of_hw = forward.of_hw
-            units = units or [(of_hw[0] // 2, of_hw[1] // 2)]
+            shapes = forward.shapes
+            units = units or [(forward.of_hw[0] // 2, forward.of_hw[1] // 2)]
             batches.append(forward.fields(units, question.seed, first))
             reached |= forward.reached
             first += len(batch)
@@ -182,34 +191,36 @@ def _ask(net: nn.Module, images: Images, question: Question, done: Done | None =
     for name, values in maps.items():
         if not np.isfinite(values).all():
             raise ValueError(f"gradients in {name!r} are not finite; check the weights, or initialise the network anew")
-    return _Found(maps, units, image, of_hw)
+    return _Found(maps, units, image, shapes)
 
 
 def _estimates(net: nn.Module, question: Question, found: _Found, clusters: NDArray[np.int64]) -> dict[str, Estimate]:
     if len(found.units) != 1:
         raise ValueError(f"an estimate is of one unit, not of {len(found.units)}; ask once for each")
     (unit,) = found.units
-    graph = _graph(net, found)
+    graph, of_shape = _graph(net, found.image[1:]), found.shapes[question.of]
+    apart = any(maps.shape[-2:] != of_shape[1:] for maps in found.maps.values())
     return {
         name: Estimate(
             maps=maps[0],
             unit=unit,
-            centre=_centre(graph, question.of, name, unit, found.of_hw, maps.shape[-2:]),
+            centre=_centre(graph if apart else None, question.of, name, unit, of_shape[1:], maps.shape[-2:]),
             of=question.of,
             to=name,
             recipe=question.recipe,
             clusters=clusters,
+            of_shape=of_shape,
+            to_shape=found.shapes[name],
+            untraced=untraced(graph, {of: found.shapes[of] for of in (question.of, name)}),
         )
         for name, maps in found.maps.items()
     }
 
 
-def _graph(net: nn.Module, found: _Found) -> FieldGraph | None:
+def _graph(net: nn.Module, image: tuple[int, ...]) -> FieldGraph | None:
     """The network's wiring, where it can be traced."""
-    if all(maps.shape[-2:] == found.of_hw for maps in found.maps.values()):
-        return None  # not needed
     try:
-        return trace(net, (1, *found.image[1:]))
+        return trace(net, (1, *image))
     except (ValueError, RuntimeError):
         return None
 

@@ -6,14 +6,14 @@ images that went through it, because images cannot say how much other weights wo
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.effective_fields import erf_metrics
-from analysis.effective_fields.erf_metrics import Place, Values
+from analysis.effective_fields.erf_metrics import Place, Shape, Values
 from analysis.effective_fields.few_draws import widened
 from bench.statistics import CONFIDENCE, Interval
 
@@ -55,6 +55,9 @@ class Estimate:
         to: name of the map that it is a field in.
         recipe: name of the recipe.
         clusters: (n,), the number of the independent draw that each map belongs to.
+        of_shape: of the map `of`, which is taken for (B, C, H, W), as all maps are.
+        to_shape: of the map `to`.
+        untraced: those of the two whose axes may be others for all that the tracer knows, and why.
     """
 
     maps: Values
@@ -64,6 +67,9 @@ class Estimate:
     to: str
     recipe: str
     clusters: NDArray[np.int64]
+    of_shape: Shape
+    to_shape: Shape
+    untraced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n(self) -> int:

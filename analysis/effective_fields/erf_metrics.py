@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Place = tuple[float, float]
+Shape = tuple[int, int, int]
+"""Channels, height and width of a map."""
 
 SHARES = (0.2, 0.3, 0.5, 0.99)
 """Of the mass, for the area ratios: those of Ding et al., CVPR 2022."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from analysis.effective_fields.erf_metrics import Values
+from analysis.effective_fields.erf_metrics import Shape, Values
 from analysis.receptive_fields.field_output import by_preference
 from bench.macs import CountError
 from bench.running.torch_networks import flatten
@@ -54,6 +54,7 @@ class FieldPass:
     """A forward pass of a batch of images up to the map of some units.
 
     Attributes:
+        shapes: channels, height and width of every named map, which is read as (B, C, H, W), whatever its axes mean.
         reached: names of the maps that any backward pass came to.
     """
 
@@ -61,6 +62,7 @@ class FieldPass:
         self.image = images.detach().requires_grad_()
         self.recipe, self.of, self.to = recipe, of, to
         self.target: Tensor | None = None
+        self.shapes: dict[str, Shape] = {}
         self.names: dict[str, tuple[int, int] | None] = {}  # the key of a watched map, None for one that is not
         self.watched: dict[tuple[int, int], Tensor] = {}  # by identity and version, which a tensor that lives keeps
         self.fields_here: dict[tuple[int, int], Values] = {}
@@ -104,8 +106,7 @@ class FieldPass:
     @property
     def of_hw(self) -> tuple[int, int]:
         """Height and width of the units' map."""
-        assert self.target is not None, "run the pass first"
-        return int(self.target.shape[2]), int(self.target.shape[3])
+        return self.shapes[self.of][1:]
 
     def fields(self, units: Sequence[tuple[int, int]], seed: int, first: int) -> dict[str, Values]:
         """The fields (units, B, H, W) of some units in the maps by name; zeros where no gradient came.
@@ -125,7 +126,7 @@ class FieldPass:
             for name, key in self.names.items() if key is not None and key in self.watched
         }  # fmt: skip
         for number, unit in enumerate(units):
-            signs = np.stack([_signs(seed, first + image, unit, self._channels) for image in range(batch)])
+            signs = np.stack([_signs(seed, first + image, unit, self.shapes[self.of][0]) for image in range(batch)])
             self._backward(unit, torch.from_numpy(signs), keep=number < len(units) - 1)
             for name, fields in found.items():
                 key = self.names[name]
@@ -133,11 +134,6 @@ class FieldPass:
                     fields[number] = self.fields_here[key]
                     self.reached.add(name)
         return found
-
-    @property
-    def _channels(self) -> int:
-        assert self.target is not None, "run the pass first"
-        return int(self.target.shape[1])
 
     def _backward(self, unit: tuple[int, int], signs: Tensor, *, keep: bool) -> None:
         assert self.target is not None, "run the pass first"
@@ -158,6 +154,8 @@ class FieldPass:
     def _note(self, name: str, tensor: Tensor) -> None:
         if name in self.names:
             return  # a module that is called again
+        _, channels, height, width = map(int, tensor.shape)
+        self.shapes[name] = channels, height, width
         wanted = (self.to is None or name in self.to) and tensor.requires_grad
         key = self.names[name] = (id(tensor), tensor._version) if wanted else None
         if key is not None and key not in self.watched:

@@ -39,8 +39,8 @@ def key(subject: Subject, metric: str, protocol: dict[str, Any]) -> str:
 
 
 def digest_of(subject: Subject) -> str:
-    """What a record names a network by: `bench.subject.Subject.value_digest`, for which a factory is called."""
-    return subject.spec_digest() or subject.value_digest(subject.factory())
+    """What a record names a network by: `bench.subject.Subject.digest`, for which a factory is called."""
+    return subject.spec_digest() or subject.digest(subject.factory())
 
 
 def add_missing(work: Sequence[Wanted], store: Store, *, again: bool) -> int:

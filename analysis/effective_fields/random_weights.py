@@ -11,26 +11,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from analysis.effective_fields.field_pass import as_it_was, forward
 from analysis.effective_fields.image_batches import like
 from bench.running.torch_networks import norms
+from dpn.program.error_words import in_words
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, *_TRANSPOSED)
+
+POWER_ITERATIONS = 15
+"""As many as `torch.nn.utils.parametrizations.spectral_norm` begins with."""
 
 
 def draw_he(net: nn.Module, seed: int) -> None:
     """He et al.'s initialisation, ICCV 2015: weights N(0, 2 / fan-in), biases 0, batch norm 1 and 0 throughout.
 
     Fan-in is the number of products behind one output: of a transposed convolution those that do not meet a hole.
+    A parametrized weight, such as one under weight or spectral norm, is what the parametrization makes of the draw.
 
     Args:
         net: whose convolutions, linear layers and batch norms get new weights, in the order of its modules.
         seed: the same network gets the same weights for the same seed.
+
+    Raises:
+        ValueError: a weight is computed from others in a way that does not let it be set; names the layer.
     """
     generator = torch.Generator().manual_seed(seed)
-    for module in net.modules():
+    for name, module in net.named_modules():
         if isinstance(module, _LAYERS):
             weight = module.weight
             fan_in = weight[0].numel()
@@ -38,9 +47,9 @@ def draw_he(net: nn.Module, seed: int) -> None:
                 stride = torch.tensor(module.stride).prod().item()
                 fan_in = max(1, round(weight[:, 0].numel() / module.groups / stride))
             with torch.no_grad():
-                weight.copy_(torch.randn(weight.shape, generator=generator) * sqrt(2 / fan_in))
+                _set(name, module, "weight", torch.randn(weight.shape, generator=generator) * sqrt(2 / fan_in))
                 if module.bias is not None:
-                    module.bias.zero_()
+                    _set(name, module, "bias", torch.zeros_like(module.bias))
     for _, module in norms(net):
         with torch.no_grad():
             module.running_mean.zero_()
@@ -48,6 +57,29 @@ def draw_he(net: nn.Module, seed: int) -> None:
             for name, value in (("weight", 1.0), ("bias", 0.0)):
                 if getattr(module, name, None) is not None:
                     getattr(module, name).fill_(value)
+
+
+def _set(path: str, module: nn.Module, name: str, value: Tensor) -> None:
+    """Gives a layer a weight or bias, through its parametrizations where it has some."""
+    what, remedy = f"{path}.{name}".lstrip("."), "take the network with its own weights, --initial given"
+    if name in vars(module):  # no parameter and no buffer, and so written anew in every forward pass
+        raise ValueError(
+            f"{what} is computed by a hook, such as that of the old weight_norm or of pruning, and cannot be drawn; "
+            f"{remedy}, or use torch.nn.utils.parametrizations"
+        )
+    if not is_parametrized(module, name):
+        getattr(module, name).copy_(value)
+        return
+    try:
+        setattr(module, name, value.to(getattr(module, name)))
+    except Exception as error:  # a parametrization is anybody's
+        raise ValueError(f"{what} is parametrized and cannot be drawn: {in_words(error)}; {remedy}") from error
+    rule = module.get_submodule(f"parametrizations.{name}")
+    training = rule.training
+    rule.train()
+    for _ in range(POWER_ITERATIONS):  # spectral norm goes on with its estimate where it is asked in training mode
+        getattr(module, name)
+    rule.train(training)
 
 
 def calibrate_norms(net: nn.Module, images: Tensor) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from analysis import answers, provenance, tables
 from analysis.cells import Table
-from analysis.evidence import Evidence
 from analysis.outlets import render
+from analysis.outlets.opened import evidence_of
 from analysis.trained import trained_answer
 from bench.store import RECORDS
 
@@ -34,11 +34,14 @@ class Publisher:
     Args:
         out: the report's folder, where files are written; nothing is written when it is empty, for work by hand.
         records: the folder of the records; by default the checkout's.
+
+    Raises:
+        ValueError: there is no such folder.
     """
 
     def __init__(self, out: str = "", records: str = "") -> None:
         self.out = Path(out) if out else None
-        self.evidence = Evidence(records_root=Path(records) if records else RECORDS)
+        self.evidence = evidence_of(Path(records) if records else RECORDS)
 
     def answer(self, chapter: str) -> Shown:
         """The chapter's answer, computed from the evidence."""

@@ -18,14 +18,23 @@ _PX = style.PNG_DPI / style.POINTS_PER_IN
 
 _LEADER_FROM_PT = 9.0
 
+_CLEARLY = 2.0
+"""So many times as far as its own point any other is from a label without a leader."""
+
+_TOUCHING_PT = 5.0
+"""A leader that passes another point at this distance seems to lead there, and a label that has one seems to be its."""
+
+_MISTAKEN_PX2 = 1000.0
+"""As bad as covering so much of something else is a label that stands on another point than its own."""
+
 
 def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]], **text: Any) -> list[Annotation]:
     """Writes labels beside points, each where it meets no mark, line, text or axis.
 
     Call it when all else is drawn and the limits are final. The nearest place wins, right before left before above and
-    below; a label stays nearer to its own point than to any other that has one, and one that must go further away gets
-    a thin leader. Labels are placed one after the other, in four orders, and the order that ends best is kept: the same
-    one every time. Where no place is free the least bad one is taken.
+    below; a label stays clearly nearer to its own point than to any other that has one, and one that must go further
+    away gets a thin leader, which passes no other point. Labels are placed one after the other, in four orders, and the
+    order that ends best is kept: the same one every time. Where no place is free the least bad one is taken.
 
     Args:
         axes: where the points are.
@@ -78,9 +87,14 @@ class _Place:
     def judge(self, inside: Bbox, points: list[tuple[float, ...]]) -> None:
         """Sets what the place costs by itself: where it leaves the axes, and where it seems to name another point."""
         spilled = self.box.width * self.box.height - float(_shared_areas(self.boxes[:1], np.array([inside.extents]))[0])
-        nearest = min(_distance(self.box, point) for point in points)
-        mistakable = not self.leader and nearest < _distance(self.box, self.point)
-        self.cost = 1000 * (spilled + mistakable) + self.rank
+        others = [point for point in points if point != self.point]
+        near = [_distance(self.box, point) for point in others]
+        clear = _CLEARLY * _distance(self.box, self.point)
+        if self.leader:
+            near += [_beside(point, self.point, self.boxes[-1, :2]) for point in others]
+            clear = _TOUCHING_PT * _PX
+        mistakable = max(0.0, 1 - min(near, default=clear) / clear)
+        self.cost = 1000 * (spilled + _MISTAKEN_PX2 * mistakable) + self.rank
 
 
 def _arrange(places: list[list[_Place]], order: list[int], obstacles: list[Bbox]) -> tuple[float, list[_Place]]:
@@ -99,6 +113,13 @@ def _arrange(places: list[list[_Place]], order: list[int], obstacles: list[Bbox]
         apart = best.box.padded(0.5 * style.TEXT_PT * _PX, _PX)  # so that two in a line are not read as one
         taken += [apart.extents, *best.boxes[1:]]
     return total, [chosen[index] for index in range(len(places))]
+
+
+def _beside(point: tuple[float, ...], start: tuple[float, ...], end: Any) -> float:
+    """From a point to the nearest one on the line between two."""
+    way, to = np.subtract(end, start), np.subtract(point, start)
+    share = np.clip(way @ to / (way @ way), 0, 1)
+    return float(np.linalg.norm(to - share * way))
 
 
 def _distance(box: Bbox, point: tuple[float, ...]) -> float:
@@ -125,12 +146,18 @@ def text_box(text: Text) -> Bbox:
 def _offsets() -> Iterator[tuple[float, float]]:
     """Offsets in points, best first: straight ones are read more surely than slanted ones, near ones than far ones."""
     straight, slanted = ((1, 0), (-1, 0), (0, 1), (0, -1)), tuple(itertools.product((0.75, -0.75), repeat=2))
-    for directions, distances in ((straight, (5, 7)), (slanted, (5, 7)), (straight + slanted, (10, 14, 19, 25, 32))):
+    between = tuple((x, y) for a, b in ((0.9, 0.4), (0.4, 0.9)) for x, y in itertools.product((a, -a), (b, -b)))
+    far = (10, 14, 19, 25, 32)
+    for directions, distances in ((straight, (5, 7)), (slanted, (5, 7)), (straight + slanted + between, far)):
         yield from ((distance * x, distance * y) for distance in distances for x, y in directions)
 
 
 def _annotate(axes: Axes, at: tuple[float, float], words: str, place: _Place, text: dict[str, Any]) -> Annotation:
-    line = {"arrowstyle": "-", "linewidth": 0.5, "color": style.theme().muted, "shrinkA": 0, "shrinkB": 3.5}
+    corner = 0.5 - np.sign((place.dx, place.dy)) / 2  # nearest to the point; else the leader aims at the text's middle
+    line = {
+        "arrowstyle": "-", "linewidth": 0.5, "color": style.theme().muted, "shrinkA": 0, "shrinkB": 3.5,
+        "relpos": tuple(corner),
+    }  # fmt: skip
     return axes.annotate(
         words,
         at,

@@ -50,7 +50,7 @@ def field_record(subject: Subject) -> Record:
     if reason:
         detail["reason"] = reason
     return counting.make_record(
-        subject, subject.value_digest(net), "receptive_field", size or 0, detail, complete=size is not None
+        subject, subject.digest(net), "receptive_field", size or 0, detail, complete=size is not None
     )
 
 

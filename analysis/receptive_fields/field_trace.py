@@ -99,8 +99,9 @@ class _Tracer(Watcher):  # type: ignore[no-untyped-call]  # torch leaves its __i
             self.names[path if self.calls[path] == 1 else f"{path} #{self.calls[path]}"] = index
 
     def last_of(self, output: Any) -> int | None:
-        """The map that a module returns, the last one where it returns several."""
-        found = [index for tensor in tensors_in([output]) if (index := self.index(tensor)) is not None]
+        """The map that a module returns; of several the last, and the last (B, C, H, W) before all else."""
+        listed = sorted(tensors_in([output]), key=lambda tensor: tensor.dim() == 4)
+        found = [index for tensor in listed if (index := self.index(tensor)) is not None]
         return found[-1] if found else None
 
     def index(self, tensor: Tensor) -> int | None:

@@ -16,7 +16,8 @@ NAMED = 6
 def answer(evidence: Evidence) -> str:
     """What networks trained here add to the paper's APs."""
     said = [
-        f"Trained here on synthetic figures at the {runs.budget} budget, {counted(found)}. {corrected(found)}".rstrip()
+        f"Trained here on synthetic figures at the {runs.budget} budget ({_built(runs)}), {counted(found)}. "
+        f"{corrected(found)}".rstrip()
         for runs in trained_runs.every_budget(evidence)
         if (found := once(over_seeds(evidence, runs)))
     ]
@@ -55,7 +56,7 @@ def _said(evidence: Evidence, runs: Runs) -> Iterator[str]:
     where = f"On synthetic figures, {runs.budget} budget"
     found = once(over_seeds(evidence, runs))
     if found:
-        yield f"{where}: {counted(found)}. {corrected(found)}".rstrip()
+        yield f"{where} ({_built(runs)}): {counted(found)}. {corrected(found)}".rstrip()
     for one in found:
         if one.ap.outcome == "does not hold":
             yield f"{where}, this does not hold: {one.claim.words}. {_against(one)}"
@@ -69,6 +70,11 @@ def _said(evidence: Evidence, runs: Runs) -> Iterator[str]:
             f"{where}: {runs.left_out} records are of older recipes, networks or data, of another precision than "
             f"{runs.precision}, or of another number of processes, and are left out."
         )
+
+
+def _built(runs: Runs) -> str:
+    """What stands for the paper's networks, by whose names the orderings go."""
+    return BUDGETS[runs.budget].partition(": ")[2].rstrip(".")
 
 
 def _missing(evidence: Evidence, runs: Runs) -> str:

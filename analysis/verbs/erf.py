@@ -12,11 +12,12 @@ import tyro
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import Estimate, Scalar
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
+from analysis.effective_fields.untraced_axes import caution
 from bench.machine import environment
 from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
 from bench.verbs.arguments import Network
-from dpn.program.cli import Json
+from dpn.program.cli import Json, note
 from dpn.program.quantities import so_many
 from dpn.program.whole_files import whole, write_whole
 
@@ -30,7 +31,8 @@ class Asked:
 
     Attributes:
         input: height and width of the input, such as 256x192; by default the network's own.
-        of: the map of the unit: the path of the module that returns it, such as dpm.1, or output.
+        of: the map of the unit: the path of the module that returns it, such as dpm.1, or output; every map is taken
+            for (B, C, H, W), channels first.
         to: the map that the field is in, likewise, or input; several are separated by commas.
         unit: row and column of the unit, such as 32,24; by default the middle of its map.
         images: how many; of a folder at most so many.
@@ -109,6 +111,7 @@ def erf(
         rounds = 1 if asked.weights else len(asked.seed_list())
         task = shown.add_task(network, total=len(pictures) * rounds)
         found, weights = _estimated(subject, asked, question, pictures, lambda done: shown.advance(task, done))
+    note(caution({name: reason for one in found.values() for name, reason in one.untraced.items()}))
     for one in found.values():
         facts = _facts(subject, asked, source.name, weights, one, len(pictures))
         if out is not None:
@@ -147,6 +150,9 @@ def _facts(
         "unit": list(one.unit),
         "centre": list(one.centre),
         "map_hw": list(one.mean.shape),
+        "of_shape": list(one.of_shape),
+        "to_shape": list(one.to_shape),
+        "untraced": dict(one.untraced),
         "recipe": one.recipe,
         "source": source,
         "images": images,
@@ -170,9 +176,10 @@ def _scalar(scalar: Scalar) -> dict[str, Any]:
 
 def _lines(facts: dict[str, Any]) -> list[str]:
     """The facts for people."""
-    unit, map_hw = ", ".join(map(str, facts["unit"])), "x".join(map(str, facts["map_hw"]))
+    unit = ", ".join(map(str, facts["unit"]))
+    of, to = (f"{facts[name]} ({_shape(*facts[f'{name}_shape'])})" for name in ("of", "to"))
     lines = [
-        f"{facts['name']}: unit ({unit}) of {facts['of']} in {facts['to']} ({map_hw}), recipe {facts['recipe']}, "
+        f"{facts['name']}: unit ({unit}) of {of} in {to}, recipe {facts['recipe']}, "
         f"{so_many(facts['images'], 'image')} ({facts['source']}), weights {facts['weights']}; "
         f"n = {so_many(facts['n'], facts['draws'].removesuffix('s'))}"
     ]
@@ -185,6 +192,10 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     at_border = "yes: the map cuts the field off, its size says more of the map" if facts["saturated"] else "no"
     lines.append(f"  {'saturated':<22}{at_border:>9}")
     return [*lines, *(f"  {path}" for path in facts.get("files", ()))]
+
+
+def _shape(channels: int, height: int, width: int) -> str:
+    return f"{so_many(channels, 'channel')}, {height}x{width}"
 
 
 def _write(out: Path, facts: dict[str, Any], one: Estimate) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.verbs.arguments import evidence_of
+from analysis.outlets.opened import evidence_of
 from bench.store import RECORDS, RESULTS
 
 IN_GALLERY = ("figure-3", "figure-layers")

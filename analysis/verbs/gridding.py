@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analysis.effective_fields.gridding_records import Protocol
-from analysis.receptive_fields.coupling import Coupling
-from analysis.receptive_fields.field_rows import coupled, module_pairs
+from analysis.effective_fields.untraced_axes import caution
+from analysis.receptive_fields.field_graph import UnavailableError
+from analysis.receptive_fields.field_rows import Row, coupled, module_pairs
 from analysis.receptive_fields.field_text import say, show_rows, shown
 from analysis.receptive_fields.gridding import Gridding, Order
 from analysis.receptive_fields.gridding import gridding as gridding_of
@@ -20,7 +21,7 @@ from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.verbs.arguments import NetworkOrNot, traced
 from analysis.verbs.measured_gridding import measured_gridding, show_measured
 from analysis.verbs.stack import Stack
-from dpn.program.cli import Flag, Json
+from dpn.program.cli import Flag, Json, note
 
 if TYPE_CHECKING:
     from bench.subject import Subject
@@ -95,7 +96,8 @@ def gridding(
         name: a name of the zoo, or package.module:factory; or give --dilations.
         stack: in the place of a network.
         between: which units of the network.
-        measured: also say what gradients make of the wiring in a network with weights, random or trained.
+        measured: also say what gradients make of the wiring in a network with weights, random or trained; they take
+            every map for (B, C, H, W), and need no wiring that can be told exactly.
         weights: a file of trained weights to measure, or released for those that come with this project; without,
             weights are random, even where dpn would take the released ones.
         protocol: which random weights and images --measured takes.
@@ -114,15 +116,28 @@ def gridding(
         raise ValueError("--orders is for a stack; give --dilations in place of the network")
     subject, graph = traced(name, between.input)
     pairs = between.pairs(name, graph)
-    rows, taps = [coupled(graph, *pair, between.sample) for pair in pairs], layer_taps(graph)
+    rows = [_row(graph, *pair, between.sample, or_reason=measured) for pair in pairs]
+    taps = layer_taps(graph)
     more = {"measured": measured_gridding(subject, graph, pairs, protocol, weights)} if measured else {}
+    if measured:
+        note(caution(more["measured"]["untraced"]))
     if as_json:
-        told = {"maps": [asdict(row) for row in rows], "layers": [asdict(row) for row in taps]}
+        told = {"maps": rows, "layers": [asdict(row) for row in taps]}
         print(json.dumps({"name": name, "input_hw": subject.input_hw} | told | more))
         return
     _show_coupling(subject, rows, taps)
     if measured:
         show_measured(more["measured"], taps)
+
+
+def _row(graph: FieldGraph, of: str, to: str, sample: int | None, *, or_reason: bool) -> Row:
+    """How units of one map share positions of another; where asked, the operator that keeps that from being told."""
+    try:
+        return asdict(coupled(graph, of, to, sample))
+    except UnavailableError as error:
+        if not or_reason or not graph.problems(of, to):
+            raise
+        return {"of": of, "to": to, "unavailable": str(error)}
 
 
 def _of_stack(stack: RankedStack, as_json: bool) -> None:
@@ -163,9 +178,13 @@ def _without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in keys}
 
 
-def _show_coupling(subject: "Subject", rows: Sequence[Coupling], taps: Sequence[LayerTaps]) -> None:
+def _show_coupling(subject: "Subject", rows: Sequence[Row], taps: Sequence[LayerTaps]) -> None:
     say(f"{subject.name} at {shown(subject.input_hw)}")
-    show_rows((asdict(row) for row in rows), "units of the map `of` and positions of the map `to`")
+    if told := [row for row in rows if "unavailable" not in row]:
+        show_rows(told, "units of the map `of` and positions of the map `to`")
+    for row in rows:
+        if "unavailable" in row:
+            say(f"units of {row['of']} and positions of {row['to']}: unavailable: {row['unavailable']}")
     dead = [asdict(row) for row in taps if row.dead_taps]
     title = "layers with taps that only ever meet padding" if dead else "every tap of every layer meets its map"
     show_rows(dead, title)

@@ -12,6 +12,7 @@ from analysis.effective_fields.gridding_records import (
     networks,
     pictures,
 )
+from analysis.effective_fields.untraced_axes import untraced
 from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
@@ -38,6 +39,7 @@ def measured_gridding(
         protocol: which weights and images.
         trained: a file of weights, instead of random ones.
     """
+    from analysis.effective_fields.effective import shapes_read
     from analysis.effective_fields.gridding_measured import Watched, high_shares, high_shares_out, neighbour_cosines
     from analysis.effective_fields.measured_taps import measured_taps
 
@@ -47,6 +49,9 @@ def measured_gridding(
     ]
     images = pictures(subject, protocol)
     nets = list(networks(subject, protocol, images, trained))
+    doubts: dict[str, str] = {}
+    for asked in questions:
+        doubts |= untraced(graph, shapes_read(nets[0], images, asked.of, asked.to))
     height, width = subject.input_hw
     image = Watched(units=((height // 2, width // 2),), to=_reached(graph, pairs))
     with bar() as shown:
@@ -71,7 +76,7 @@ def measured_gridding(
         done(len(images) * len(nets))
     return {
         "weights": protocol.weights(subject, trained), "source": protocol.source, "images": len(images),
-        "networks": len(nets), "neighbours": rows, "responses": out, "taps": taps,
+        "networks": len(nets), "neighbours": rows, "responses": out, "taps": taps, "untraced": doubts,
     }  # fmt: skip
 
 

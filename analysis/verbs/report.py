@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.verbs.arguments import evidence_of
+from analysis.outlets.opened import evidence_of
 from bench.store import RECORDS, RESULTS
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from analysis.verbs.arguments import evidence_of
+from analysis.outlets.opened import evidence_of
 from bench.store import RECORDS
 from dpn.program.whole_files import write_whole
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bench.escaping import one_line
 from bench.rows import LARGER_IS_BETTER, PROTOCOL, Row, quantities
 
 CSV_COLUMNS = (
@@ -26,11 +27,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def csv_text(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
-    """Lines as CSV; every text is quoted, so that no line break in a name ends a line; a missing value is empty."""
+    """Lines as CSV; every text is quoted, on one line and no formula; a missing value is empty."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, columns, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: _no_formula(value) for name, value in line.items()} for line in lines)
     return file.getvalue()
 
 
@@ -71,6 +72,14 @@ def as_bmf(rows: Sequence[Row]) -> str:
 
 FILES: dict[str, Callable[[Sequence[Row]], str]] = {"csv": as_csv, "json": as_json, "gab": as_gab, "bmf": as_bmf}
 """Outlets for programs by their name on the command line."""
+
+
+def _no_formula(value: Any) -> Any:
+    """A text without control characters, with an apostrophe before what a spreadsheet would compute; else the value."""
+    if not isinstance(value, str):
+        return value
+    line = value if value.isprintable() else one_line(value)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def verdict_line(report: Report, failures: Sequence[str]) -> str:
         counted += f"; timed in turns: {_counted(duel.verdict for duel in report.duels)}"
     if incomplete := sum(entry.incomplete for entry in report.compared):
         counted += f"; {incomplete} incomplete on both sides"
+    if same := sum(entry.same_record for entry in report.compared):
+        counted += f"; {so_many(same, 'value')} not measured again, the same record on both sides"
     if open_ := unjudged(report.compared):
         counted += f"; {open_}"
     gate = f"fails for {so_many(len(failures), 'reason')}" if failures else "passes"

@@ -39,6 +39,7 @@ class AnyDetail(Part):
     """Entries that mean the same for every metric that has them."""
 
     interval: Pair | None = None
+    confidence: Share = 0.95  # of bench.statistics, which imports more than reading a record needs
     processes: list[Process] = []
 
 

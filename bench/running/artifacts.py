@@ -43,13 +43,19 @@ def prepare(cell: Cell, folder: Path, *, onnx: bool) -> dict[str, Any]:
 def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) -> dict[str, Any]:
     import torch
 
+    from bench.macs import type_remedy
     from bench.running import torch_networks, torch_runners
 
     torch_runners.set_threads(1)
     net = torch_networks.seeded(cell)
     found = _known_of(net, subject) | {"failures": {}}
     image = torch_networks.example(cell)
-    torch_networks.calibrate(net, image[:1])
+    try:
+        torch_networks.calibrate(net, image[:1])
+    except Exception as error:
+        if remedy := type_remedy(error, net, [image]):
+            raise RuntimeError(f"{error}; {remedy}") from error
+        raise
     with whole(folder / torch_networks.STATISTICS) as beside:
         torch_networks.save_statistics(net, beside)
     with torch.inference_mode():

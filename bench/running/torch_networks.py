@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.cell import Cell
 from bench.subject import resolve
 from dpn.program.silence import silent
+from dpn.torch_dispatch import unfused
 
 SEED = 5
 
@@ -142,7 +143,7 @@ def export(net: nn.Module, image: Tensor, path: Path) -> None:
         RuntimeError: some operator of the network has no counterpart, with the reason in one line.
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad(), silent():
+        with warnings.catch_warnings(), torch.no_grad(), unfused(), silent():
             warnings.simplefilter("ignore")  # deprecation, and sizes that become constants, which is what is wanted
             torch.onnx.export(_Flat(net), (image,), str(path), opset_version=OPSET, input_names=["input"], dynamo=False)
     except Exception as error:

@@ -23,6 +23,7 @@ from bench.verdicts.compare import compare as compare_records
 from bench.verdicts.fought import read as read_duels
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
+from bench.verdicts.unjudged import unjudged
 from dpn.program.cli import Flag
 from dpn.program.quantities import so_many
 
@@ -113,7 +114,8 @@ def rendered(report: Report, failures: Sequence[str], format_: str) -> str:
     fought = [duel.model_dump() for duel in report.duels]
     answer = {
         "effect": report.effect, "failures": list(failures), "allowed": report.allowed, "rows": lines, "duels": fought,
-        "times_compared": times_compared(report),
+        "times_compared": times_compared(report), "unjudged": unjudged(report.compared),
+        "same_record": sum(entry.same_record for entry in report.compared), "warnings": list(report.warnings),
     }  # fmt: skip
     return json.dumps(answer, indent=1, allow_nan=False) + "\n"
 

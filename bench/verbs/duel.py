@@ -37,11 +37,12 @@ def duel(
     choices: Setting = Choices(metric="latency"),  # noqa: B008 - frozen
     rules: Annotated[Rules, tyro.conf.OmitArgPrefixes] = Rules(),  # noqa: B008 - frozen
     gate: Flag = False,
+    fail_unjudged: Flag = False,
     as_json: Json = False,
 ) -> int:
     """Times two networks, or two commits, against each other in turns: is B faster or slower than A?
 
-    Exit code 1 is "slower" with --gate, and 2 every error.
+    Exit code 1 is "slower" with --gate, or "ambiguous" with --fail-unjudged, and 2 every error.
 
     Args:
         a: a network; with --of, a revision of this project.
@@ -50,16 +51,17 @@ def duel(
         choices: how the networks are run; one value each.
         rules: how the duel is fought.
         gate: exit with 1 when B is slower.
+        fail_unjudged: exit with 1 when a duel ends ambiguous.
         as_json: print one object a line.
     """
     rules.check()
-    slower = False
+    fails, failed = {"slower": gate, "ambiguous": fail_unjudged}, False
     with ExitStack() as stack:
         for name, side_a, side_b in _sides(stack, a, b, of, choices):
             fought = _shown(name, side_a, side_b, rules)
-            slower |= fought.comparison().verdict == "slower"
+            failed |= fails.get(fought.comparison().verdict, False)
             _print_duel(name, a, b, fought, side_a.cell.device, as_json=as_json)
-    return 1 if gate and slower else 0
+    return int(failed)
 
 
 def _shown(name: str, a: Side, b: Side, rules: Rules) -> Duel:

@@ -22,6 +22,8 @@ QUIET = frozenset({"equal", "same"})
 
 INCOMPLETE = "incomplete on both sides: what nobody can count is in neither, nor whether it changed"
 
+SAME_RECORD = "the same record on both sides"
+
 NO_TEST = "two values, no test"
 
 MEMORY_EFFECT = 0.01
@@ -77,6 +79,11 @@ class Compared:
     def incomplete(self) -> bool:
         """Whether neither count is complete, so that what changed may be in neither."""
         return bool(self.base and self.head and not (self.base.record.complete or self.head.record.complete))
+
+    @property
+    def same_record(self) -> bool:
+        """Whether a measured quantity is equal because one record stands on both sides."""
+        return SAME_RECORD in self.notes
 
     @property
     def across_machines(self) -> bool:
@@ -170,7 +177,7 @@ def compare_rows(base: Row, head: Row, effect: float) -> Compared:
     if versions:
         return Compared(base=base, head=head, verdict="ambiguous", notes=versions)
     if base.record == head.record:
-        return Compared(base=base, head=head, verdict="equal", notes=("the same record on both sides",))
+        return Compared(base=base, head=head, verdict="equal", notes=(SAME_RECORD,))
     decide = _times if head.record.metric in TIMES else _values
     return decide(base, head, effect, _differences(base.record, head.record))
 

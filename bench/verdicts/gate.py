@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.record import METRICS
-from bench.rows import ABOUT_MEASURING, TIMES
+from bench.rows import ABOUT_MEASURING, TIMES, Row
 from bench.verdicts.compare import Compared, Report, compare_rows
+from bench.verdicts.fought import Fought
 from bench.verdicts.turns import APART, in_turns
 from bench.verdicts.unjudged import unjudged
 from dpn.program.cli import Flag
@@ -33,6 +34,8 @@ class Gate:
         allow_changed: networks or metrics whose counts were meant to change, separated by commas, or all.
         allow_removed: let rows of BASE be missing in HEAD.
         strict: fail when a count of HEAD is incomplete.
+        fail_unjudged: with --gate-time or --gate-memory, fail when what these ask about could not be judged, or a duel
+            ended ambiguous.
     """
 
     gate_time: float | None = None
@@ -41,16 +44,19 @@ class Gate:
     allow_changed: str = ""
     allow_removed: Flag = False
     strict: Flag = False
+    fail_unjudged: Flag = False
 
     def check(self) -> None:
         """Called where the numbers are used, so that a command line says in one line what is wrong with them.
 
         Raises:
-            ValueError: the gate of time or of memory is not a positive number.
+            ValueError: the gate of time or of memory is not a positive number, or there is none to judge for.
         """
         for name, share, usual in (("time", self.gate_time, 0.25), ("memory", self.gate_memory, 0.05)):
             if share is not None and not 0 < share < math.inf:
                 raise ValueError(f"--gate-{name} must be a positive number such as {usual}, not {share!r}")
+        if self.fail_unjudged and self.gate_time is None and self.gate_memory is None:
+            raise ValueError("--fail-unjudged needs something to be judged; add --gate-time 0.25 or --gate-memory 0.05")
 
     def failures(self, report: Report) -> tuple[str, ...]:
         """One line for each reason to fail; none lets the change pass."""
@@ -62,9 +68,15 @@ class Gate:
         ]
         gone = _by_file("gone from the head", (entry for entry in held if entry.verdict == "removed"))
         unknown = _by_file("with an incomplete count", (entry for entry in report.compared if self._falls_short(entry)))
-        lost = [duel for duel in report.duels if self.gate_time is not None and duel.verdict == "slower"]
+        duels = report.duels if self.gate_time is not None else ()
+        lost = [duel for duel in duels if duel.verdict == "slower"]
         live = [f"{duel.name}: {_slower(duel.effect, duel.ratio, duel.interval)}" for duel in lost]
-        return (*stored, *(f"{line}; restore them, or --allow-removed" for line in gone), *unknown, *live)
+        missing = [f"{line}; restore them, or --allow-removed" for line in gone]
+        return (*stored, *missing, *unknown, *live, *(self._unjudged(report, duels) if self.fail_unjudged else ()))
+
+    def _unjudged(self, report: Report, duels: Iterable[Fought]) -> list[str]:
+        tied = [f"{duel.name}: ambiguous, {duel.reason}" for duel in duels if duel.verdict == "ambiguous"]
+        return [*(f"{line}; measure them again" for line in self._open(report)), *tied]
 
     def allowed(self, report: Report) -> str:
         """What would have failed and was let pass, such as "3 changed, 2 removed"; empty where nothing was."""
@@ -73,33 +85,38 @@ class Gate:
 
     def warnings(self, report: Report) -> list[str]:
         """What this gate cannot decide, a line each: what could not be judged, or times not so finely without turns."""
-        return [*self._warnings_of_times(report), *self._warnings_of_memory(report)]
+        open_ = [] if self.fail_unjudged else self._open(report)
+        return [*(f"{line}; none of these can fail, measure them again" for line in open_), *self._apart(report)]
 
-    def _warnings_of_times(self, report: Report) -> list[str]:
-        if self.gate_time is None:
+    def _open(self, report: Report) -> list[str]:
+        """What was to be decided and could not be judged, a line for times and one for memory."""
+        found = []
+        if self.gate_time is not None:
+            times = unjudged(compare_rows(base, head, self.gate_time) for base, head in self._times(report))
+            found += [f"--gate-time {self.gate_time:g}: {times}"] if times else []
+        peaks = [entry.verdict for entry in report.compared if entry.metric == "memory" and self._holds(entry)]
+        if self.gate_memory is not None and (number := peaks.count("ambiguous")):
+            of_all = f"{number} of {so_many(len(peaks), 'peak')} of memory could not be judged"
+            found.append(f"--gate-memory {self.gate_memory:g}: {of_all}")
+        return found
+
+    def _apart(self, report: Report) -> list[str]:
+        """That some times were not measured in turns, where the gate asks for what these cannot decide."""
+        if self.gate_time is None or self.gate_time >= APART:
             return []
-        pairs = [
+        apart = sum(base.record != head.record and not in_turns(base, head) for base, head in self._times(report))
+        if not apart:
+            return []
+        return [f"--gate-time {self.gate_time:g}: {apart} of the times were not measured in turns, where less than "
+                f"{100 * APART:g} % decides nothing; python -m bench duel measures in turns"]  # fmt: skip
+
+    def _times(self, report: Report) -> list[tuple[Row, Row]]:
+        """The times that are in both sets and can fail."""
+        return [
             (entry.base, entry.head)
             for entry in report.compared
             if entry.base and entry.head and entry.metric in TIMES and self._holds(entry)
         ]
-        found = []
-        if open_ := unjudged(compare_rows(*pair, self.gate_time) for pair in pairs):
-            found.append(f"{open_}; none of these can fail, measure them again")
-        apart = sum(base.record != head.record and not in_turns(base, head) for base, head in pairs)
-        if apart and self.gate_time < APART:
-            found.append(
-                f"{apart} of the times were not measured in turns, where less than {100 * APART:g} % decides nothing; "
-                "python -m bench duel measures in turns"
-            )
-        return [f"--gate-time {self.gate_time:g}: {line}" for line in found]
-
-    def _warnings_of_memory(self, report: Report) -> list[str]:
-        verdicts = [entry.verdict for entry in report.compared if entry.metric == "memory" and self._holds(entry)]
-        if self.gate_memory is None or "ambiguous" not in verdicts:
-            return []
-        open_ = f"{verdicts.count('ambiguous')} of {so_many(len(verdicts), 'peak')} of memory could not be judged"
-        return [f"--gate-memory {self.gate_memory:g}: {open_}; none of these can fail, measure them again"]
 
     def _holds(self, entry: Compared) -> bool:
         """Whether this is a quantity that can fail at all."""

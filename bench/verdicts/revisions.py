@@ -31,9 +31,17 @@ def unpack(revision: str, paths: Sequence[str], folder: Path, *, instead: str) -
         raise ValueError(f"git is not installed; install it, or give {instead}") from None
     if done.returncode:
         said = "".join(done.stderr.decode(errors="replace").strip().splitlines()[-1:])
-        raise ValueError(f"no revision {where} ({said}); give one, or {instead}")
+        shallow = "this clone is shallow: git fetch --unshallow, or fetch-depth: 0; " if _beyond(revision) else ""
+        raise ValueError(f"no revision {where} ({said}); {shallow}give one, or {instead}")
     try:
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(folder, filter="data")
     except (tarfile.TarError, OSError) as error:
         raise ValueError(f"{where} cannot be unpacked below {folder}: {error}; free space, or set TMPDIR") from error
+
+
+def _beyond(revision: str) -> bool:
+    """Whether there is no such commit here, in a clone that does not hold them all."""
+    here = subprocess.run([*GIT, "cat-file", "-e", f"{revision}^{{commit}}"], cwd=ROOT, capture_output=True)
+    shallow = [*GIT, "rev-parse", "--is-shallow-repository"]
+    return here.returncode != 0 and subprocess.run(shallow, cwd=ROOT, capture_output=True).stdout.strip() == b"true"

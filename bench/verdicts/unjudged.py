@@ -1,4 +1,4 @@
-"""Times of which nothing could be said however they differ, and why; a gate passes them. Imports no torch."""
+"""Times of which nothing could be said however they differ, and why; most gates pass them. Imports no torch."""
 
 from collections import Counter
 from collections.abc import Iterable

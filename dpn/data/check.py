@@ -12,6 +12,7 @@ import numpy as np
 from dpn.data import coco, coco_folder
 from dpn.data.coco_problems import BORDER_PX, PERSON, is_name, problems_in, problems_in_detections
 from dpn.data.images import AGAIN, open_images
+from dpn.data.json_columns import whole_number
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import DataSet, Images
@@ -164,9 +165,8 @@ def _sizes(content: object) -> dict[str, Size | None]:
     sizes: dict[str, Size | None] = {}
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and is_name(row.get("file_name")):
-            size = row.get("height"), row.get("width")
-            known = all(type(length) is int for length in size)
-            sizes[str(row["file_name"])] = cast("Size", size) if known else None
+            size = tuple(map(whole_number, (row.get("height"), row.get("width"))))
+            sizes[str(row["file_name"])] = None if None in size else cast("Size", size)
     return sizes
 
 

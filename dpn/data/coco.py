@@ -44,7 +44,7 @@ def people_of_truth(content: Mapping[str, Any], input_hw: tuple[int, int], paddi
         Centres and scales in float32, computed as published, to the last bit.
     """
     place = {image["id"]: number for number, image in enumerate(content["images"])}
-    rows = [row for row in content["annotations"] if row["category_id"] == PERSON and not row["iscrowd"]]
+    rows = [row for row in content["annotations"] if row["category_id"] == PERSON and not row.get("iscrowd")]
     rows.sort(key=lambda row: place[row["image_id"]])
     sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
     clipped, inside = _clipped(_table(rows, "bbox", 4), _floats([sizes[row["image_id"]] for row in rows], 2))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dpn.data.coco_problems import problems_in, problems_in_detections
+from dpn.data.coco_problems import PERSON, problems_in, problems_in_detections
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.problems import DataError, Problem
 
@@ -12,7 +12,7 @@ __all__ = ["coco_in", "detections_in", "problems_in", "problems_in_detections", 
 
 
 def read_coco(path: Path) -> dict[str, Any]:
-    """The content of an annotation file, validated.
+    """The content of an annotation file, validated, with what its people may lack (`_complete`).
 
     Args:
         path: a .json file, which may lie in an archive: annotations_trainval2017.zip/annotations/FILE.json.
@@ -34,6 +34,7 @@ def coco_in(data: bytes, file: str, *, people: bool = True) -> dict[str, Any]:
     content = parse(data, file)
     _refuse(problems_in(content, file, people=people))
     assert isinstance(content, dict)
+    _complete(content, people)
     return content
 
 
@@ -52,6 +53,30 @@ def detections_in(data: bytes, file: str, images: Sequence[Mapping[str, Any]]) -
     _refuse(problems_in_detections(content, file, images))
     assert isinstance(content, list)
     return content
+
+
+def _complete(content: dict[str, Any], people: bool) -> None:
+    """Gives validated content what both engines of scoring read.
+
+    Ids become whole numbers where the file has 785.0, and `iscrowd` where it has false. Where people lack it, it is 0;
+    where they lack `num_keypoints`, their labels are counted.
+    """
+    for row in content["images"]:
+        _as_whole(row, "id", "width", "height")
+    for row in content["categories"] if people else ():
+        _as_whole(row, "id")
+    for row in content["annotations"] if people else ():
+        _as_whole(row, "id", "image_id", "category_id")
+        if row["category_id"] == PERSON:
+            row.setdefault("iscrowd", 0)
+            if "num_keypoints" not in row:
+                row["num_keypoints"] = sum(label > 0 for label in row["keypoints"][2::3])
+            _as_whole(row, "iscrowd", "num_keypoints")
+
+
+def _as_whole(row: dict[str, Any], *fields: str) -> None:
+    for field in fields:
+        row[field] = int(row[field])
 
 
 def _refuse(problems: Iterator[Problem]) -> None:

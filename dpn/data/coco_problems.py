@@ -32,6 +32,9 @@ LARGEST_PX = 1e5
 BORDER_PX = 1.0
 """How far a box or a joint may reach over the border of its image before that is reported."""
 
+AREA = "give the area of the person's segment in square pixels; half the box's is a common stand-in, with other scores"
+"""What to do where an area is no number."""
+
 _JOINTS = len(COCO_17.joints)
 
 
@@ -41,7 +44,8 @@ def problems_in(content: object, file: str, *, every: bool = False, people: bool
     Args:
         content: as parsed from JSON.
         file: its name, for the messages.
-        every: also what does no harm to training and scoring: boxes and joints that reach over the image's border.
+        every: also what does no harm to training and scoring here: boxes and joints that reach over the image's border,
+            and an annotation with the id 0.
         people: whether there must be annotated people; in image_info_test-dev2017.json there are none.
     """
     if not isinstance(content, dict):
@@ -136,8 +140,11 @@ def _categories(rows: Rows) -> Generator[Problem, None, set[int]]:
 
 
 def _annotations(rows: Rows, sizes: Mapping[int, tuple[float, float]], known: set[int], every: bool) -> Finding:
-    ids = yield from whole_numbers(rows, "id", 1)  # pycocotools takes a match with annotation 0 for no match
+    ids = yield from whole_numbers(rows, "id")
     yield from _twice(rows, ids)
+    for row in [row for row, number in enumerate(ids) if number == 0] if every else ():
+        message = "is 0, and other programs that score with pycocotools never find that person; this one numbers anew"
+        yield rows.problem(row, "id", message, "number annotations from 1")
     image_ids = yield from whole_numbers(rows, "image_id")
     yield from _unknown(rows, "image_id", image_ids, sizes, "add the image or leave the annotation out")
     category = yield from whole_numbers(rows, "category_id")
@@ -148,10 +155,12 @@ def _annotations(rows: Rows, sizes: Mapping[int, tuple[float, float]], known: se
     size = np.array(
         [sizes.get(image, nowhere) for image, kept in zip(image_ids, are_people, strict=True) if kept], np.float64
     ).reshape(-1, 2)
-    area = yield from finite_numbers(people, "area")
+    area = yield from finite_numbers(people, "area", AREA)
     for row in where(area < 0):
         yield people.problem(row, "area", "is negative")
-    yield from whole_numbers(people, "iscrowd", 0, 1)
+    for row, crowd in enumerate(people.column("iscrowd")):
+        if crowd is not ABSENT and crowd not in (0, 1):
+            yield people.problem(row, "iscrowd", f"is {shown(crowd)}, neither 0 nor 1")
     visible = yield from _joints(people, size, every)
     yield from _boxes(people, size, visible > 0, every)
 
@@ -166,7 +175,7 @@ def _joints(people: Rows, size: Floats, every: bool) -> Generator[Problem, None,
         yield people.problem(row, "keypoints", "has visibilities other than 0, 1 and 2")
     visible = np.where(known[:, None], flags > 0, False)
     count: Floats = visible.sum(1).astype(np.float64)
-    stated = as_numbers((yield from whole_numbers(people, "num_keypoints", 0)))
+    stated = as_numbers((yield from whole_numbers(people, "num_keypoints", 0, optional=True)))
     for row in where(known & right & ~np.isnan(stated) & (stated != count)):
         yield people.problem(row, "num_keypoints", f"is {stated[row]:.0f}, but {count[row]:.0f} keypoints are labelled")
     place = joints[..., :2]

@@ -19,6 +19,8 @@ FIX = "correct the file or download it again"
 ABSENT = object()
 """Stands for a field that is not there."""
 _INT64 = 2**63
+_EXACT = 2**53
+"""From here on a float may stand for another whole number than its file's."""
 
 Mask = NDArray[np.bool_]
 Finding = Generator[Problem, None, Any]
@@ -68,13 +70,40 @@ def rows_of(content: Mapping[str, Any], name: str, file: str) -> Finding:
     return Rows(file, name, rows, range(len(rows))).take(good)
 
 
-def whole_numbers(rows: Rows, field: str, least: int = -_INT64, most: int = _INT64 - 1) -> Finding:
-    """The column, with None for what is no whole number between these."""
+def whole_number(value: object) -> int | None:
+    """The whole number that a value is; None of any other, and of a truth value.
+
+    Example:
+        >>> whole_number(785), whole_number(785.0), whole_number(0.5), whole_number(True)
+        (785, 785, None, None)
+    """
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value if type(value) is int else None
+
+
+def whole_numbers(
+    rows: Rows, field: str, least: int = -_INT64, most: int = _INT64 - 1, *, optional: bool = False
+) -> Finding:  # fmt: skip
+    """The column, with None for what is no whole number between these; 785.0 is the number 785.
+
+    Args:
+        rows: the objects.
+        field: of each.
+        least: of the numbers.
+        most: likewise.
+        optional: whether the field may be absent.
+    """
     values = rows.column(field)
     if set(map(type, values)) <= {int} and all(least <= value <= most for value in values):
         return values
     for row, value in enumerate(values):
-        if type(value) is not int or not least <= value <= most:
+        number = whole_number(value)
+        if number is not None and least <= number <= most:
+            values[row] = number
+        elif optional and value is ABSENT:
+            values[row] = None
+        else:
             limit = (
                 "" if least == -_INT64 else f" of at least {least}" + (f", at most {most}" if most < _INT64 - 1 else "")
             )
@@ -84,13 +113,13 @@ def whole_numbers(rows: Rows, field: str, least: int = -_INT64, most: int = _INT
     return values
 
 
-def finite_numbers(rows: Rows, field: str) -> Finding:
-    """(N,) float64, the column, with NaN for what is no finite number."""
+def finite_numbers(rows: Rows, field: str, remedy: str = FIX) -> Finding:
+    """(N,) float64, the column, with NaN for what is no finite number, and the remedy for such."""
     values = rows.column(field)
     numbers = as_numbers(values)
     for row in where(np.isnan(numbers)):
-        value = values[row]
-        yield rows.problem(row, field, "is missing" if value is ABSENT else f"is {shown(value)}, not a finite number")
+        message = "is missing" if values[row] is ABSENT else f"is {shown(values[row])}, not a finite number"
+        yield rows.problem(row, field, message, remedy)
     return numbers
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dpn.arrays import Floats
 from dpn.data.coco_problems import PERSON, problems_in_detections
+from dpn.data.json_columns import whole_number
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.problems import DataError, Problem
 from dpn.program.quantities import some
@@ -69,7 +70,8 @@ def read_boxes(path: Path, images: Sequence[Path]) -> Boxes:
     """
     content = parse(read_bytes(path), str(path))
     rows = content if isinstance(content, list) else []
-    ids = [{"id": row["image_id"]} for row in rows if isinstance(row, dict) and type(row.get("image_id")) is int]
+    numbers = (whole_number(row.get("image_id")) for row in rows if isinstance(row, dict))
+    ids = [{"id": number} for number in numbers if number is not None]
     problems = list(problems_in_detections(content, str(path), ids))
     if problems:
         raise DataError(problems)

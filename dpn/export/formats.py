@@ -17,6 +17,7 @@ from torch import Tensor
 from dpn.export.graph import OUTPUTS, Deployed
 from dpn.program.error_words import first_line
 from dpn.program.missing import install
+from dpn.torch_dispatch import unfused
 
 Format = Literal["onnx", "torchscript", "torch-export"]
 
@@ -38,10 +39,11 @@ def _onnx(graph: Deployed, example: Tensor, metadata: dict[str, Any], dynamic: b
 
     axes = {name: {0: "batch"} for name in ("images", *OUTPUTS)} if dynamic else None
     buffer = io.BytesIO()
-    torch.onnx.export(
-        graph, (example,), buffer, opset_version=OPSET, input_names=["images"],  # type: ignore[arg-type]  # it may
-        output_names=list(OUTPUTS), dynamic_axes=axes, dynamo=False,
-    )  # fmt: skip
+    with unfused():
+        torch.onnx.export(
+            graph, (example,), buffer, opset_version=OPSET, input_names=["images"],  # type: ignore[arg-type]  # it may
+            output_names=list(OUTPUTS), dynamic_axes=axes, dynamo=False,
+        )  # fmt: skip
     model = onnx.load_from_string(buffer.getvalue())
     onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
     onnx.checker.check_model(model)

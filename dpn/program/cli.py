@@ -1,5 +1,6 @@
 """What the command lines of this project share: verbs from typed functions, one line for every expected error."""
 
+import errno
 import io
 import os
 import shutil
@@ -17,6 +18,13 @@ LEAST_COLUMNS = 20
 
 EXPECTED = (KeyError, ValueError, OSError, RuntimeError, MemoryError)
 """Errors that a message and a remedy are known for; anything else is a bug and shows its traceback."""
+
+OF_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EPIPE)
+"""What a system says of writing, without a file's name where it is to what the program prints to."""
+
+OF_DEVICES = (errno.EIO, errno.ESTALE, errno.ENODEV)
+"""What it says of a file whatever its path, such as one of a network that is away for a moment."""
+
 Verb = Callable[..., Any]
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -142,11 +150,18 @@ def message(error: BaseException) -> str:
         text = str(error.args[0])
     elif isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
-        remedy = "give the path of a file that can be read or written" if place else "see where the output goes"
-        text = f"{place}{error.strerror}; {remedy}"
+        text = f"{place}{error.strerror}; {_remedy(error)}"
     elif isinstance(error, MemoryError):
         text = f"{text or 'there is not enough memory'}; ask for less at a time, or for something smaller"
     return " ".join(text.split()) or type(error).__name__
+
+
+def _remedy(error: OSError) -> str:
+    if error.filename is not None and error.errno not in OF_DEVICES:
+        return "give the path of a file that can be read or written"
+    if error.filename is None and error.errno in OF_OUTPUT:
+        return "see where the output goes"
+    return "try again; if it comes back, see to this machine's disks, network and memory"
 
 
 def note(text: str) -> None:

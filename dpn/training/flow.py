@@ -11,7 +11,7 @@ from dpn.program.cli import note
 from dpn.training.alike import check_alike
 from dpn.training.board import Board, board
 from dpn.training.errors import written
-from dpn.training.folder import Log, RunFolder
+from dpn.training.folder import Log, RunFolder, rows
 from dpn.training.legs import Leg, differing
 from dpn.training.recipe import Recipe
 from dpn.training.state import State, save
@@ -54,6 +54,7 @@ class Flow(lightning.Callback):
         definition: of the network, for the state.
         best: the best validation so far.
         seconds: spent before this process.
+        due: see `State`; of the step that the run goes on from.
         scores: of the last validation.
     """
 
@@ -73,9 +74,11 @@ class Flow(lightning.Callback):
     definition: str = ""
     best: dict[str, float] | None = None
     seconds: float = 0.0
+    due: bool = False
     scores: dict[str, Any] = field(default_factory=dict)
     _began: float = 0.0
     _log: Log | None = None
+    _scored: int = -1
     _board: Board | None = None
     _savings_s: tuple[float, float] = (0.0, 0.0)
     _waits: list[tuple[float, float]] = field(default_factory=list)
@@ -85,21 +88,45 @@ class Flow(lightning.Callback):
         del trainer, stage
         data = {f"{part} data": named for part, named in self.data.items()}
         names = {"recipe": self.recipe.digest(), "network": self.definition}
-        check_alike({"step": _task(pl_module).step, **names, **data, **self.versions})
+        check_alike({"step": _task(pl_module).step, "due": self.due, **names, **data, **self.versions})
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Opens the log at the step that the run is at."""
+        """Opens the log at the step that the run is at, whose epoch is ended first where that is due.
+
+        Raises:
+            Stopped: a signal came meanwhile.
+        """
         task = _task(pl_module)
         self.stopping.listen()
-        self._began = self._saved = self._logged = time.monotonic()
-        self._logged_step = task.step
-        self._log = self._board = None
         if trainer.is_global_zero:
             self._begin_leg(task.step)
-            with written(self.folder.path):
-                self._log = Log(self.folder.log, task.step)
-                self._board = board(self.folder.path / "tensorboard", task.step)
+        self._open(task.step, writes=trainer.is_global_zero)
+        if self.due:
+            self._end_epoch(task)
+        self._logged = time.monotonic()
         task.rest()
+
+    def end_last_epoch(self, task: PoseTask, *, writes: bool) -> None:
+        """Ends the last epoch of a run that was ended after its last step; by the first process if it `writes`.
+
+        Raises:
+            Stopped: a signal came meanwhile.
+        """
+        self._open(task.step, writes=writes)
+        try:
+            self._end_epoch(task)
+        finally:
+            self._close()
+
+    def _open(self, step: int, *, writes: bool) -> None:
+        self._began = self._saved = time.monotonic()
+        self._logged_step = step
+        self._log = self._board = None
+        if writes:
+            with written(self.folder.path):
+                self._log = Log(self.folder.log, step)
+                self._scored = max((int(row["step"]) for row in rows(self.folder.log) if row.get("score")), default=-1)
+                self._board = board(self.folder.path / "tensorboard", step)
 
     def _begin_leg(self, step: int) -> None:
         """Says what this leg does not share with the one before, after which a run is not exactly continued."""
@@ -112,20 +139,26 @@ class Flow(lightning.Callback):
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Closes what shows the curves."""
-        self.on_exception(trainer, pl_module, None)
+        del trainer, pl_module
+        self._close()
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException | None
     ) -> None:
         """Closes what shows the curves."""
         del trainer, pl_module, exception
+        self._close()
+
+    def _close(self) -> None:
         if self._board:
             self._board.close()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:  # fmt: skip
-        """Counts the step; at the end of an epoch validates; saves when it is time; stops when asked to.
+        """Counts the step; at the end of an epoch saves, then validates; saves when it is time; stops when asked to.
+
+        A validation may take long: a wish to stop ends it, and the run goes on with it from the state saved before.
 
         Raises:
             Stopped: a signal came; the state is saved.
@@ -140,11 +173,12 @@ class Flow(lightning.Callback):
         if task.step % LOG_EVERY == 0 or (trainer.world_size == 1 and loss.device.type == "cpu"):
             task.check_loss(float(loss))
         trained = time.monotonic()
-        epoch_ended = task.step % self.per_epoch == 0
-        if epoch_ended:
-            self._end_epoch(trainer, task)
+        if task.step % self.per_epoch == 0:
+            task.check_weights()
+            self._save(trainer, task, due=True)
+            self._end_epoch(task)
         stop = self.stopping.now(task.step, trainer.strategy.root_device)
-        if epoch_ended or stop or trained - self._saved > max(self.save_every_s, SAVINGS_APART * min(self._savings_s)):
+        if stop or trained - self._saved > max(self.save_every_s, SAVINGS_APART * min(self._savings_s)):
             self._save(trainer, task)
         if stop and task.step < self.per_epoch * self.recipe.epochs:
             task.check_weights()  # alike in all processes, of which the first did not save if they are no numbers
@@ -153,18 +187,18 @@ class Flow(lightning.Callback):
         self._logged += time.monotonic() - trained  # neither looking nor saving is training
         task.rest()
 
-    def _end_epoch(self, trainer: lightning.Trainer, task: PoseTask) -> None:
+    def _end_epoch(self, task: PoseTask) -> None:
+        """Validates and draws; both are done again where the run was stopped or killed meanwhile."""
         epoch, recipe = task.step // self.per_epoch, self.recipe
-        task.check_weights()
         if epoch % recipe.val_every == 0 or epoch == recipe.epochs:
-            self._validate(trainer, task)
-        if trainer.is_global_zero:
+            self._validate(task)
+        if self._log:
             with written(self.folder.pictures):
                 self.picture(epoch)
 
-    def _validate(self, trainer: lightning.Trainer, task: PoseTask) -> None:
+    def _validate(self, task: PoseTask) -> None:
         self.scores = self.validate()
-        if not trainer.is_global_zero:
+        if not self._log:
             return
         score = float(self.scores["score"])
         if self.best is None or score > self.best["score"]:
@@ -172,20 +206,20 @@ class Flow(lightning.Callback):
             save(self.folder.best, self.state(task, {}), resumable=False)
         self._add_row(task, {"score": score})
 
-    def _save(self, trainer: lightning.Trainer, task: PoseTask) -> None:
+    def _save(self, trainer: lightning.Trainer, task: PoseTask, *, due: bool = False) -> None:
         """Saves the state, but none with weights that are no numbers, which the next loss will tell of."""
         if trainer.is_global_zero and task.has_finite_weights():
             began = time.monotonic()
-            save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict()))
+            save(self.folder.last, self.state(task, trainer.optimizers[0].state_dict(), due=due))
             self._saved = time.monotonic()
             self._savings_s = (self._savings_s[1], self._saved - began)
 
-    def state(self, task: PoseTask, optimizer: Mapping[str, Any]) -> State:
+    def state(self, task: PoseTask, optimizer: Mapping[str, Any], *, due: bool = False) -> State:
         """The state of the run after this step."""
         return task.state(
             optimizer=optimizer, best=self.best, recipe=self.recipe.identity(), digest=self.recipe.digest(),
             data=self.data, versions=self.versions, seconds=self.spent_s(), legs=self.legs, backbone=self.backbone,
-            definition=self.definition,
+            definition=self.definition, due=due,
         )  # fmt: skip
 
     def spent_s(self) -> float:
@@ -221,7 +255,7 @@ class Flow(lightning.Callback):
             "seconds": round(self.spent_s(), 3), **values,
         }  # fmt: skip
         with written(self.folder.log):
-            if self._log:
+            if self._log and not ("score" in values and task.step == self._scored):  # had before the run was killed
                 self._log.add(row)
             if self._board:
                 self._board.add(row)

@@ -21,7 +21,7 @@ from dpn.network_names import built, definition_of
 from dpn.program.error_words import in_words
 from dpn.program.locks import taken
 from dpn.program.whole_files import make_folder, write_whole
-from dpn.training.errors import TrainingError, written
+from dpn.training.errors import LAST, TrainingError, written
 from dpn.training.recipe import Recipe
 
 LOG_COLUMNS = ("step", "epoch", "loss", "lr", "people_per_s", "waiting_share", "score", "seconds")
@@ -41,7 +41,7 @@ class RunFolder:
     @property
     def last(self) -> Path:
         """The newest state, from which the run continues."""
-        return self.path / "last.pt"
+        return self.path / LAST
 
     @property
     def best(self) -> Path:
@@ -77,12 +77,13 @@ class RunFolder:
         """What came out, or None while the run has not ended.
 
         Raises:
-            TrainingError: the file is damaged, or of another version.
+            OSError: the file cannot be read.
+            TrainingError: it is damaged, or of another version.
         """
         if not self.result_file.is_file():
             return None
         try:
-            found = dict(json.loads(self.result_file.read_text()))
+            found = dict(json.loads(_content(self.result_file)))
             # what everybody reads
             _ = found["digest"], float(found["scores"]["score"]), float(found["seconds"]), {**found.get("fields", {})}
             _ = _whom({"val_data": "", "val_people": 0} | found)
@@ -97,7 +98,8 @@ class RunFolder:
         """What came out of this recipe, or None while its run has not ended. What an older run did not note counts.
 
         Raises:
-            TrainingError: the file is damaged, or the result of something else, which the message names.
+            OSError: the file cannot be read.
+            TrainingError: it is damaged, or the result of something else, which the message names.
             KeyError: no such network in the zoo, with the nearest.
             NetworkError: the network's factory cannot be imported or called.
             ValueError: the recipe's backbone is missing.
@@ -233,9 +235,10 @@ def rows(path: Path) -> list[dict[str, str]]:
     """The rows of a log, but for a last line without an end: what was written when its process was killed.
 
     Raises:
+        OSError: the file cannot be read.
         TrainingError: another line is damaged.
     """
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    whole, _, _ = _content(path).rpartition(b"\n")
     columns, found = list[str](), []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
@@ -251,6 +254,15 @@ def rows(path: Path) -> list[dict[str, str]]:
                 f"{path}, line {number}: {in_words(error)}; mend or remove the line, or move the file away"
             ) from error
     return found
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file; an OSError of reading names it as well, like one of opening."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:

@@ -6,15 +6,17 @@ import torch
 from torch import nn
 
 from dpn.data.augment import NONE
-from dpn.data.opening import INPUT_HW, Asked, open_data, open_examples
+from dpn.data.opening import INPUT_HW, Asked, LabelledPeople, open_data, open_examples
 from dpn.data.people import DataSet, Examples
 from dpn.data.subset import first_people
 from dpn.heatmaps import Codec
 from dpn.inference import called, codec_of, inference_mode
 from dpn.network_names import built, definition_of
 from dpn.network_output import final_heatmaps
+from dpn.program.cli import note
 from dpn.protocols import Protocol, protocol
 from dpn.spec import ModelSpec
+from dpn.training.processes import rank
 from dpn.training.recipe import Recipe
 
 
@@ -50,7 +52,8 @@ def prepare(recipe: Recipe) -> Prepared:
         KeyError: no such network in the zoo, or no such protocol.
         NetworkError: the network's factory cannot be imported or called.
         DataError: the data cannot be used.
-        ValueError: the data is of another kind than the recipe, or has other joints than the network.
+        ValueError: the data is of another kind than the recipe, or has other joints than the network; or it is the same
+            to learn from and to validate on, and nobody asked for that.
         OutputError: the network fails, or gives no heatmaps of these joints.
     """
     torch.manual_seed(recipe.seed)
@@ -63,6 +66,7 @@ def prepare(recipe: Recipe) -> Prepared:
     asked = Asked(data=recipe.data, split=recipe.split, protocol=recipe.protocol, input_hw=input_hw)
     examples = open_examples(asked)
     data = open_data(replace(asked, data=recipe.val_data or recipe.data, split="val"))
+    _check_others(recipe, examples, data)
     if recipe.val_people:
         data = first_people(data, recipe.val_people)
     if data.kind != recipe.kind:
@@ -75,6 +79,18 @@ def prepare(recipe: Recipe) -> Prepared:
         net=net, spec=spec, definition=definition, examples=examples, data=data, protocol=rules, input_hw=input_hw,
         codec=codec,
     )  # fmt: skip
+
+
+def _check_others(recipe: Recipe, examples: Examples, data: DataSet) -> None:
+    """Raises ValueError where a network would be validated on what it learns from; a note where `val_data` says so."""
+    if not isinstance(examples, LabelledPeople) or examples.data.digest != data.digest:
+        return
+    said = f"{data.name} is both learnt from and validated on, so that scores say nothing about other people"
+    if not recipe.val_data:
+        raise ValueError(f"{said}; give others with --val-data or --split, or --val-data {recipe.data} to learn it by "
+                         "heart on purpose")  # fmt: skip
+    if not rank():
+        note(said)
 
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:

@@ -126,28 +126,29 @@ def _trained(
     if recipe.sync_batch_norm and where.device() == "cpu":
         synchronise(prepared.net)
     task = PoseTask(prepared.net, recipe, prepared.codec, steps.per_epoch, start)
-    stopping = Stopping()
+    stopping = Stopping(speaks=not rank())
     flow = Flow(
         folder=folder, recipe=recipe, per_epoch=steps.per_epoch,
-        validate=lambda: _validate(task, prepared, recipe, where),
+        validate=lambda: _validate(task, prepared, recipe, where, stopping),
         picture=lambda epoch: _picture(task, prepared, recipe, where, epoch),
         told=lambda done, text: told(done, steps.total, text) if told else None,
         stopping=stopping, save_every_s=where.save_every_s, data=digests, versions=versions(),
         leg=lambda step: this_leg(step, where, recipe.precision, versions()), legs=_legs(start), backbone=origin,
         definition=prepared.definition,
         best=start.best if start else None, seconds=start.seconds if start else 0.0,
+        due=start.due if start else False,
     )  # fmt: skip
     flow.told(task.step, "")
-    if task.step < steps.total:
-        stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, most - images.room)
-        task.batches = lambda of: Batches(
-            stream, replace(steps, first=task.step, rank=of), where.workers_each(), pinned=where.device() == "cuda"
-        )
-        with stopping.watching():
+    with stopping.watching():
+        if task.step < steps.total:
+            stream = Stream(prepared.examples, prepared.protocol, prepared.input_hw, recipe.seed, most - images.room)
+            task.batches = lambda of: Batches(
+                stream, replace(steps, first=task.step, rank=of), where.workers_each(), pinned=where.device() == "cuda"
+            )
             fit(task, recipe, where, flow, idle=where.processes > 1 and bool(idle(prepared)))
-    if not flow.scores:
-        task.to(where.device())
-        flow.scores = _validate(task, prepared, recipe, where)
+        else:
+            task.to(where.device())
+            flow.end_last_epoch(task, writes=not rank())
     return _finish(flow, task, prepared, where, steps.total)
 
 
@@ -179,14 +180,18 @@ def _named(examples: Examples, text: str) -> str:
     return f"{text}, version {GENERATOR_VERSION}, {len(examples)} people"
 
 
-def _validate(task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions) -> dict[str, Any]:
+def _validate(
+    task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions, stopping: Stopping
+) -> dict[str, Any]:
     device = str(task.device)
     runtime = Runtime(
         device=device, batch=64, workers=where.workers_each() if device != "cpu" else 0, precision=recipe.precision,
         channels_last=recipe.channels_last,
     )  # fmt: skip
     with shielded():  # it may start workers
-        return validate(task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime)
+        return validate(
+            task.validated, prepared.data, prepared.protocol, prepared.input_hw, runtime, asked=stopping.asked
+        )
 
 
 def _picture(task: PoseTask, prepared: Prepared, recipe: Recipe, where: RunOptions, epoch: int) -> None:

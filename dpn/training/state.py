@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpn.checkpoints import CheckpointError, load_plain
 from dpn.program.whole_files import write_whole
 from dpn.training.errors import TrainingError, written
+from dpn.weight_files import CheckpointError, load_plain
 
-FORMAT = 3
+FORMAT = 4
 """Goes up when the content changes, so that an older program does not continue a run as something else."""
 
-READ = (1, 2, FORMAT)
-"""Formats that are read. The first had neither legs nor a backbone, the second no definition."""
+READ = (1, 2, 3, FORMAT)
+"""Formats that are read. The first had neither legs nor a backbone, the second no definition; in the third nothing was
+due."""
 
 
 @dataclass(kw_only=True)
@@ -39,6 +40,7 @@ class State:
         legs: what made each part of the run between two stops, see `dpn.training.legs`.
         backbone: what the network started from besides its seed, see `dpn.training.pretrained`.
         definition: of the network, see `dpn.network_names.definition_of`; empty where it is not known.
+        due: the step is the last one of an epoch, whose validation and picture are yet to be made.
     """
 
     step: int
@@ -54,12 +56,13 @@ class State:
     legs: list[dict[str, Any]] = field(default_factory=list)
     backbone: dict[str, Any] | None = None
     definition: str = ""
+    due: bool = False
 
 
 KINDS: dict[str, type | UnionType] = {
     "step": int, "weights": dict, "optimizer": dict, "average": dict | None, "best": dict | None, "recipe": dict,
     "digest": str, "data": dict, "versions": dict, "seconds": int | float, "legs": list, "backbone": dict | None,
-    "definition": str,
+    "definition": str, "due": bool,
 }  # fmt: skip
 """Of the attributes of a `State` that comes from a file."""
 
@@ -78,7 +81,7 @@ def save(path: Path, state: State, *, resumable: bool = True) -> None:
     content = dict(vars(state)) | {"format": FORMAT}
     weights = content.pop("weights")
     if not resumable:
-        del content["optimizer"]
+        del content["optimizer"], content["due"]
         average = content.pop("average")
         weights = unwrapped(average) if average else weights
     buffer = io.BytesIO()

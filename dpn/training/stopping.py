@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import FrameType
 
 import torch
@@ -13,6 +13,9 @@ from dpn.program.interrupts import handled, withheld
 
 AGREE_EVERY = 10
 """Steps between two times that several processes ask each other whether one is to stop."""
+
+SAID = b"stopping: the run saves after this step and ends; Ctrl-C again ends it at once, without saving\n"
+"""To who has pressed Ctrl-C."""
 
 
 def shielded() -> AbstractContextManager[None]:
@@ -47,10 +50,11 @@ class Stopping:
 
     Attributes:
         wished: a signal has come to this process.
+        speaks: it answers Ctrl-C, which all processes of a terminal hear.
     """
 
-    def __init__(self) -> None:
-        self.wished = False
+    def __init__(self, *, speaks: bool = True) -> None:
+        self.wished, self.speaks = False, speaks
 
     def watching(self) -> AbstractContextManager[None]:
         """Signals are wishes in here; a second one is what it is elsewhere."""
@@ -67,6 +71,13 @@ class Stopping:
     def _wish(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's signature
         self.wished = True
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        if self.speaks and number == signal.SIGINT:
+            with suppress(OSError):  # nobody listens any more
+                os.write(2, b"\n" * os.isatty(2) + SAID)  # below the ^C, and a bar
+
+    def asked(self) -> bool:
+        """Whether a signal has come to this process alone, one that waits while it is `shielded` among them."""
+        return self.wished or (hasattr(signal, "sigpending") and signal.SIGTERM in signal.sigpending())
 
     def now(self, step: int, device: torch.device) -> bool:
         """Whether to stop after this step; the same answer in every process."""

@@ -15,7 +15,7 @@ from dpn.program.cli import EXPECTED, message
 from dpn.program.interrupts import handled
 from dpn.training.sweep_executors import Executor
 from dpn.training.sweep_jobs import LEFT, STOPPED, Run
-from dpn.training.sweep_progress import left_s, pace_of
+from dpn.training.sweep_progress import left_s
 from dpn.training.sweep_tracking import State, Tracked
 
 POLL_S = 0.25
@@ -23,6 +23,8 @@ POLL_S = 0.25
 LOOK_EVERY_S = 2.0
 """Between two looks into the logs of runs, and at those that are elsewhere."""
 
+PATIENCE_S = 60.0
+"""So long a file system may be away, with the result of a run, before that run has failed."""
 
 Told = Callable[["Sweep", str], None]
 """Is told often, with what has just happened to a run or an empty text."""
@@ -53,7 +55,7 @@ class Sweep:
         self._looked = 0.0
         for one in self.tracked:
             if not one.find_result():
-                one.pace = pace_of(one.run)
+                one.look()
 
     def of(self, *states: State) -> list[Tracked]:
         """The runs in one of these states."""
@@ -95,10 +97,10 @@ class Sweep:
             if one.job and one.job.done():
                 self._ended(one)
             elif look:
-                one.pace = pace_of(one.run)
+                one.look()
         if look:
             for one in self.of("elsewhere"):
-                one.pace = pace_of(one.run)
+                one.look()
                 self._open(one)
         if not self.stopping:
             self._start()
@@ -123,7 +125,7 @@ class Sweep:
     def _open(self, one: Tracked) -> None:
         """Claims a run and makes sure that nobody trains it; finds out what it is otherwise."""
         try:
-            if not one.find_result():
+            if one.find_result(PATIENCE_S if one.state == "elsewhere" else 0.0) is False:
                 one.state = "waiting" if self._is_free(one) else "elsewhere"
         except EXPECTED as error:
             one.fail(message(error))
@@ -153,10 +155,13 @@ class Sweep:
         self._told(self, f"{one.run.name} {'goes on' if one.pace.share else 'started'}")
 
     def _ended(self, one: Tracked) -> None:
-        """Says what came of a job."""
+        """Says what came of a job, as soon as that is known."""
+        found = one.find_result(0.0 if self.stopping else PATIENCE_S)
+        if found is None:
+            return
         job, one.job = one.job, None
         assert job is not None
-        if one.find_result():
+        if found:
             said = f"finished, score {one.score:.4f}" if one.state == "finished" else f"failed: {one.reason}"
         elif not self.stopping and one.is_trained():
             one.state, said = "elsewhere", "is trained by another process; waiting for it"
@@ -167,7 +172,7 @@ class Sweep:
             said = f"failed: {reason}; log: {job.log}"
         if one.state != "elsewhere":
             one.release()
-        one.pace = pace_of(one.run)
+        one.look()
         self._told(self, f"{one.run.name} {said}")
 
     def _stop(self) -> None:

@@ -1,7 +1,8 @@
 """How far the runs of a sweep are, by what they have logged, and how long the rest will take. Imports no torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from dpn.training.errors import TrainingError
 from dpn.training.folder import rows
@@ -31,24 +32,24 @@ class Pace:
         return self.seconds / self.share if self.share >= SURE_FROM and self.seconds > 0 else None
 
 
-def pace_of(run: Run) -> Pace:
-    """How far a run is, by its result or its log."""
+def pace_of(run: Run, known: Pace | None = None) -> Pace:
+    """How far a run is, by its result or its log.
+
+    Args:
+        run: which.
+        known: what holds where neither is there or can be read: for a moment, or because it is damaged, and then the
+            run itself says why it cannot go on.
+    """
     folder, recipe = run.folder, run.recipe
-    try:
-        result = folder.result()
-    except TrainingError:  # a damaged one; the log says how far the run got
-        result = None
-    if result is not None:
-        return Pace(share=1.0, seconds=float(result["seconds"]), recipe=recipe.name)
-    try:
-        last = rows(folder.log)[-1:] if folder.log.is_file() else []
-    except TrainingError:  # nothing is known; the run itself says why it cannot go on
-        last = []
-    if not last:
-        return Pace(recipe=recipe.name)
-    steps = run.steps
-    share = int(last[0]["step"]) / steps if steps else int(last[0]["epoch"]) / recipe.epochs
-    return Pace(share=min(share, 1.0), seconds=float(last[0]["seconds"]), recipe=recipe.name)
+    with suppress(OSError, TrainingError):  # the log may say how far the run got
+        if (result := folder.result()) is not None:
+            return Pace(share=1.0, seconds=float(result["seconds"]), recipe=recipe.name)
+    with suppress(OSError, ValueError, KeyError):  # its lines may lack an epoch
+        for last in rows(folder.log)[-1:]:
+            steps = run.steps
+            share = int(last["step"]) / steps if steps else int(last["epoch"]) / recipe.epochs
+            return Pace(share=min(share, 1.0), seconds=float(last["seconds"]), recipe=recipe.name)
+    return replace(known or Pace(), recipe=recipe.name)
 
 
 def left_s(known: Sequence[Pace], left: Sequence[Pace], at_once: int) -> float | None:

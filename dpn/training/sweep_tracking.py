@@ -1,6 +1,8 @@
 """A run of a sweep and what has become of it: its claim, its job, its result. Imports no torch."""
 
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +43,7 @@ class Tracked:
     slot: int = 0
     trained: bool = False
     _claim: int | None = None
+    _unread_since: float = 0.0
 
     @property
     def score(self) -> float | None:
@@ -72,22 +75,35 @@ class Tracked:
         self.release()
 
     def is_trained(self) -> bool:
-        """Whether some process trains in its folder; not to be asked often, since looking needs the lock itself."""
-        self.trained = is_locked(self.run.folder.lock)
+        """Whether some process trains in its folder, as far as is known; not for often, since a look needs the lock."""
+        with suppress(OSError):  # of a file system that is away for a moment
+            self.trained = is_locked(self.run.folder.lock)
         return self.trained
 
-    def find_result(self) -> bool:
-        """Whether there is one; that of something else is no result but a failure, and so is a damaged one."""
+    def find_result(self, patience_s: float = 0.0) -> bool | None:
+        """Whether there is one; that of something else is no result but a failure, and so is a damaged one.
+
+        Args:
+            patience_s: how many seconds one that cannot be read is no failure yet, but None: nobody knows.
+        """
         try:
             self.result = self.run.folder.result_of(self.run.recipe)
-        except (ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError) as error:
+            self._unread_since = self._unread_since or time.monotonic()
+            if isinstance(error, OSError) and time.monotonic() - self._unread_since < patience_s:
+                return None
             self.fail(message(error))
         else:
+            self._unread_since = 0.0
             if self.result is None:
                 return False
             self.state = "finished"
-        self.pace = pace_of(self.run)
+        self.look()
         return True
+
+    def look(self) -> None:
+        """Sees how far it is."""
+        self.pace = pace_of(self.run, self.pace)
 
     def fail(self, reason: str, log: Path | None = None) -> None:
         """Notes that there will be no result."""

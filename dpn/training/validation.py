@@ -1,5 +1,7 @@
 """How good a network is in the middle of its training: everyone once, whatever the number of processes."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +15,13 @@ from dpn.inference import Runtime, predict
 from dpn.protocols import Protocol
 from dpn.scoring import headline, scores_of, similarities
 from dpn.training.order import shard
+from dpn.training.stopping import Stopped
 
 
 def validate(
-    net: nn.Module, data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime
-) -> dict[str, Any]:
+    net: nn.Module, data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime, *,
+    asked: Callable[[], bool],
+) -> dict[str, Any]:  # fmt: skip
     """The scores of the network, the same in every process.
 
     Each process predicts its share of the people; the shares are put together by row before anything is scored, since
@@ -29,6 +33,7 @@ def validate(
         protocol: of boxes, colours and decoding.
         input_hw: height and width of the input in pixels.
         runtime: of this process.
+        asked: whether this process is to stop; looked at after each batch.
 
     Average precision is our own engine's here: equal to pycocotools' bit for bit, twenty times as fast, and there on
     machines that train without it.
@@ -36,17 +41,29 @@ def validate(
     Returns:
         The numbers by name; "score" is the one that counts: AP for COCO, the mean PCKh@0.5 for MPII, from 0 to 1; 0
         where nobody could be scored.
+
+    Raises:
+        Stopped: one of the processes was to stop; raised in all of them, when the others have predicted their share.
     """
+
+    def look(*_: object) -> None:
+        if asked():
+            raise Stopped
+
     distributed = dist.is_available() and dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
     if distributed:
         _agree_on_buffers(net)
     rows = shard(len(data), rank, world)
-    found = predict(net, replace(data, people=data.people.take(rows)), protocol, input_hw, runtime)
+    found = None
+    with suppress(Stopped):
+        found = predict(net, replace(data, people=data.people.take(rows)), protocol, input_hw, runtime, done=look)
     shares: list[Any] = [(rows, found)]
     if distributed:
         shares = [None] * world
         dist.all_gather_object(shares, (rows, found))
+    if any(share is None for _, share in shares):
+        raise Stopped
     keypoints = together(len(data), shares)
     scores = scores_of(data, keypoints, protocol, engine="own") or {}
     name, number = headline(scores)

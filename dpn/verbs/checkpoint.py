@@ -27,8 +27,8 @@ def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> 
             check(build(spec), file)
         print(f"{file} fits {network} exactly")
         return
-    from dpn.checkpoints import CheckpointError
     from dpn.identify import identify
+    from dpn.weight_files import CheckpointError
 
     found = identify(file, ZOO)
     if not (found.exactly or found.as_backbone or found.nearly):

@@ -29,7 +29,7 @@ def release(run: tyro.conf.Positional[Path], folder: Path = FOLDER) -> None:
         raise ValueError(f"{run} holds no finished run; train it to its end first")
     import torch
 
-    from dpn.checkpoints import load_plain
+    from dpn.weight_files import load_plain
 
     content = load_plain(RunFolder(run).final)
     weights = {name: tensor for name, tensor in content["state_dict"].items() if "num_batches" not in name}

@@ -15,6 +15,7 @@ from analysis.effective_fields.erf_expected import expected_field
 from analysis.effective_fields.erf_metrics import Values, scalars, total_variation
 from analysis.effective_fields.image_batches import Images
 from analysis.effective_fields.random_weights import draw_he, drawn
+from analysis.receptive_fields.field_trace import trace
 from analysis.receptive_fields.stacks import stack
 from bench.macs import CountError
 from dpn.networks.dpn import DilationPyramidModule
@@ -450,9 +451,9 @@ def test_errors_name_what_is_wrong(ask: Callable[[nn.Module], object], error: ty
 class _Anybodys(nn.Module):
     """Does in its forward pass whatever it is given."""
 
-    def __init__(self, act: Callable[[Tensor], object]) -> None:
+    def __init__(self, act: Callable[[Tensor], object], channels: int = 3) -> None:
         super().__init__()
-        self.act, self.norm = act, nn.BatchNorm2d(3)
+        self.act, self.norm = act, nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> object:
         return self.act(self.norm(x))
@@ -490,6 +491,23 @@ def test_what_returns_no_map_is_said_to_return_none() -> None:
             estimate(net, noise(1, 3, 8, 8), of=of)
     with pytest.raises(KeyError, match="nor does any module"):
         estimate(nn.Flatten(), noise(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_tracer_takes_the_same_map_of_several_tensors(named: bool) -> None:
+    """Also where a vector, such as an embedding, comes last, in the network's output or in a module's."""
+
+    def several(x: Tensor) -> object:
+        pair = (x[:, :, ::2, ::2], x.mean(dim=(2, 3)))
+        return {"embedding": pair[1], "maps": pair[0]} if named else pair
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), _Anybodys(several, 4))
+    found = estimates(net, noise(1, 3, 8, 8), Question(to=("input",)))["input"]
+    graph = trace(net, (1, 3, 8, 8))
+    assert {name: graph.maps[graph.index(name)].shape for name in ("1", "output")} == dict.fromkeys(
+        ("1", "output"), found.of_shape
+    )
+    assert found.of_shape == (4, 4, 4)
 
 
 def test_what_a_network_prints_stays_out_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,8 @@ def estimate(maps: Values) -> Estimate:
     middle = maps.shape[1] // 2, maps.shape[2] // 2
     return Estimate(
         maps=maps, unit=middle, centre=(float(middle[0]), float(middle[1])), of="output", to="input",
-        recipe="squared", clusters=np.arange(len(maps)),
+        recipe="squared", clusters=np.arange(len(maps)), of_shape=(4, *maps.shape[1:]),
+        to_shape=(3, *maps.shape[1:]),
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def test_a_factory_is_known_by_what_it_builds(tmp_path: Path) -> None:
     first, second = store.records
     assert (first.subject, first.protocol) == (second.subject, second.protocol)
     subject = one_convolution(1)
-    assert first.spec_digest == subject.value_digest(subject.factory()) != second.spec_digest
+    assert first.spec_digest == subject.digest(subject.factory()) != second.spec_digest
 
 
 def test_images_that_would_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
 from analysis.verbs.erf import Asked, erf
 from dpn.program import cli
+from tests.analysis.random_networks import Apply
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests.analysis.test_erf_verbs"
@@ -79,7 +80,10 @@ def test_numbers_files_and_what_they_are_of(capsys: pytest.CaptureFixture[str], 
 def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     erf(f"{HERE}:small", Asked(input="32x24", images=6, unit="3,4", recipe="absolute"))
     first, *rest = capsys.readouterr().out.splitlines()
-    assert "unit (3, 4) of output in input (32x24), recipe absolute, 6 images (noise)" in first
+    assert (
+        "unit (3, 4) of output (4 channels, 16x12) in input (3 channels, 32x24), recipe absolute, 6 images (noise)"
+        in first
+    )
     assert "weights random, given; n = 6 images" in first
     assert [line.split()[0] for line in rest] == [
         "area_20", "area_30", "area_50", "area_99", "sigma_y", "sigma_x", "high_frequency_share", "saturated",
@@ -91,6 +95,43 @@ def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "n = 1 image\n" in one
     assert "  one image: no intervals\n" in one
     assert "[" not in one
+
+
+def channels_last() -> nn.Module:
+    """A block that keeps its map channels last, as those of Swin do, and a head that takes it as others do."""
+    last, first = Apply(lambda x: x.permute(0, 2, 3, 1)), Apply(lambda x: x.permute(0, 3, 1, 2))
+    return nn.Sequential(nn.Conv2d(3, 8, 4, 4), last, nn.Linear(8, 8), first, nn.Conv2d(8, 2, 1))
+
+
+def test_a_map_that_lies_otherwise_is_never_told_of_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    erf(f"{HERE}:channels_last", Asked(input="32x24", images=1, of="2", to="0"))
+    told = capsys.readouterr()
+    assert "unit (3, 4) of 2 (8 channels, 6x8) in 0 (8 channels, 8x6), recipe" in told.out
+    assert told.err.startswith("note: taken for (B, C, H, W), though the tracer cannot confirm it: 2 (")
+    assert "0 (" not in told.err
+
+
+def test_maps_that_the_tracer_cannot_follow_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    name, asked = "tests.bench.networks:with_fourier_transform", Asked(input="16x12", images=1, to="conv")
+    (one,) = answer(capsys, asked, name)
+    assert (one["of_shape"], one["to_shape"]) == ([4, 16, 7], [4, 16, 12])
+    assert list(one["untraced"]) == ["output"]
+    assert one["untraced"]["output"].startswith("_fft_r2c in the network")
+    erf(name, asked)
+    said = "note: taken for (B, C, H, W), though the tracer cannot confirm it: output (_fft_r2c in the network"
+    assert capsys.readouterr().err.startswith(said)
+    erf(f"{HERE}:channels_last", Asked(input="32x24", images=1, of="0"))
+    assert capsys.readouterr().err == ""
+
+
+def reading_values() -> nn.Module:
+    """Its forward pass reads a value, so it does not run without data."""
+    return Apply(lambda x: x if x.mean() > 9 else 2 * x)
+
+
+def test_maps_of_what_runs_with_data_alone_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    (one,) = answer(capsys, Asked(input="32x24", images=1), f"{HERE}:reading_values")
+    assert one["untraced"] == {"output": "no such map comes out of a pass without data"}
 
 
 def test_trained_weights_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

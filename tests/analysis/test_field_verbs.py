@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tyro
 from torch import nn
 
 from analysis.effective_fields.gridding_records import around_middle
+from analysis.receptive_fields.field_graph import UnavailableError
 from analysis.receptive_fields.field_records import rows_read
 from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
@@ -21,7 +23,7 @@ from analysis.receptive_fields.field_trace import trace, trace_subject
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.verbs.effective import effective
 from analysis.verbs.erf import erf
-from analysis.verbs.gridding import gridding
+from analysis.verbs.gridding import BRIEF, Between, gridding
 from analysis.verbs.measured_gridding import show_measured
 from analysis.verbs.neighbours import neighbours
 from analysis.verbs.receptive_field import receptive_field
@@ -253,6 +255,28 @@ def test_what_cannot_be_measured_of_a_network_says_why(run: Run) -> None:
     assert 0 < found["neighbours"][0]["cosine"]["value"] < 1
     assert "wrap it so that it returns one map" in found["taps"]
     assert "not measured: " in run(*arguments)
+
+
+def test_gradients_are_measured_where_the_wiring_cannot_be_told(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    name, between = "tests.bench.networks:with_fourier_transform", Between(input="8x8", of="output")
+    with pytest.raises(UnavailableError, match="fft"):
+        gridding(name, between=between)
+    for as_json in (False, True):
+        gridding(name, between=between, measured=True, protocol=replace(BRIEF, images=2), as_json=as_json)
+        text, notes = capsys.readouterr()
+        assert notes.startswith("note: taken for (B, C, H, W), though the tracer cannot confirm it: output (_fft_r2c ")
+        if as_json:
+            told = json.loads(text)
+            (row,) = told["maps"]
+            assert (row["of"], row["to"], row["unavailable"].split()[0]) == ("output", "input", "_fft_r2c")
+            assert 0 < told["measured"]["neighbours"][0]["cosine"]["value"] <= 1
+        else:
+            assert "units of output and positions of input: unavailable: _fft_r2c in the network" in text
+            assert "measured by gradients" in text
+    with pytest.raises(UnavailableError, match="does not depend on"):
+        run("gridding", "dpn1_32_lite", "--of", "conv0", "--to", "conv2", "--measured")
 
 
 @pytest.mark.parametrize(("input_", "pairs"), [("2x2", 2), ("2x9", 2), ("1x9", 1), ("1x2", 1)])

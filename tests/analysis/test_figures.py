@@ -195,6 +195,30 @@ def test_labels_of_a_tight_cluster_are_kept_apart_and_off_the_marks() -> None:
     assert [label.xy for label in placed] == points
 
 
+def test_no_label_seems_to_name_another_point() -> None:
+    """Neither by standing as near to it, nor by a leader that passes it."""
+    points = [(0.40, 0.50), (0.44, 0.51), (0.48, 0.50), (0.44, 0.46), (0.45, 0.56)]
+    with style.figure_style():
+        figure = style.canvas(2.5)
+        axes = style.panel(figure, 0.4, 0.1, 3.0, 2.0)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        placed = place_labels(axes, [(x, y, f"network {i}") for i, (x, y) in enumerate(points)])
+        figure.draw_without_rendering()
+        pixels = axes.transData.transform(points)
+        for own, label in enumerate(placed):
+            box = text_box(label)
+            gaps = np.maximum(np.maximum(box.min - pixels, pixels - box.max), 0)
+            distances = np.hypot(*gaps.T)
+            if label.arrow_patch is None:
+                assert distances.argmin() == own
+                assert np.delete(distances, own).min() > 1.3 * distances[own]
+            else:
+                line = label.arrow_patch.get_path().interpolated(50)
+                along = label.arrow_patch.get_transform().transform(line.vertices)
+                apart = np.linalg.norm(along[:, None] - np.delete(pixels, own, axis=0), axis=-1)
+                assert apart.min() > 2 * style.PNG_DPI / style.POINTS_PER_IN
+
+
 def test_figure_3_shows_every_row_reported_and_measured(full: Evidence) -> None:
     data = figure_3_data(full)
     assert set(data.row) == {"dpn4_32", "dpn4_64", *RIVALS}  # OpenPose and Mask R-CNN report no parameters

@@ -123,7 +123,7 @@ def test_images_that_would_fill_the_memory_are_refused(monkeypatch: pytest.Monke
 
 def test_a_factory_is_known_by_what_it_builds() -> None:
     subject = resolve("tests.analysis.test_field_verbs:Two", (8, 8))
-    assert digest_of(subject) == subject.value_digest(subject.factory()) != subject.name
+    assert digest_of(subject) == subject.digest(subject.factory()) != subject.name
     assert digest_of(resolve("dpn1_32_lite")) == ZOO["dpn1_32_lite"].digest()
 
 

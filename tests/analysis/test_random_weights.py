@@ -1,10 +1,13 @@
 """Initialisations that keep maps alive, and batch norm that does in evaluation what it does in training."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
-from analysis.effective_fields.random_weights import calibrate_norms, draw_he
+from analysis.effective_fields.random_weights import calibrate_norms, draw_he, drawn
 from dpn.networks.dpn import DilationPyramidModule
 
 
@@ -35,6 +38,50 @@ def test_he_follows_its_seed_alone() -> None:
     assert first == again
     assert first != other
     assert first[1:] == [[0] * 3, [1] * 3, [0] * 3]
+
+
+def test_weights_under_weight_and_spectral_norm_are_drawn() -> None:
+    plain = drawn(lambda: nn.Conv2d(3, 8, 3), 0, noise(1, 3, 8, 8)).get_parameter("weight")
+    normed = drawn(lambda: parametrizations.weight_norm(nn.Conv2d(3, 8, 3)), 0, noise(1, 3, 8, 8))
+    assert isinstance(normed, nn.Conv2d)
+    assert torch.allclose(normed.weight, plain, atol=1e-6)
+    assert normed.bias is not None
+    assert not normed.bias.any()
+    spectral = drawn(lambda: parametrizations.spectral_norm(nn.Conv2d(3, 8, 3)), 0, noise(1, 3, 8, 8))
+    assert isinstance(spectral, nn.Conv2d)
+    expected = plain / torch.linalg.matrix_norm(plain.flatten(1), 2)
+    assert torch.allclose(spectral.eval().weight, expected, rtol=0.05, atol=1e-3)
+
+
+class _OneWay(nn.Module):
+    """A parametrization without a way back."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+def one_way(layer: nn.Module) -> nn.Module:
+    return nn.utils.parametrize.register_parametrization(layer, "weight", _OneWay())
+
+
+def pruned(layer: nn.Module) -> nn.Module:
+    prune.random_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]  # torch has it without
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (one_way, "1.weight is parametrized and cannot be drawn: RuntimeError: .* not implement right_inverse"),
+        (pruned, "1.weight is computed by a hook"),
+        (nn.utils.spectral_norm, "1.weight is computed by a hook"),
+    ],
+)
+def test_weights_that_cannot_be_drawn_are_refused_by_name(change: Callable[[nn.Module], nn.Module], said: str) -> None:
+    net = nn.Sequential(nn.ReLU(), change(nn.Conv2d(3, 8, 3)))
+    with pytest.raises(ValueError, match=rf"{said}.*--initial given"):
+        draw_he(net, 0)
+    assert drawn(lambda: net, 0, noise(1, 3, 8, 8), "given") is net
 
 
 def test_calibrated_norms_do_in_evaluation_what_they_do_in_training() -> None:

@@ -301,3 +301,12 @@ def test_answers_say_when_nothing_is_measured() -> None:
         assert answers.ALL[chapter](EMPTY) == answers.UNMEASURED
     assert any("dpn4_64" in sentence and "measure --suite paper" in sentence for sentence in answers.missing(EMPTY))
     assert all(answers.ALL[chapter](EMPTY) for chapter in answers.ALL)
+
+
+def test_cells_of_every_machine_are_counted_by_state(committed: Evidence) -> None:
+    """Memory was measured on several processors; the first one's table alone has no stale cell."""
+    every = tables.tables("table-memory", committed)
+    assert len(every) > 1
+    row = next(row for row in tables.table("table-agreement", committed).rows if row.id == "table-memory")
+    for state in ("measured", "stale", "missing"):
+        assert row.cells[state].value == sum(one.counts()[state] for one in every)

@@ -103,3 +103,40 @@ def lacks_weights() -> nn.Module:
 
 def talking() -> nn.Module:
     return Talking()
+
+
+class Late(Conv):
+    """Registers a parameter and a layer in its first call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        if not hasattr(self, "head"):
+            self.place = nn.Parameter(torch.zeros(4, *x.shape[2:], device=x.device))
+            self.head = nn.Conv2d(4, 2, 1).to(x.device)
+        return self.head(x + self.place)
+
+
+def late() -> nn.Module:
+    return Late()
+
+
+class Transformer(nn.Module):
+    """Attention among 2 x 2 patches, as torch's own layers do it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x)
+        return self.encoder(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape)
+
+
+def transformer() -> nn.Module:
+    return Transformer()
+
+
+def in_half_precision() -> nn.Module:
+    return pointwise().half()

@@ -134,6 +134,29 @@ def test_what_onnx_lacks_is_a_failure_of_its_readers_only(tmp_path: Path, capfd:
     assert (tmp_path / REFERENCE).exists()
 
 
+def test_what_torch_fuses_is_written_in_parts(tmp_path: Path) -> None:
+    cell = Cell(subject="tests.bench.networks:transformer", input_hw=(8, 8))
+    assert prepare(cell, tmp_path, onnx=True)["failures"] == {}
+    assert (tmp_path / MODEL).exists()
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_network_that_registers_layers_in_its_first_call_can_be_prepared(tmp_path: Path) -> None:
+    cell = Cell(subject="tests.bench.networks:late", input_hw=(8, 8))
+    found = prepare(cell, tmp_path, onnx=True)
+    assert found["failures"] == {}
+    assert found["macs"] == 64 * (3 * 9 * 4 + 4 * 2)
+    image, (output,) = read_reference(tmp_path)
+    with torch.inference_mode():
+        assert np.array_equal(output, network(cell, tmp_path)(torch.from_numpy(image)).numpy())
+
+
+def test_a_network_of_another_type_is_told_of_it(tmp_path: Path) -> None:
+    cell = Cell(subject="tests.bench.networks:in_half_precision", input_hw=(8, 8))
+    with pytest.raises(RuntimeError, match=r"type.*; its weights are torch\.float16 and .* build it with \.to"):
+        prepare(cell, tmp_path, onnx=False)
+
+
 def test_an_onnx_file_is_its_own_reference_and_needs_no_torch(tmp_path: Path) -> None:
     path = convolution(tmp_path / "net.onnx", ("batch", 3, "height", "width"), apart="weights.bin")
     cell = Cell(subject=str(path), input_hw=(8, 6), batch=2, backend="onnxruntime")

@@ -226,11 +226,11 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], part: str) -> None:
     [
         (("show", "table-9"), "no table 'table-9'; the nearest are table-"),
         (("show", "../x"), r"no table '\.\./x'; there are table-1"),
-        (("show", "table-6", "--records", "nosuch"), "no folder nosuch; give a folder of records"),
+        (("show", "table-6", "--records", "nosuch"), f"no folder {ROOT / 'nosuch'}; give a folder of records"),
         (("gridding", "--dilations", "99999999999,1"), "a dilation is too large; give smaller ones, of at most 65,536"),
         (("gridding", "--dilations", "4,2", "--map", "100000x100000"), "is too large .* at most 2048 on a side"),
         (("gridding", "--dilations", "4,2", "--map", "64"), "a map is HEIGHTxWIDTH"),
-        (("figure", "figure-1", "--records", "README.md"), "no folder README.md; give a folder of records"),
+        (("figure", "figure-1", "--records", "README.md"), f"no folder {ROOT / 'README.md'}; give a folder of records"),
         (("explain", "table-6", "dpn4_64", "speed"), "it has method"),
         (
             ("explain", "table-6", "dpn4_64", "parms"),

@@ -31,6 +31,7 @@ from tests.test_workflows import commit, git
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER = "another-machine-8-cores"
+SAME = "2 equal; 1 value not measured again, the same record on both sides"
 
 
 def times(factor: float = 1.0, seed: int = 0, processes: int = 8) -> list[list[float]]:
@@ -320,9 +321,15 @@ def test_times_that_nothing_could_be_said_of_pass_and_are_counted_with_the_reaso
     found, gate = report(base, [*head, base[2], count_record("a", "macs", 5)]), Gate(gate_time=0.25)
     assert gate.failures(found) == ()
     unjudged = f"2 of 3 times could not be judged: {why}"
-    assert verdict_line(found, ()) == f"The comparison passes: 2 ambiguous, 1 equal, 1 added; {unjudged}"
+    assert verdict_line(found, ()) == (
+        "The comparison passes: 2 ambiguous, 1 equal, 1 added; "
+        f"1 value not measured again, the same record on both sides; {unjudged}"
+    )
     assert gate.warnings(found) == [f"--gate-time 0.25: {unjudged}; none of these can fail, measure them again"]
     assert Gate().warnings(found) == []
+    strict = dataclasses.replace(gate, fail_unjudged=True)
+    assert strict.failures(found) == (f"--gate-time 0.25: {unjudged}; measure them again",)
+    assert strict.warnings(found) == []
 
 
 def test_what_is_the_same_or_too_noisy_to_tell_was_judged() -> None:
@@ -335,6 +342,7 @@ def test_what_is_the_same_or_too_noisy_to_tell_was_judged() -> None:
     assert [entry.verdict for entry in found.compared] == ["same", "ambiguous"]
     assert "judged" not in verdict_line(found, ())
     assert Gate(gate_time=0.25).warnings(found) == []
+    assert Gate(gate_time=0.25, fail_unjudged=True).failures(found) == ()
 
 
 def test_a_changed_count_fails_unless_counts_may_change() -> None:
@@ -423,6 +431,8 @@ def test_memory_of_another_machine_or_that_could_not_be_judged_passes_and_the_la
     assert gate.failures(flagged) == ()
     open_ = "1 of 1 peak of memory could not be judged; none of these can fail, measure them again"
     assert gate.warnings(flagged) == [f"--gate-memory 0.05: {open_}"]
+    (failure,) = Gate(gate_memory=0.05, fail_unjudged=True).failures(flagged)
+    assert failure == "--gate-memory 0.05: 1 of 1 peak of memory could not be judged; measure them again"
     assert Gate(gate_time=0.25).warnings(flagged) == []
 
 
@@ -532,11 +542,12 @@ def test_exit_codes(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert code_of(base, base, effect=-1) == 2
     assert code_of(base, base, gate=Gate(gate_time=0)) == 2
     assert code_of(base, base, gate=Gate(gate_memory=0)) == 2
+    assert code_of(base, base, gate=Gate(fail_unjudged=True)) == 2
     assert code_of(base, str(tmp_path / "no such thing")) == 2
     assert code_of(base, "--output=here") == 2
     assert code_of(base, base, also_fails=tmp_path / "no such file") == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 7
+    assert len(errors) == 8
     assert all(line.startswith("error: ") for line in errors)
 
 
@@ -545,7 +556,9 @@ def test_what_cannot_be_read_is_named_with_a_remedy(
 ) -> None:  # fmt: skip
     (tmp_path / "odd" / "exact" / "macs.jsonl").mkdir(parents=True)
     assert code_of(base, str(tmp_path / "odd")) == 2
-    assert "macs.jsonl: Is a directory; give the path of a file" in capsys.readouterr().err
+    warning, error = capsys.readouterr().err.splitlines()
+    assert warning.endswith("macs.jsonl: Is a directory; skipped, make it a file that can be read, or remove it")
+    assert error == f"error: no file below {tmp_path / 'odd'} can be read, for the reasons above"
 
 
 def test_what_cannot_be_written_is_no_verdict_on_the_records(base: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -580,7 +593,7 @@ def test_a_closed_output_is_no_error_where_the_report_goes_to_a_file(
     monkeypatch.setattr(sys, "stdout", None)
     assert code_of(base, base, out=tmp_path / "out") == 0
     assert capsys.readouterr().err == ""
-    assert (tmp_path / "out").read_text() == "The comparison passes: 2 equal\n"
+    assert (tmp_path / "out").read_text() == f"The comparison passes: {SAME}\n"
 
 
 def test_a_bug_is_no_verdict_on_the_records(
@@ -616,7 +629,7 @@ def test_lines_of_a_file_fail_too(base: str, tmp_path: Path, capsys: pytest.Capt
     file.write_text("differs: macs of a: stored 5, counted now 6\n\n")
     assert code_of(base, base, also_fails=file, format_="comment") == 1
     said = capsys.readouterr()
-    assert said.out.splitlines()[1] == "**The comparison fails for 1 reason: 2 equal**"
+    assert said.out.splitlines()[1] == f"**The comparison fails for 1 reason: {SAME}**"
     assert "- differs: macs of a: stored 5, counted now 6" in said.out
     assert said.err == "fails: differs: macs of a: stored 5, counted now 6\n"
 
@@ -660,6 +673,20 @@ def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
     assert by_metric["macs"]["verdict"] == "removed"
     assert by_metric["latency"]["base"] == timing_record("a", times()).value
     assert by_metric["latency"]["head_key"] == timing_record("a", times(1.5, seed=1)).key()
+
+
+def test_json_says_what_could_not_be_read_or_judged_and_what_was_not_measured_again(tmp_path: Path) -> None:
+    few, again = timing_record("b", [[1.0]]), timing_record("b", [[3.0]])
+    old = folder_of(tmp_path / "old", timing_record("a", times()), few)
+    new = folder_of(tmp_path / "new", timing_record("a", times()), again)
+    (tmp_path / "new" / MACHINE / "memory.jsonl").write_text("{\n")
+    out = tmp_path / "out.json"
+    assert code_of(old, new, format_="json", out=out) == 0
+    answer = json.loads(out.read_text())
+    assert answer["unjudged"] == "1 of 2 times could not be judged: 1 of too few processes"
+    assert answer["same_record"] == 1
+    (warning,) = answer["warnings"]
+    assert warning.startswith(f"head: {MACHINE}/memory.jsonl, line 1: not a record: ")
 
 
 def test_how_many_times_were_tested_stands_in_the_text_and_in_the_json(
@@ -707,6 +734,16 @@ def test_duels_stand_in_the_report_and_fail_with_the_gate_of_time(
     assert said.err == f"fails: a: here against base: {failure}\n"
 
 
+def test_a_duel_that_ends_ambiguous_fails_where_that_is_asked_for(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duels = tmp_path / "duels.jsonl"
+    duels.write_text(duel(verdict="ambiguous", reason="too noisy"))
+    assert code_of(base, base, duels=duels, gate=Gate(gate_time=0.25)) == 0
+    assert code_of(base, base, duels=duels, gate=Gate(gate_time=0.25, fail_unjudged=True)) == 1
+    assert "fails: a: here against base: ambiguous, too noisy\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("line", ["{", duel(verdict="lost"), duel(ratio=None), "[]"])
 def test_a_line_that_is_no_duel_is_named(
     line: str, base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -742,6 +779,23 @@ def test_a_repository_around_the_project_has_none_of_its_revisions(
     monkeypatch.setattr(revisions, "ROOT", tmp_path)
     unpack("HEAD", ["project"], tmp_path / "unpacked", instead="none")
     assert (tmp_path / "unpacked/project/bench/worker.py").is_file()
+
+
+def test_a_revision_that_a_shallow_clone_lacks_is_told_with_how_to_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, clone = tmp_path / "whole", tmp_path / "clone"
+    whole.mkdir()
+    git(whole, "init", "--quiet")
+    for message in ("first", "second"):
+        commit(whole, message)
+    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{whole}", "clone")
+    told = r"\(fatal: .+\); this clone is shallow: git fetch --unshallow, or fetch-depth: 0; give one, or none$"
+    for folder, revision, shallow in ((clone, "HEAD~1", True), (clone, "HEAD", False), (whole, "HEAD~9", False)):
+        monkeypatch.setattr(revisions, "ROOT", folder)
+        with pytest.raises(ValueError, match=f"no revision '{revision}' of this project") as error:
+            unpack(revision, ["bench"], tmp_path / "unpacked", instead="none")
+        assert bool(re.search(told, str(error.value))) is shallow
 
 
 def test_what_cannot_be_unpacked_is_one_line_with_a_remedy(

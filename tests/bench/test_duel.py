@@ -181,6 +181,14 @@ def test_the_gate_closes_for_slower_alone(
     assert f": {verdict}; time ratio {ratio:.3f}" in capsys.readouterr().out
 
 
+def test_an_ambiguous_end_passes_the_gate_unless_what_is_unjudged_fails(
+    monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: invented(1.2, rounds=1))
+    assert duel_verbs.duel(file, file, choices=CHOSEN, gate=True) == 0
+    assert duel_verbs.duel(file, file, choices=CHOSEN, fail_unjudged=True) == 1
+
+
 def test_what_is_printed_as_json_is_what_a_report_reads(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path
 ) -> None:

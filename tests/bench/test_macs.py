@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal, weight_norm
 
 from bench.macs import Count, CountError, count
 from bench.operator_counter import Operator
@@ -19,6 +20,7 @@ from dpn.build import build
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO
 from tests.bench.micro_models import Layers
+from tests.bench.networks import Late
 
 SMALL = DPNSpec(name="small", modules=1, width=4, dilations=(2, 1), conv2_blocks=0, input_hw=(64, 48), joints=3)
 QUANTITIES = ("macs", "live_macs", "macs_at_output", "activations", "weight_bytes", "activation_bytes")
@@ -107,6 +109,18 @@ def test_what_a_forward_pass_keeps_is_taken_back() -> None:
     count(net, (1, 3))
     assert not hasattr(net[0], "sizes")
     assert net(torch.ones(1, 3)).tolist() == [[0.0, 1.0, 2.0]]
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_what_a_forward_pass_registers_is_counted_and_taken_back(device: str) -> None:
+    net = Late()
+    counted = count(net, (1, 3, 8, 8), device=device)
+    assert counted.params_by_module == {"conv": 3 * 9 * 4 + 4, "": 4 * 64, "head": 4 * 2 + 2}
+    assert counted.params == sum(counted.params_by_module.values())
+    assert [name for name, _ in net.named_parameters()] == ["conv.weight", "conv.bias"]
+    assert [name for name, _ in net.named_children()] == ["conv"]
+    assert net(torch.rand(1, 3, 8, 8)).shape == (1, 2, 8, 8)
+    assert count(net, (1, 3, 8, 8), device=device).params == counted.params
 
 
 def test_weights_are_neither_copied_nor_moved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +329,20 @@ def test_a_shared_module_has_its_parameters_once() -> None:
 def test_tied_parameters_count_once() -> None:
     first, second = nn.Linear(6, 6), nn.Linear(6, 6)
     second.weight = first.weight
-    assert count(nn.Sequential(first, second), (2, 6)).params == 6 * 6 + 6 + 6
+    counted = count(nn.Sequential(first, second), (2, 6))
+    assert counted.params == 6 * 6 + 6 + 6
+    assert [op.params for op in counted.operators] == [6 * 6 + 6, 6]
+
+
+@pytest.mark.parametrize("parametrized", [weight_norm, orthogonal], ids=["weight norm", "orthogonal"])
+def test_what_makes_a_weight_belongs_to_its_layer(parametrized: Callable[[nn.Module], nn.Module]) -> None:
+    """Also where that has multiply-adds of its own, as an orthogonal weight does."""
+    layer = parametrized(nn.Linear(6, 6))
+    own = sum(parameter.numel() for parameter in layer.parameters())
+    for net, path, rest in ((nn.Sequential(layer, nn.Linear(6, 2)), "0", 14), (layer, "", 0)):
+        counted = count(net, (2, 6))
+        assert [op.params for op in counted.operators if op.module == path] == [own]
+        assert counted.total("params") == counted.params == own + rest
 
 
 class Nested(nn.Module):
@@ -525,6 +552,27 @@ def test_padding_that_is_written_through_a_view_is_padding_no_more(device: str) 
         for forward in (_edged, lambda conv, x: conv(F.pad(x, (2, 2, 2, 2))))
     )
     assert written.live_macs == written.macs == padded.macs > padded.live_macs
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_padding_that_a_result_is_written_into_is_padding_no_more(device: str) -> None:
+    def written(conv: nn.Module, x: Tensor) -> Tensor:
+        y = F.pad(x, (2, 2, 2, 2))
+        return conv(torch.add(y + 1, 1, out=y))
+
+    counted = count(Layers(written, nn.Conv2d(3, 8, 3)), (1, 3, 8, 8), device=device)
+    assert counted.live_macs == counted.macs
+
+
+@pytest.mark.parametrize("operation", [torch.add, torch.sub, torch.mul])
+def test_a_result_is_written_where_the_network_wants_it(operation: Callable[..., Tensor]) -> None:
+    def forward(conv: nn.Module, x: Tensor) -> Tensor:
+        out = torch.empty(0)
+        operation(x, x, out=out)
+        return conv(out)
+
+    counted = count(Layers(forward, nn.Conv2d(3, 8, 1)), (1, 3, 5, 4))
+    assert counted.maps[""] == (1, 8, 5, 4)
 
 
 def test_operators_hold_plain_data() -> None:

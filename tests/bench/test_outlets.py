@@ -197,12 +197,19 @@ def test_a_hostile_name_comes_back_from_every_file(name: str, outlet: str) -> No
     text = FILES[outlet](rows_of(timing_record(name, [[0.1]])))
     if outlet == "csv":
         (line,) = csv.DictReader(io.StringIO(text, newline=""))
-        assert line["subject"] == name
+        assert line["subject"].removeprefix("'") == one_line(name)
     elif outlet == "json":
         assert json.loads(text)[0]["subject"] == name
     else:
         names = [entry["name"] for entry in json.loads(text)] if outlet == "gab" else list(json.loads(text))
         assert name in names[0]
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(0)", "+1", "-1", "@SUM(0)", "\t=1"])
+def test_a_spreadsheet_computes_no_name_and_keeps_its_numbers(name: str) -> None:
+    row = rows_of(timing_record(name, [[0.1]], metric="memory", value=-1.5))
+    (line,) = csv.DictReader(io.StringIO(FILES["csv"](row), newline=""))
+    assert (line["subject"], line["value"]) == (f"'{name.strip()}", "-1.5")
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -11,8 +11,10 @@ import pytest
 from analysis.evidence import Evidence
 from bench.record import METRICS, SCHEMA_VERSION, Record
 from bench.record_fields.metrics import OF
+from bench.record_fields.parts import AnyDetail
 from bench.record_lines import Fault, read_line
 from bench.schemas import schemas
+from bench.statistics import CONFIDENCE
 from bench.store import RECORDS, Store
 
 LINES = {path.stem: path.read_text().splitlines()[0] for path in sorted(RECORDS.glob("*/*.jsonl"))}
@@ -218,3 +220,24 @@ def test_a_store_without_a_record_says_why(tmp_path: Path) -> None:
     assert "none of the 2 lines below" in Store(tmp_path).why_empty()
     (tmp_path / "exact" / "macs.jsonl").write_text(LINES["macs"])
     assert Store(tmp_path).why_empty() == ""
+
+
+@pytest.mark.parametrize("confidence", ["95 %", 2, "null"])
+@pytest.mark.parametrize("metric", ["memory", "macs", "latency"])
+def test_the_confidence_of_an_interval_is_a_share_for_every_metric(metric: str, confidence: Any) -> None:
+    said = None if confidence == "null" else confidence
+    line = json.loads(LINES[metric])
+    line["detail"] |= {"interval": [1, 2], "confidence": said}
+    assert fault_of(json.dumps(line)).message.startswith(f"not a record of {metric}: detail.confidence: ")
+    assert not schema().is_valid(line)
+
+
+def test_the_usual_confidence_is_the_one_that_intervals_have() -> None:
+    assert AnyDetail().confidence == CONFIDENCE
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("place", ["protocol.scale", "environment.load"])
+def test_a_number_that_is_not_finite_is_refused_with_its_line(place: str, number: float) -> None:
+    message = f"not a record: {place}: Input should be a finite number"
+    assert fault_of(changed("memory", place, number)).message == message

@@ -4,6 +4,8 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from pydantic import ValidationError
 
 from bench.conventions import AT_OUTPUT, KINDS
 from bench.record import EXACT, METRICS, Record
-from bench.store import Store
+from bench.store import RECORDS, Store
 from dpn.spec import replace
 from dpn.zoo import ZOO
 from tests.bench.timing_records import timing_record
+from tests.test_workflows import commit, git
 
 SPEC = ZOO["dpn1_32"]
 
@@ -231,15 +234,63 @@ def test_without_locks_records_are_read_and_none_is_added(
     assert path.read_bytes() == before
 
 
-def test_a_lock_that_fails_for_another_reason_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_fails_for_another_reason_is_told_and_is_an_error_for_who_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Store(tmp_path).append(a_record())
 
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(fcntl, "flock", fail)
+    store = Store(tmp_path)
+    assert os.strerror(errno.EIO) in store.warnings()[0]
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        Store(tmp_path)
+        store.append(a_record())
+    assert (tmp_path / EXACT / "macs.jsonl").read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "circle"])
+def test_a_file_that_cannot_be_read_is_told_hides_no_other_and_is_an_error_for_who_adds_to_it(
+    kind: str, tmp_path: Path
+) -> None:
+    Store(tmp_path).append(a_record())
+    bad = tmp_path / EXACT / "params.jsonl"
+    if kind == "folder":
+        bad.mkdir()
+    else:
+        bad.symlink_to(bad if kind == "circle" else tmp_path / "nowhere")
+    store, added = Store(tmp_path), a_record(metric="params", value=1, unit="parameter")
+    assert store.records == [a_record()]
+    assert store.newest(a_record().key()) == a_record()
+    (warning,) = store.warnings()
+    assert re.fullmatch(rf"{bad}: [A-Z].*; skipped, make it a file that can be read, or remove it", warning)
+    with pytest.raises(OSError, match=re.escape(str(bad))):  # before it is measured, too
+        store.newest(added.key())
+    if kind != "dangling":
+        with pytest.raises(OSError, match=re.escape(str(bad))):
+            store.append(added)
+    (tmp_path / EXACT / "macs.jsonl").unlink()
+    assert Store(tmp_path).why_empty() == f"no file below {tmp_path} can be read, for the reasons above"
+    bad.rmdir() if kind == "folder" else bad.unlink()
+    store.refresh()
+    assert store.warnings() == []
+    assert store.newest(added.key()) is None
+
+
+def test_two_branches_that_both_add_records_merge_with_the_lines_of_both(tmp_path: Path) -> None:
+    shutil.copy(RECORDS / ".gitattributes", tmp_path)
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    for value, branch in enumerate(("main", "one", "two")):
+        if value:
+            git(tmp_path, "checkout", "--quiet", "-b", branch, "main")
+        Store(tmp_path).append(a_record(value=value))
+        git(tmp_path, "add", ".")
+        commit(tmp_path, branch)
+    git(tmp_path, "merge", "--quiet", "--no-edit", "one")
+    store = Store(tmp_path)
+    assert store.problems == []
+    assert sorted(record.value for record in store.records) == [0, 1, 2]
 
 
 def test_a_record_is_strict() -> None:

@@ -18,13 +18,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from dpn.build import build
-from dpn.checkpoints import CheckpointError, check, compare, load, load_backbone, read_state_dict
+from dpn.checkpoints import check, compare, load, load_backbone
 from dpn.identify import identify
 from dpn.program import cli
 from dpn.spec import CPNSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, MaskRCNNSpec, ModelSpec, SimpleBaselineSpec, replace
+from dpn.training.state import State, read, save
 from dpn.verbs import checkpoint as command
+from dpn.weight_files import CheckpointError, read_state_dict
 from dpn.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +135,8 @@ FORMS: dict[str, Form] = {
     "of another trainer": lambda state: {"model": state, "epoch": 3, "optimizer": {"state": {}}},
     "of a trainer's module": lambda state: {"state_dict": {f"net.{name}": value for name, value in state.items()}},
     "of its compiled module": lambda state: {f"model._orig_mod.{name}": value for name, value in state.items()},
+    "under a name of its own": lambda state: {"epoch": 3, "net": state, "optimizer": {"state": {}}, "hooks": {}},
+    "an average": lambda state: {"n_averaged": torch.tensor(9)} | {f"module.{k}": value for k, value in state.items()},
     "parameters": lambda state: {
         name: nn.Parameter(tensor) if tensor.is_floating_point() else tensor for name, tensor in state.items()
     },
@@ -146,6 +151,56 @@ def test_every_form_of_a_file_loads(form: Form, new_format: bool, tmp_path: Path
     net = build(DPN)
     load(net, path)
     assert unchanged(net, state)
+
+
+@pytest.mark.parametrize(("spec", "head"), [(HRNET, "keypoint_head."), (SBL, "head."), (SBL, "keypoint_head.")])
+def test_files_of_mmpose_load(spec: ModelSpec, head: str, tmp_path: Path) -> None:
+    state = weights(spec)
+    heads = ("deconv_layers.", "final_layer.")
+    named = {(head if name.startswith(heads) else "backbone.") + name: value for name, value in state.items()}
+    path = saved({"meta": {"epoch": 210}, "state_dict": named}, tmp_path / "mmpose.pth")
+    net = on_meta(spec)
+    assert all(torch.equal(value, state[name]) for name, value in check(net, path).items())
+    assert not compare(net, named | {"head.loss.weight": torch.zeros(1)}).fits
+    assert not compare(net, named | {"head.conv1.weight": torch.zeros(1)}).fits  # two of one name
+    wrong = named | {f"{head}final_layer.weight": torch.zeros(16, 2, 1, 1)}
+    assert tuple(compare(net, wrong).misshapen) == ("final_layer.weight",)
+
+
+def test_a_network_that_is_an_average_takes_its_own_file_with_its_count(tmp_path: Path) -> None:
+    net, other = (AveragedModel(nn.Linear(2, 1)) for _ in range(2))  # type: ignore[no-untyped-call]
+    net.update_parameters(nn.Linear(2, 1))  # type: ignore[no-untyped-call]
+    path = saved(net.state_dict(), tmp_path / "average.pth")
+    load(other, path)
+    assert unchanged(other, net.state_dict())
+    load(linear := nn.Linear(2, 1), path)
+    assert torch.equal(linear.weight, net.module.weight)
+
+
+def test_of_our_own_run_that_goes_on_the_average_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is what the run validates and what its finished file holds."""
+    net = nn.Linear(2, 1)
+    average = AveragedModel(nn.Linear(2, 1))  # type: ignore[no-untyped-call]
+    for own, expected in ((average.state_dict(), average.module), (None, net), ({}, net)):
+        save(path := tmp_path / "last.pt", State(step=3, weights=net.state_dict(), average=own))
+        load(found := nn.Linear(2, 1), path)
+        assert unchanged(found, expected.state_dict())
+        assert torch.equal(read(path).weights["weight"], net.weight)  # a run goes on from what it has trained
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_state_dict", "model_ema", "state_dict_ema"])
+def test_an_average_beside_the_weights_is_named(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    linear = nn.Linear(2, 1)
+    content = {"model": linear.state_dict(), name: nn.Linear(2, 1).state_dict()}
+    path = saved(content, tmp_path / "both.pth")
+    assert torch.equal(read_state_dict(path)["weight"], linear.weight)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line == f"note: of {path} the weights under model are taken; it also holds {name}, to be saved alone if meant"
+    )
+    assert torch.equal(read_state_dict(saved({name: content[name]}, path))["weight"], content[name]["weight"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_number_that_numpy_1_wrote(tmp_path: Path) -> None:
@@ -525,6 +580,7 @@ def test_damaged_bytes_are_read_or_refused(small_files: tuple[Path, list[bytes]]
     [
         ({"weight": 3}, "no tensors: weight"),
         ({}, "no state dict"),
+        ({"a": {"weight": torch.zeros(1)}, "b": {"weight": torch.ones(1)}}, "no tensors: a, b; save net"),
         ({"state_dict": {}}, "no state dict but a dict"),
         ([torch.zeros(1)], "no state dict but a list"),
         (torch.zeros(1), "no state dict but a Tensor"),

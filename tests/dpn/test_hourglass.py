@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from bench.conventions import CONVENTIONS
 from dpn.build import build
-from dpn.checkpoints import CheckpointError, load
+from dpn.checkpoints import load
 from dpn.networks.hourglass import Hourglass, Residual, StackedHourglass
 from dpn.spec import HourglassSpec, replace
+from dpn.weight_files import CheckpointError
 from tests.dpn.learning import losses_of_ten_steps
 from tests.dpn.parity import Layers, counted, relative_error, scramble
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.evidence import Evidence
-from dpn import checkpoints
+from dpn import weight_files
 from dpn.data.opening import Asked, open_data
 from dpn.drawing import write_png
 from dpn.inference import predict as predicted
@@ -30,7 +30,7 @@ def test_each_file_is_small_and_of_its_recipe() -> None:
     for name, own in all_released().items():
         assert own.path.stat().st_size < MOST_BYTES
         assert own.result["digest"] == find(f"released/{name}").digest()
-        assert checkpoints.load_plain(own.path)["digest"] == own.result["digest"]
+        assert weight_files.load_plain(own.path)["digest"] == own.result["digest"]
 
 
 def test_the_run_is_on_record_with_the_same_score(committed: Evidence) -> None:

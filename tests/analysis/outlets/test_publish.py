@@ -19,7 +19,25 @@ def test_a_figure_by_hand_leaves_no_files(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(figure_files, "picture_html", seen)
-    shown = Publisher(records=str(tmp_path / "none")).figure("figure-2")
+    shown = Publisher(records=str(tmp_path)).figure("figure-2")
     assert "data:image/svg+xml;base64," in shown.text
     assert [folder.parent for folder in drawn] == [tmp_path]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_records_that_is_not_there_is_refused_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook's kernel starts beside the notebook, where the checkout's results/records is not."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"^no folder {tmp_path}/results/records; give a folder of records such as /"):
+        Publisher(records="results/records")
+
+
+def test_a_line_that_cannot_be_read_is_told_in_a_notebook_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exact").mkdir()
+    (tmp_path / "exact/macs.jsonl").write_text("{\n")
+    Publisher(records=str(tmp_path))
+    assert capsys.readouterr().err.startswith(f"warning: {tmp_path}/exact/macs.jsonl, line 1: not a record: ")

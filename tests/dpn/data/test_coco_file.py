@@ -4,13 +4,16 @@ import json
 import math
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dpn.data.coco import people_of_detections, people_of_truth, truth_of
 from dpn.data.coco_file import coco_in, detections_in, problems_in, problems_in_detections, read_coco
 from dpn.data.problems import DataError
+from dpn.metrics import average_precision, coco
 from tests.dpn.data.made_coco_folder import Row, content, detections, person, put
 from tests.dpn.samples import COCO, needs_samples
 
@@ -60,7 +63,8 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "no keypoints": (without("categories", 0, "keypoints"), "categories", "are not person keypoints"),
     "other joints": (put_at("categories", 0, "keypoints", value=["nose"]), "categories[0].keypoints", "COCO's 17"),
     "person is 2": (put_at("categories", 0, "id", value=2), "categories[0].id", "people are category 1"),
-    "annotation id 0": (put_at(A, 0, "id", value=0), f"{A}[0].id", "of at least 1"),
+    "half an id": (put_at(A, 0, "id", value=0.5), f"{A}[0].id", "is 0.5, not a whole number"),
+    "an id that a float cannot hold": (put_at(A, 0, "id", value=2.0**53), f"{A}[0].id", "not a whole number"),
     "annotation id twice": (put_at(A, 4, "id", value=102), f"{A}[4].id", f"as is that of {A}[1]"),
     "annotation without id": (without(A, 0, "id"), f"{A}[0].id", "is missing"),
     "unknown image": (put_at(A, 2, "image_id", value=99), f"{A}[2].image_id", "is 99, which is no image"),
@@ -80,7 +84,9 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "area as text": (put_at(A, 0, "area", value="12"), f"{A}[0].area", "is '12', not a finite number"),
     "negative area": (put_at(A, 0, "area", value=-1), f"{A}[0].area", "is negative"),
     "no area": (without(A, 0, "area"), f"{A}[0].area", "is missing"),
-    "iscrowd 2": (put_at(A, 0, "iscrowd", value=2), f"{A}[0].iscrowd", "of at least 0, at most 1"),
+    "iscrowd 2": (put_at(A, 0, "iscrowd", value=2), f"{A}[0].iscrowd", "is 2, neither 0 nor 1"),
+    "iscrowd null": (put_at(A, 0, "iscrowd", value=None), f"{A}[0].iscrowd", "is null, neither 0 nor 1"),
+    "width 0.0": (put_at("images", 1, "width", value=0.0), "images[1].width", "of at least 1, at most 100000"),
     "50 keypoints": (without(A, 0, "keypoints", 50), f"{A}[0].keypoints", "a list of 50, not a list of 51"),
     "keypoints of text": (put_at(A, 0, "keypoints", value="9" * 51), f"{A}[0].keypoints", "not a list of 51"),
     "keypoint NaN": (put_at(A, 0, "keypoints", 3, value=math.nan), f"{A}[0].keypoints", "holds nan at place 3"),
@@ -88,7 +94,7 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "visibility 3": (put_at(A, 0, "keypoints", 2, value=3), f"{A}[0].keypoints", "other than 0, 1 and 2"),
     "visibility a half": (put_at(A, 0, "keypoints", 2, value=0.5), f"{A}[0].keypoints", "other than 0, 1 and 2"),
     "num_keypoints": (put_at(A, 1, "num_keypoints", value=8), f"{A}[1].num_keypoints", "is 8, but 9 keypoints are"),
-    "no num_keypoints": (without(A, 1, "num_keypoints"), f"{A}[1].num_keypoints", "is missing"),
+    "num_keypoints null": (put_at(A, 1, "num_keypoints", value=None), f"{A}[1].num_keypoints", "is null, not a"),
 }
 
 
@@ -163,6 +169,71 @@ def test_oddities_of_the_official_files_are_no_problems(change: Change) -> None:
     value = content()
     change(value)
     assert list(problems_in(value, "x", every=True)) == []
+
+
+def without_optional(value: Row) -> None:
+    for row in value[A]:
+        del row["num_keypoints"]
+        if not row["iscrowd"]:
+            del row["iscrowd"]
+
+
+def truth_values(value: Row) -> None:
+    for row in value[A]:
+        row["iscrowd"] = bool(row["iscrowd"])
+
+
+def floats(value: Row) -> None:
+    for rows, *fields in (("images", "id", "width", "height"), ("categories", "id"), (A, "id", "image_id", "iscrowd")):
+        for row in value[rows]:
+            row |= {field: float(row[field]) for field in fields}
+
+
+@pytest.mark.parametrize("change", [without_optional, truth_values, floats])
+def test_what_other_programs_leave_out_or_write_otherwise_is_as_the_official_files_have_it(
+    change: Change, tmp_path: Path
+) -> None:
+    change(value := content())
+    assert list(problems_in(value, "x", every=True)) == []
+    found, expected = people_of_truth(value, (256, 192)), people_of_truth(content(), (256, 192))
+    assert found.image_ids.tolist() == expected.image_ids.tolist()
+    assert found.scales.tobytes() == expected.scales.tobytes()
+    read = read_coco(put(tmp_path / "x.json", value))
+    assert read == content()
+    numbers = [
+        n for part in ("images", A) for row in read[part] for name, n in row.items() if "id" in name or n is True
+    ]
+    assert set(map(type, numbers)) == {int}
+
+
+def test_ids_beyond_what_a_float_holds_stay_as_they_are(tmp_path: Path) -> None:
+    value = content()
+    value[A][0]["id"], value[A][1]["id"] = 2**53 + 1, 104729.0
+    read = read_coco(put(tmp_path / "x.json", value))
+    assert [row["id"] for row in read[A][:2]] == [2**53 + 1, 104729]
+    assert people_of_truth(value, (256, 192)).ids.tolist() == [104729, 2**53 + 1, 105]
+
+
+def test_an_annotation_of_id_0_is_used_and_told_of_by_a_check_alone(tmp_path: Path) -> None:
+    """pycocotools takes a match with it for none, which neither engine of scoring here lets it see."""
+    value = content()
+    value[A][0]["id"] = 0
+    (problem,) = problems_in(value, "x", every=True)
+    assert (problem.field, problem.remedy) == (f"{A}[0].id", "number annotations from 1")
+    truth = truth_of(read_coco(put(tmp_path / "x.json", value)))
+    assert 0 in people_of_truth(value, (256, 192)).ids
+    rows = [row | {"score": 1.0} for row in truth[A] if row["num_keypoints"]]
+    for engine in (coco.score, average_precision.score):
+        scores = engine(truth, rows)
+        assert (scores.AP, scores.AR) == (1, 1)
+        assert asdict(scores) == asdict(engine(truth_of(content()), rows))
+
+
+def test_the_remedy_for_an_absent_area_says_where_one_comes_from() -> None:
+    value = content()
+    del value[A][0]["area"]
+    (problem,) = problems_in(value, "x")
+    assert problem.remedy.startswith("give the area of the person's segment in square pixels; half the box's is")
 
 
 def test_reaching_over_the_border_is_named_only_where_everything_is_asked_for() -> None:
@@ -255,6 +326,15 @@ def test_each_wrong_thing_of_detections_says_where(change: Change, field: str, m
     (problem,) = problems_in_detections(rows, "boxes.json", content()["images"])
     assert problem.field == field
     assert message in problem.message
+
+
+def test_detections_may_have_their_ids_as_floats() -> None:
+    rows = [
+        row | {"image_id": float(row["image_id"]), "category_id": float(row["category_id"])} for row in detections()
+    ]
+    assert list(problems_in_detections(rows, "x", content()["images"])) == []
+    people = people_of_detections(rows, content(), (256, 192))
+    assert people.image_ids.tolist() == [11, 7, 3]
 
 
 def test_boxes_outside_their_image_are_fine_for_detections() -> None:

@@ -70,6 +70,19 @@ class Unexportable(Tiny):
         return [torch.from_numpy(stage.detach().numpy()) for stage in stages]
 
 
+class Attentive(Tiny):
+    """Attention among rows of the stage, as torch's own layer does it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(HW[1] // 4 * 17, 2, 8, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        rows = self.first(x).transpose(1, 2)
+        return [self.encoder(rows.flatten(2)).reshape_as(rows).transpose(1, 2)]
+
+
 def tiny(net: nn.Module | None = None) -> Network:
     return Network(name="package:tiny", net=net or Tiny(), input_hw=HW)
 
@@ -143,6 +156,12 @@ def test_a_file_computes_what_the_project_computes(
     codec = Codec(name="quarter", input_hw=HW, sigma=2)
     assert torch.equal(coordinates, decode(expected, codec)[0] * 4)
     assert torch.allclose(scores, expected.flatten(2).amax(2), rtol=0, atol=1e-5)
+
+
+def test_a_network_with_layers_that_torch_fuses_is_written(tmp_path: Path) -> None:
+    found = export(tiny(Attentive()), wanted("onnx"), tmp_path / "attentive")
+    assert found.batches == (1, 3)
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 @pytest.mark.parametrize("format", ENDINGS)

@@ -16,6 +16,7 @@ from dpn.verbs.sheet import show
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[3]
+TRY_AGAIN = "try again; if it comes back, see to this machine's disks, network and memory"
 
 
 def add(first: int, second: int = 2) -> None:
@@ -144,6 +145,13 @@ def test_a_name_that_is_missing_or_wrong(capsys: Capture) -> None:
             "/root/x: Permission denied; give the path of a file that can be read or written",
         ),
         (OSError(28, "No space left on device"), "No space left on device; see where the output goes"),
+        (
+            OSError(28, "No space left on device", "a/b"),
+            "a/b: No space left on device; give the path of a file that can be read or written",
+        ),
+        (OSError(5, "Input/output error"), f"Input/output error; {TRY_AGAIN}"),
+        (OSError(12, "Cannot allocate memory"), f"Cannot allocate memory; {TRY_AGAIN}"),
+        (OSError(116, "Stale file handle", "a/b"), f"a/b: Stale file handle; {TRY_AGAIN}"),
         (MemoryError(), "there is not enough memory; ask for less at a time, or for something smaller"),
         (MemoryError("8 GB"), "8 GB; ask for less at a time, or for something smaller"),
     ],

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from dpn.training.stopping import SAID
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SHORT = {
@@ -77,6 +79,12 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
     assert one.keys() == other.keys()
     differing = [name for name in one if not torch.equal(one[name], other[name])]
     assert differing == []
+
+
+def assert_stopped(said: str, folder: Path, number: int) -> None:
+    """A run said on standard error that it was stopped by that signal, and nothing else."""
+    answer = [SAID.decode().strip()] if number == signal.SIGINT else []
+    assert said.splitlines() == [*answer, f"stopped and saved in {folder}; the same command goes on"]
 
 
 def assert_one_line(done: "subprocess.CompletedProcess[str]", begin: str, code: int = 1) -> None:

@@ -1,11 +1,13 @@
 """A log outlives whatever ends its process: a torn end is cut off, other damage is one line that says what to do."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from dpn.training.errors import TrainingError
-from dpn.training.folder import Log, rows
+from dpn.training.errors import TrainingError, written
+from dpn.training.folder import Log, RunFolder, rows
 
 
 @pytest.fixture
@@ -71,3 +73,35 @@ def test_a_log_of_which_nothing_is_left_begins_anew(path: Path, content: bytes) 
 def test_a_log_that_a_spreadsheet_has_saved_is_read(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert steps(path) == [10, 20, 30]
+
+
+def test_a_file_that_the_system_opens_but_does_not_read_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(_: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    folder = RunFolder(path.parent)
+    folder.result_file.touch()
+    monkeypatch.setattr(Path, "read_bytes", unread)
+    for read, name in ((folder.result, folder.result_file), (lambda: rows(path), path)):
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught:
+            read()
+        assert caught.value.filename == str(name)
+
+
+@pytest.mark.parametrize("name", ["", "last.pt", "log.csv", "pictures"])
+@pytest.mark.parametrize(
+    ("number", "mend"), [(errno.ENOSPC, "make room and"), (errno.EACCES, "see that it can be written and")]
+)
+def test_a_run_that_cannot_be_written_says_how_it_goes_on(tmp_path: Path, name: str, number: int, mend: str) -> None:
+    def said() -> str:
+        with pytest.raises(TrainingError) as caught, written(tmp_path / name):
+            raise OSError(number, os.strerror(number))
+        return str(caught.value)
+
+    begin = f"{tmp_path / name} cannot be written: {os.strerror(number)}; "
+    assert said() == f"{begin}{mend} start the same command again, or name another place with --folder"
+    RunFolder(tmp_path).last.touch()
+    assert said() == (
+        f"{begin}the last good checkpoint is whole: {mend} start the same command again to continue, or copy the run's "
+        "folder to another place and name that with --folder"
+    )

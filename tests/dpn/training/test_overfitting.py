@@ -32,8 +32,9 @@ def folder_of_eight(folder: Path) -> Path:
 @needs_samples
 @pytest.mark.slow
 def test_eight_real_people_are_learnt_by_heart(tmp_path: Path) -> None:
+    data = str(folder_of_eight(tmp_path))
     recipe = Recipe(
-        name="eight", network="dpn1_32_lite", data=str(folder_of_eight(tmp_path)), augment=False,
+        name="eight", network="dpn1_32_lite", data=data, val_data=data, augment=False,
         epochs=STEPS, drops=(550, 700), batch=PEOPLE, lr=2e-3, channels_last=True, val_every=STEPS,
     )  # fmt: skip
     threads = torch.get_num_threads()

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpn.checkpoints import CheckpointError
 from dpn.training import pretrained
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder
 from dpn.training.recipe import Recipe, by_content
+from dpn.weight_files import CheckpointError
 from tests.dpn.training.runs import assert_one_line, command, finished, started, wait_for
 from tests.dpn.training.tiny_network import build, on_resnet
 

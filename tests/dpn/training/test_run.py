@@ -1,7 +1,10 @@
 """Runs end to end, most of them in processes of their own: killed, stopped, continued, refused."""
 
 import csv
+import errno
+import itertools
 import json
+import os
 import random
 import re
 import signal
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +23,7 @@ import torch
 from dpn.network_names import definition_of
 from dpn.program import cli
 from dpn.program.locks import is_locked
+from dpn.training import run as training
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder
 from dpn.training.processes import _explain
@@ -26,6 +31,7 @@ from dpn.training.recipes import Recipe, find
 from dpn.training.run import _check_same
 from dpn.training.state import State
 from dpn.training.task import layer_seed
+from dpn.training.validation import validate
 from dpn.verbs.train import train_named
 from dpn.zoo import ZOO
 from tests.dpn.training.runs import (
@@ -33,6 +39,7 @@ from tests.dpn.training.runs import (
     STEPS,
     assert_one_line,
     assert_same,
+    assert_stopped,
     command,
     finished,
     started,
@@ -140,6 +147,47 @@ def test_ten_kills_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
         assert scores[0] == scores[1]
 
 
+def logged(folder: Path) -> list[tuple[str, ...]]:
+    """All of a log but what clocks say."""
+    with (folder / "log.csv").open(newline="") as file:
+        return [tuple(row[name] for name in ("step", "epoch", "loss", "lr", "score")) for row in csv.DictReader(file)]
+
+
+def best(folder: Path) -> dict[str, object]:
+    """Of best.pt, what counts beside the weights."""
+    content = torch.load(folder / "best.pt", weights_only=True)
+    return {name: content[name] for name in ("step", "best", "definition")}
+
+
+@pytest.mark.parametrize(("epoch", "moment"), [(1, "within"), (2, "after"), (4, "within")])
+def test_a_run_that_ends_in_a_validation_goes_on_with_it(
+    undisturbed: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch, epoch: int, moment: str
+) -> None:
+    """Stopped within one, that after the last step too, or ended after one, before anything else is saved."""
+    folder, validations = tmp_path / "run", itertools.count(1)
+
+    def validated(*words: Any, asked: Callable[[], bool]) -> dict[str, Any]:
+        stops = next(validations) == epoch and moment == "within"
+        return validate(*words, asked=lambda: stops or asked())
+
+    def picture(*words: Any) -> None:
+        if words[-1] == epoch:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "validate", validated)
+        if moment == "after":
+            patch.setattr(training, "_picture", picture)
+        code, said = typed(folder)
+    stopped = f"stopped and saved in {folder}; the same command goes on\n"
+    assert (code, said) == (130, stopped) if moment == "within" else code == 1
+    left = torch.load(folder / "last.pt", weights_only=True)
+    assert (left["step"], left["due"]) == (6 * epoch, True)
+    assert typed(folder) == (0, "")
+    assert_same(weights(undisturbed), weights(folder))
+    assert (logged(folder), best(folder)) == (logged(undisturbed), best(undisturbed))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_saves_and_goes_on(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "run"
@@ -148,7 +196,7 @@ def test_a_stopped_run_saves_and_goes_on(undisturbed: Path, tmp_path: Path, numb
         process.send_signal(number)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said.strip() == f"stopped and saved in {folder}; the same command goes on"
+    assert_stopped(said, folder, number)
     assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < STEPS
     assert run(folder).returncode == 0
     assert_same(weights(undisturbed), weights(folder))

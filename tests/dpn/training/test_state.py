@@ -22,7 +22,7 @@ def a_state(step: int = 3) -> tuple[nn.Module, State]:
         step=step, weights=net.state_dict(), optimizer=adam.state_dict(), best={"step": 2.0, "score": 0.5},
         recipe={"drops": [1, 2], "lr": 1e-3}, digest="abc", data={"train": "x"}, versions={"torch": "1"}, seconds=1.5,
         legs=[{"first_step": 0, "versions": {"torch": "1"}, "processes": 1}],
-        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2}, definition="layers-0",
+        backbone={"file": "a.pth", "sha256": "sha256:0", "tensors": 1, "of": 2}, definition="layers-0", due=True,
     )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def test_weights_for_use_load_like_any_other_file(tmp_path: Path) -> None:
     save(tmp_path / "final.pt", state, resumable=False)
     other = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     load(other, tmp_path / "final.pt")
+    assert not {"optimizer", "due"} & torch.load(tmp_path / "final.pt", weights_only=True).keys()
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(net.parameters(), other.parameters(), strict=True))
     with pytest.raises(TrainingError, match="no state of a run"):
         read(tmp_path / "final.pt")
@@ -65,7 +66,9 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, monkeypatch: pyte
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 
-@pytest.mark.parametrize(("version", "without"), [(1, ("legs", "backbone", "definition")), (2, ("definition",))])
+@pytest.mark.parametrize(("version", "without"), [
+    (1, ("legs", "backbone", "definition", "due")), (2, ("definition", "due")), (3, ("due",)),
+])  # fmt: skip
 def test_a_state_of_an_older_format_is_read(tmp_path: Path, version: int, without: tuple[str, ...]) -> None:
     path, expected = tmp_path / "last.pt", a_state(7)[1]
     save(path, expected)
@@ -74,7 +77,8 @@ def test_a_state_of_an_older_format_is_read(tmp_path: Path, version: int, withou
         del content[name]
     torch.save(content | {"format": version}, path)
     found = read(path)
-    assert (found.step, found.definition) == (7, "")
+    assert (found.step, found.due) == (7, False)
+    assert found.definition == ("" if version < 3 else expected.definition)
     assert (found.legs, found.backbone) == (([], None) if version == 1 else (expected.legs, expected.backbone))
     torch.save(content | {"format": 99}, path)
     with pytest.raises(TrainingError, match="no state of a run of this version"):

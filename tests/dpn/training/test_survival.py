@@ -19,6 +19,7 @@ from tests.dpn.training.runs import (
     STEPS,
     assert_one_line,
     assert_same,
+    assert_stopped,
     command,
     environment,
     finished,
@@ -60,6 +61,12 @@ def test_a_moving_average_survives_a_kill(tmp_path: Path, precision: str) -> Non
 
 
 @pytest.fixture(scope="module")
+def by_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process that nothing disturbed."""
+    return ended(tmp_path_factory.mktemp("by-one") / "run")
+
+
+@pytest.fixture(scope="module")
 def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two processes that nothing disturbed."""
     return ended(tmp_path_factory.mktemp("by-two") / "run", **TWO)
@@ -79,7 +86,7 @@ def test_two_processes_stop_together_and_go_on(tmp_path: Path, by_two: Path, num
         wait_for(process, folder / "log.csv")
         (os.killpg if to == "group" else os.kill)(process.pid, number)
         _, said = process.communicate(timeout=120)
-    assert said.strip() == f"stopped and saved in {folder}; the same command goes on"
+    assert_stopped(said, folder, number)
     assert process.returncode == 130
     assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < STEPS
     ended(folder, **TWO)
@@ -135,9 +142,34 @@ def test_sigterm_to_everybody_leaves_those_that_make_samples_at_work_until_the_s
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGTERM)
         _, said = process.communicate(timeout=120)
-    assert said.strip() == f"stopped and saved in {folder}; the same command goes on"
+    assert_stopped(said, folder, signal.SIGTERM)
     assert process.returncode == 130
     assert torch.load(folder / "last.pt", weights_only=True)["step"] >= ended_epoch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(("processes", "undisturbed"), [({}, "by_one"), (TWO, "by_two")], ids=["one", "two"])
+def test_a_validation_is_abandoned_and_made_up_for(
+    tmp_path: Path, processes: dict[str, str], undisturbed: str, number: signal.Signals, request: pytest.FixtureRequest
+) -> None:
+    """By the first process alone, whose share each of the others still predicts."""
+    changes = {"network": "tiny_network:lingering", "save_every_s": "1000", **processes}
+    whole, folder, begun = request.getfixturevalue(undisturbed), tmp_path / "run", tmp_path / "begun"
+    with started(command(folder, **changes), LINGER=str(begun)) as process:
+        wait_for(process, begun)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    if number != signal.SIGKILL:
+        assert_stopped(said, folder, number)
+        assert process.returncode == 130
+    assert not (folder / "best.pt").exists()
+    state = torch.load(folder / "last.pt", weights_only=True)
+    assert (state["step"], state["due"]) == (6, True)
+    ended(folder, **changes)
+    assert_same(weights(whole), weights(folder))
+    logs = [[(row["step"], row["loss"], row["score"]) for row in rows(one / "log.csv")] for one in (whole, folder)]
+    assert logs[0] == logs[1]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,13 +26,14 @@ from dpn.program.interrupts import handled
 from dpn.program.locks import is_locked
 from dpn.training import sweep_executors, sweep_jobs
 from dpn.training.ablation_tables import TABLES, Table, recipes_of, recipes_of_all
-from dpn.training.folder import Log, rows
+from dpn.training.folder import Log, RunFolder, rows
 from dpn.training.recipes import RECIPES, Recipe
 from dpn.training.sweep import Sweep, Told
 from dpn.training.sweep_executors import LocalJob, SlurmJob, executor_of, settled
 from dpn.training.sweep_jobs import LEFT, STOPPED, Run, Training
 from dpn.training.sweep_options import SweepOptions
 from dpn.training.sweep_progress import Pace, left_s, pace_of
+from dpn.training.sweep_tracking import Tracked
 from tests.dpn.training.runs import HERE, finished, started
 
 # Tables.
@@ -98,6 +99,10 @@ def run_of(folder: Path, name: str = "one", seed: int = 0) -> Run:
     return Run(recipe=recipe, where=SweepOptions(folder=folder).where(recipe))
 
 
+def away(_: object) -> bytes:
+    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
 def log(run: Run, step: int) -> None:
     run.folder.path.mkdir(parents=True, exist_ok=True)
     Log(run.folder.log, 0).add({"step": step, "epoch": step // 6, "lr": 1e-3, "seconds": 12.5})
@@ -115,6 +120,17 @@ def test_how_far_a_run_is_comes_from_its_log(tmp_path: Path) -> None:
     assert pace_of(run) == Pace(recipe="made-up/one")
     finish(run)
     assert pace_of(run) == Pace(share=1.0, seconds=60.0, recipe="made-up/one")
+
+
+def test_how_far_a_run_was_holds_while_its_log_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, known = run_of(tmp_path), Pace(share=0.5, seconds=9.0, recipe="made-up/one")
+    log(run, 18)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", away)
+        assert pace_of(run, known) == known
+    for damaged in (b"step,seconds\n18,12.5\n", b"\xff\n"):
+        run.folder.log.write_bytes(damaged)
+        assert (pace_of(run, known), pace_of(run)) == (known, Pace(recipe="made-up/one"))
 
 
 @pytest.mark.parametrize("damaged", [b"", b'"24"', b"-3", b"true", b"[24]", b"24.0", b"\xff", b"[" * 100_000])
@@ -314,6 +330,51 @@ def test_a_damaged_result_fails_alone(tmp_path: Path) -> None:
     assert [one.state for one in sweep.tracked] == ["failed", "finished"]
     assert sweep.tracked[0].reason.startswith(f"{run.folder.result_file} is no result")
     assert pace_of(run) == Pace(recipe="made-up/one")
+
+
+def test_a_result_that_cannot_be_read_at_the_start_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, read = [run_of(tmp_path, "one"), run_of(tmp_path, "two")], Path.read_bytes
+    for run in runs:
+        finish(run)
+    unread = runs[0].folder.result_file
+    monkeypatch.setattr(Path, "read_bytes", lambda path: away(path) if path == unread else read(path))
+    sweep = gone(runs, MadeUp())
+    assert [one.state for one in sweep.tracked] == ["failed", "finished"]
+    assert sweep.tracked[0].reason.startswith(f"{unread}: {os.strerror(errno.ESTALE)}; ")
+
+
+@pytest.mark.parametrize("patience_s", [60.0, 0.0])
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_result_that_is_away_for_a_moment_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float, elsewhere: bool
+) -> None:
+    monkeypatch.setattr("dpn.training.sweep.PATIENCE_S", patience_s)
+    runs, result_of, looks = [run_of(tmp_path, "one"), run_of(tmp_path, "two")], RunFolder.result_of, list[str]()
+
+    def seldom(folder: RunFolder, recipe: Recipe) -> dict[str, Any] | None:
+        found = result_of(folder, recipe)
+        if found and recipe.network == "one" and len(looks) < 3:
+            looks.append("away")
+            away(folder)
+        return found
+
+    def told(sweep: Sweep, text: str) -> None:
+        if elsewhere and sweep.of("elsewhere") and not text:
+            finish(runs[0])
+
+    monkeypatch.setattr(RunFolder, "result_of", seldom)
+    with locked(runs[0].folder.lock) if elsewhere else nullcontext():
+        sweep = gone(runs, MadeUp(), 2, told)
+    assert [one.state for one in sweep.tracked] == ["finished" if patience_s else "failed", "finished"]
+    assert len(looks) == (3 if patience_s else 1)
+
+
+def test_whether_a_run_is_trained_holds_while_nobody_can_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Tracked(run=run_of(tmp_path))
+    with locked(one.run.folder.lock):
+        assert one.is_trained()
+        monkeypatch.setattr("dpn.training.sweep_tracking.is_locked", away)
+        assert one.is_trained()
 
 
 def test_a_folder_that_cannot_be_made_fails_alone(tmp_path: Path) -> None:
