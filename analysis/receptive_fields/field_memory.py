@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.receptive_fields.axes import SAME, Axis, Listed, Transposed, Window
-from analysis.receptive_fields.field_calls import shape_of
+from analysis.receptive_fields.field_calls import NATURAL, order_of, shape_of
 from analysis.receptive_fields.field_graph import Edge, Pointwise
 
 Steps = tuple[int, int, int]
@@ -34,7 +34,7 @@ class OverwrittenError(ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in its memory a tensor lies: what torch calls storage offset, size and stride."""
+    """Where in its memory a tensor lies: what torch calls storage offset, size and stride, in the order B, C, H, W."""
 
     offset: int
     sizes: tuple[int, ...]
@@ -43,7 +43,10 @@ class Place:
     @classmethod
     def of(cls, tensor: Tensor) -> "Place":
         """That of a tensor."""
-        return cls(int(tensor.storage_offset()), tuple(map(int, tensor.shape)), tuple(map(int, tensor.stride())))
+        order = order_of(tensor)
+        axes = [0, *(1 + order.index(axis) for axis in NATURAL)] if tensor.dim() == 4 else range(tensor.dim())
+        sizes, strides = (tuple(int(of[d]) for d in axes) for of in (tensor.shape, tensor.stride()))
+        return cls(int(tensor.storage_offset()), sizes, strides)
 
     def box(self, whole: "Place") -> Box | None:
         """This place as a part of a larger one; None where it is none, or does not keep axes as they are."""

@@ -9,10 +9,14 @@ from torch import Tensor
 
 from analysis.receptive_fields.axes import SAME, Bordered, Listed, Transposed, Window
 from analysis.receptive_fields.field_calls import (
+    NATURAL,
     Rule,
     UntraceableError,
     axis_of,
     image_shape,
+    meant,
+    order_of,
+    put_in_order,
     same,
     shape_of,
     source_map,
@@ -22,14 +26,15 @@ from analysis.receptive_fields.field_graph import Chosen, Edge, Pointwise
 
 def concatenation(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """Maps behind one another along the channels."""
-    if int(arguments.get("dim", 0)) % max(1, outs[0].dim()) != 1:
+    dim = int(arguments.get("dim", 0))
+    if meant(outs[0], dim) != 1:
         raise UntraceableError("it joins maps along another axis than the channels")
     edges, start = [], 0
     for part in arguments["tensors"]:
-        channels, _, _ = image_shape(part)
+        image_shape(part)
         if part in of:
-            edges.append(same(of[part], SAME, SAME, channels, to=start))
-        start += channels
+            edges.append(same(of[part], SAME, SAME, int(part.shape[dim]), to=start))
+        start += int(part.shape[dim])
     return [edges]
 
 
@@ -80,19 +85,19 @@ def sliced(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Ten
     """A slice, or narrow: a part of one axis; of the batch too, whose images are all alike."""
     source = source_map(arguments, of)
     channels, _, _ = image_shape(source)
-    dim, step = int(arguments.get("dim", 0)) % source.dim(), int(arguments.get("step", 1))
+    dim, step = int(arguments.get("dim", 0)), int(arguments.get("step", 1))
     start, _, _ = slice(arguments.get("start"), arguments.get("end"), step).indices(int(source.shape[dim]))
-    if dim == 1:
+    if (axis := meant(source, dim)) == 1:
         pairs = tuple((to, start + step * to) for to in range(shape_of(outs[0])[0]))
         return [[Edge(of[source], SAME, SAME, Chosen(pairs) if step > 1 else Pointwise(start, 0, len(pairs)))]]
-    y, x = (Window(1, step, -start) if dim == d else SAME for d in (2, 3))
+    y, x = (Window(1, step, -start) if axis == d else SAME for d in (2, 3))
     return [[same(of[source], y, x, channels)]]
 
 
 def selected(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """One place of an axis, which goes: the only place, or one channel of (B, C)."""
     source = source_map(arguments, of)
-    dim = axis_of(source, arguments["dim"])
+    axis_of(source, dim := int(arguments["dim"]))
     if source.shape[dim] == 1:
         return kept(arguments, outs, of)
     if source.dim() != 2:
@@ -104,40 +109,41 @@ def pieces(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Ten
     """Pieces of a map along one axis, in order: split, split_with_sizes, chunk."""
     source = source_map(arguments, of)
     channels, _, _ = image_shape(source)
-    dim, start, made = axis_of(source, arguments.get("dim", 0)), 0, []
+    axis, start, made = axis_of(source, arguments.get("dim", 0)), 0, []
     for out in outs:
-        if dim == 1:
-            made.append([same(of[source], SAME, SAME, int(out.shape[1]), start=start)])
+        size = shape_of(out)[axis - 1]
+        if axis == 1:
+            made.append([same(of[source], SAME, SAME, size, start=start)])
         else:
-            y, x = (Window(1, 1, -start) if dim == d else SAME for d in (2, 3))
+            y, x = (Window(1, 1, -start) if axis == d else SAME for d in (2, 3))
             made.append([same(of[source], y, x, channels)])
-        start += int(out.shape[dim])
+        start += size
     return made
 
 
 def flip(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """Axes backward."""
     source = source_map(arguments, of)
-    image_shape(source)
+    sizes = image_shape(source)
     axes = {axis_of(source, d) for d in arguments["dims"]}
-    return [[_reordered(of, source, {d: range(int(source.shape[d]))[::-1] for d in axes}, "a flip")]]
+    return [[_reordered(of, source, {axis: range(sizes[axis - 1])[::-1] for axis in axes}, "a flip")]]
 
 
 def roll(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """Axes moved, where what leaves at one end comes in at the other."""
     source = source_map(arguments, of)
-    image_shape(source)
+    sizes = image_shape(source)
     if not arguments.get("dims"):
         raise UntraceableError("it rolls a map as one long row; name its dims")
     orders: dict[int, Sequence[int]] = {}
     for dim, shift in zip(arguments["dims"], arguments["shifts"], strict=True):
-        order = orders.get(axis := axis_of(source, dim), range(int(source.shape[axis])))
+        order = orders.get(axis := axis_of(source, dim), range(sizes[axis - 1]))
         orders[axis] = [order[(o - int(shift)) % len(order)] for o in range(len(order))]
     return [[_reordered(of, source, orders, "a roll")]]
 
 
 def _reordered(of: Mapping[Tensor, int], source: Tensor, orders: Mapping[int, Sequence[int]], what: str) -> Edge:
-    """Every place of the named axes of (B, C, H, W) reads another place: by axis, what each of them reads."""
+    """Every place of channels (1), rows (2) or columns (3) reads another place: by axis, what each of them reads."""
     y, x = (Listed(tuple((o,) for o in orders[d]), what) if d in orders else SAME for d in (2, 3))
     channels, _, _ = shape_of(source)
     return Edge(of[source], y, x, Chosen(tuple(enumerate(orders[1]))) if 1 in orders else Pointwise(0, 0, channels))
@@ -151,15 +157,22 @@ def channel_shuffle(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: M
     return [[_reordered(of, source, {1: order}, "a shuffle")]]
 
 
-def exchanged(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
-    """A transpose or permute of axes that all count as channels, with which networks shuffle them."""
+def exchanged(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
+    """A transpose or permute: of a map's axes, rows before columns, or of axes that all count as channels."""
     source = source_map(arguments, of)
     order = list(range(source.dim()))
     if "dims" in arguments:
         order = [int(d) % source.dim() for d in arguments["dims"]]
+    elif "destination" in arguments:  # a movedim
+        order = list(np.moveaxis(np.empty(order), arguments["source"], arguments["destination"]).shape)
     else:
         one, other = (int(arguments[name]) for name in ("dim0", "dim1"))
         order[one], order[other] = order[other], order[one]
+    if source.dim() == 4 and order[0] == 0:
+        moved = tuple(order_of(source)[d - 1] for d in order[1:])
+        if moved.index(2) < moved.index(3):  # what is turned has no rows and columns that an index of it would mean
+            put_in_order(outs[0], moved)
+            return [[same(of[source], SAME, SAME, shape_of(source)[0])]]
     last = source.dim() - 2 if source.dim() >= 4 else source.dim()
     if order[:1] != [0] or order[last:] != list(range(last, source.dim())):
         raise UntraceableError(f"it puts the axes of {tuple(source.shape)} in the order {tuple(order)}")
@@ -189,7 +202,10 @@ def kept(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tenso
     source = arguments.get("self", arguments.get("input"))
     if source not in of:
         return [[]] * len(outs)
-    channels, _, _ = size = shape_of(source)
-    if shape_of(outs[0]) != size:
+    channels, height, width = size = shape_of(source)
+    moved = outs[0].shape != source.shape and order_of(source) != NATURAL
+    if moved:
+        put_in_order(outs[0], NATURAL)  # which it has where there is but one position
+    if shape_of(outs[0]) != size or (moved and height * width > 1):
         raise UntraceableError(f"it turns {tuple(source.shape)} into {tuple(outs[0].shape)}")
     return [[same(of[source], SAME, SAME, channels)]] * len(outs)

@@ -3,7 +3,7 @@
 A rule turns the arguments of one call into the edges of each output. What it cannot describe it refuses by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,8 @@ from analysis.receptive_fields.field_calls import (
     UntraceableError,
     axis_of,
     image_shape,
+    in_one_order,
+    meant,
     same,
     shape_of,
     source_map,
@@ -53,7 +55,7 @@ def unknown(_arguments: Mapping[str, Any], _outs: Sequence[Tensor], _of: Mapping
     raise UntraceableError("no rule says which positions it reads")
 
 
-def pointwise(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
+def _pointwise(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """Each position of the output reads the same position of every operand; what has one position is read by all."""
     channels, height, width = image_shape(outs[0])
     edges = []
@@ -112,18 +114,23 @@ def _adaptive(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[
 def _reduction(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """A mean, sum or extreme along whole axes; rows and columns stay, or go together; over channels they mix."""
     if "other" in arguments:  # the larger or smaller one of two maps
-        return pointwise(arguments, outs, of)
+        return _pointwise(arguments, outs, of)
     source = source_map(arguments, of)
-    channels, height, width = image_shape(source)
+    image_shape(source)
     dims = arguments.get("dim")
     given = range(source.dim()) if dims in (None, []) else dims if isinstance(dims, list | tuple) else [dims]
-    listed = {int(d) % source.dim() for d in given}
+    listed = {meant(source, d) for d in given}
     if 0 in listed or not (arguments.get("keepdim") or source.dim() == 2 or {2, 3} <= listed):
         raise UntraceableError("it reduces axes of a map that do not stay; keep them (keepdim) or pool instead")
-    y = whole(height, 1, "a reduction over a whole axis") if 2 in listed else SAME
-    x = whole(width, 1, "a reduction over a whole axis") if 3 in listed else SAME
-    route = Grouped(channels, 1) if 1 in listed else Pointwise(0, 0, channels)
-    return [[Edge(of[source], y, x, route)]] * len(outs)
+    return [[_along(source, outs[0], of, listed, "a reduction over a whole axis")]] * len(outs)
+
+
+def _along(source: Tensor, out: Tensor, of: Mapping[Tensor, int], axes: Collection[int], what: str) -> Edge:
+    """Each position reads all that there is along some axes."""
+    (channels, height, width), (c, h, w) = shape_of(source), shape_of(out)
+    y = whole(height, h, what) if 2 in axes else SAME
+    x = whole(width, w, what) if 3 in axes else SAME
+    return Edge(of[source], y, x, Grouped(channels, c) if 1 in axes else Pointwise(0, 0, channels))
 
 
 def _gated(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
@@ -135,15 +142,11 @@ def _gated(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Ten
     return [[same(of[source], SAME, SAME, half, start=start) for start in (0, half)]]
 
 
-def _along_axis(arguments: Mapping[str, Any], _outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
+def _along_axis(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     """Softmax and its like: each position reads all positions of one axis."""
     source = source_map(arguments, of)
-    channels, height, width = image_shape(source)
-    axis = axis_of(source, arguments["dim"])
-    what = "an operator over a whole axis"
-    y = whole(height, height, what) if axis == 2 else SAME
-    x = whole(width, width, what) if axis == 3 else SAME
-    return [[Edge(of[source], y, x, Grouped(channels, channels) if axis == 1 else Pointwise(0, 0, channels))]]
+    image_shape(source)
+    return [[_along(source, outs[0], of, {axis_of(source, arguments["dim"])}, "an operator over a whole axis")]]
 
 
 def _batch_norm(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
@@ -162,21 +165,21 @@ def _group_norm(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mappin
 
 
 def _layer_norm(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
-    """Along all axes of each image, or along rows and columns."""
-    source, axes = source_map(arguments, of), len(arguments["normalized_shape"])
-    if axes not in ((2, 3) if source.dim() == 4 else (1,)):
-        raise UntraceableError(f"it normalises along the last {axes} axes of {tuple(source.shape)}")
-    return _by_own_statistics(source, outs, of, groups=int(source.shape[1]) if axes == 2 else 1)
+    """Along the last axes, whatever they are."""
+    source = source_map(arguments, of)
+    image_shape(source)
+    axes = {axis_of(source, -1 - k) for k in range(len(arguments["normalized_shape"]))}
+    return [[_along(source, out, of, axes, _STATISTICS)] for out in outs]
 
 
 def _by_own_statistics(source: Tensor, outs: Sequence[Tensor], of: Mapping[Tensor, int], groups: int) -> Any:
     """Every position, and every statistic, reads the whole map of its group of channels."""
     channels, height, width = image_shape(source)
-    what = "a normalisation by the statistics of the map"
     return [
-        [Edge(of[source], whole(height, h, what), whole(width, w, what), Grouped(channels, c, min(groups, c)))]
+        [Edge(of[source], whole(height, h, _STATISTICS), whole(width, w, _STATISTICS),
+              Grouped(channels, c, min(groups, c)))]
         for c, h, w in map(shape_of, outs)
-    ]
+    ]  # fmt: skip
 
 
 def _resized(mode: Any, exact: bool = False) -> Rule:
@@ -206,16 +209,16 @@ def _resize(mode: Any, exact: bool, corners: bool, ins: int, outs: int, given: f
 
 
 def _linear(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
-    """(B, C) by a matrix of weights: linear, mm, addmm."""
+    """The last axis by a matrix of weights: linear, mm, addmm."""
     source = arguments.get("mat1", arguments.get("input", arguments.get("self")))
-    if source not in of or source.dim() != 2 or sum(t in of for t in tensors_in(arguments.values())) > 1:
+    if source not in of or source.dim() not in (2, 4) or sum(t in of for t in tensors_in(arguments.values())) > 1:
         raise UntraceableError("it mixes positions or takes weights from the image")
-    return [[Edge(of[source], SAME, SAME, Grouped(int(source.shape[1]), shape_of(outs[0])[0]))]]
+    return [[_along(source, outs[0], of, {axis_of(source, -1)}, "a matrix along a whole axis")]]
 
 
 def _copy_into(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
     source = arguments["src"]
-    return [pointwise({"self": source}, outs, of)[0] if source in of else []] * len(outs)
+    return [_pointwise({"self": source}, outs, of)[0] if source in of else []] * len(outs)
 
 
 def _filled(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
@@ -226,9 +229,10 @@ def _filled(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Te
 
 
 def _expand(arguments: Mapping[str, Any], outs: Sequence[Tensor], of: Mapping[Tensor, int]) -> Any:
-    return pointwise({"self": arguments["self"]}, outs, of)
+    return _pointwise({"self": arguments["self"]}, outs, of)
 
 
+_STATISTICS = "a normalisation by the statistics of the map"
 _POOLS = ("max_pool2d", "max_pool2d_with_indices", "avg_pool2d")
 _ADAPTIVE = ("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d")
 _REDUCTIONS = ("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "logsumexp",
@@ -238,6 +242,7 @@ _BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "_native_
                 "_batch_norm_no_update")  # fmt: skip
 _VIEWS = ("view", "reshape", "_unsafe_view", "view_as", "_reshape_alias", "flatten", "unflatten", "squeeze",
           "unsqueeze")  # fmt: skip
+_EXCHANGES = ("transpose", "permute", "movedim", "moveaxis")
 _COPIES = ("clone", "contiguous", "detach", "alias", "to", "_to_copy", "dropout", "lift_fresh", "type_as",
            "feature_dropout", "alpha_dropout", "native_dropout")  # fmt: skip
 
@@ -250,7 +255,7 @@ SHAPE_ONLY = frozenset({
 VALUES = frozenset({"_local_scalar_dense", "resolve_neg"})
 """Operators that hand values of a map to Python or numpy; the last is how `numpy()` and `tolist()` begin."""
 
-RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = {
     "convolution": _convolution,
     "_convolution": _convolution,
     **dict.fromkeys(_POOLS, _pooling),
@@ -275,7 +280,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), pieces),
     "flip": flip,
     "roll": roll,
-    **dict.fromkeys(("transpose", "permute"), exchanged),
+    **dict.fromkeys(_EXCHANGES, exchanged),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), channel_shuffle),
     "pixel_shuffle": pixels(finer=True),
     "pixel_unshuffle": pixels(finer=False),
@@ -284,8 +289,17 @@ RULES: dict[str, Rule] = {
     "copy": _copy_into,
     "fill": _filled,
     "zero": _filled,
-    "masked_fill": pointwise,
-    "_prelu_kernel": pointwise,
+    "masked_fill": _pointwise,
+    "_prelu_kernel": _pointwise,
     "glu": _gated,
 }
+_ANY_ORDER = frozenset({
+    _pointwise, _reduction, _along_axis, _layer_norm, _linear, _copy_into, _filled, _expand, _gated,
+    kept, concatenation, sliced, selected, pieces, flip, roll, exchanged,
+})  # fmt: skip
+
+pointwise = in_one_order(_pointwise, any_order=True)
+"""The rule of every operator that torch marks as pointwise."""
+
+RULES: dict[str, Rule] = {name: in_one_order(rule, any_order=rule in _ANY_ORDER) for name, rule in _RULES.items()}
 """What each ATen operator reads; pointwise operators need no entry, because torch marks them."""

@@ -104,7 +104,7 @@ class Maker:
     def program(self) -> Program:
         while len(self.steps) < self.draw.randint(4, 10):
             kinds = ["conv", "conv", "dilated", "dilated", "pointwise", "transposed", "pool", "resize", "pad", "add",
-                     "cat", "shuffle"]  # fmt: skip
+                     "cat", "shuffle", "channels_last"]  # fmt: skip
             kind = self.draw.choice(kinds)
             getattr(self, kind)(self.draw.randrange(max(0, len(self.shapes) - 3), len(self.shapes)))
         return Program(self.steps).eval()
@@ -183,6 +183,14 @@ class Maker:
         if kinds:
             real = self.draw.choice(kinds)
             self._add(real, real, i)
+
+    def channels_last(self, i: int) -> None:
+        """As in ConvNeXt's blocks."""
+        real = nn.Sequential(
+            Apply(lambda image: image.permute(0, 2, 3, 1)), nn.LayerNorm(self.shapes[i][0]),
+            nn.Linear(self.shapes[i][0], 4), nn.GELU(), nn.Linear(4, 1), Apply(lambda image: image.movedim(-1, 1)),
+        )  # fmt: skip
+        self._add(real, lambda image: image.sum(1, keepdim=True), i)
 
     def _partner(self, i: int) -> int:
         """A map of the same shape, perhaps the map itself."""

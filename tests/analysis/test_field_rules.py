@@ -1,6 +1,7 @@
 """Every rule of the tracer against the Jacobian of what it describes, unit by unit and channel by channel."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,61 @@ def addmm(x: Tensor) -> Tensor:
     return torch.addmm(linear.bias, x.mean((2, 3)), linear.weight).mm(linear.weight)[:, :, None, None]
 
 
+def last(x: Tensor) -> Tensor:
+    """(B, H, W, C), of other channels than the middle ones."""
+    return by_channel(x).permute(0, 2, 3, 1)
+
+
+def first(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def convnext(x: Tensor) -> Tensor:
+    return x + first(F.gelu(LINEAR.to(x.device)(F.layer_norm(last(x)[..., 1:5], (4,)).contiguous())) * 0.5)
+
+
+def mambaout(x: Tensor) -> Tensor:
+    """Channels are split behind the others, and some of them pooled before them."""
+    gate, kept, pooled = torch.split(last(x), [4, 1, 3], dim=-1)
+    return first(F.silu(gate) + torch.cat((kept, F.avg_pool2d(first(pooled), 3, 1, 1).permute(0, 2, 3, 1)), dim=-1))
+
+
+def moved_in_another_order(x: Tensor) -> Tensor:
+    y = last(x).roll((2, 3, 1), (1, -2, 3)).flip((2, 3))
+    return first(y[:, 1:6:2, 2:, 1:7:3].narrow(2, 1, 4)).clone()
+
+
+def statistics_in_another_order(x: Tensor) -> Tensor:
+    y = last(x)
+    y = y * y.mean((1, 2), keepdim=True)[..., :3].sum(-1, keepdim=True) + y.softmax(1)
+    return first(F.glu(y, -1) / y.std(2, keepdim=True)[..., 2:6].expand(-1, -1, 9, -1))
+
+
+def vectors_of_another_order(x: Tensor) -> Tensor:
+    y = last(x)[..., 2:6]
+    scale = LINEAR.to(x.device)(y.mean((1, 2))).view(1, 4, 1, 1) + y.amax((1, 2), keepdim=True).sum((1, 2)).view(
+        1, 4, 1, 1
+    )
+    return x * scale + y[:, :, 2:].mean((1, 2), keepdim=True).flatten(1)[:, :, None, None]
+
+
+def written_in_another_order(x: Tensor) -> Tensor:
+    """As a view of what has its channels first, all of it and a part, and as a map of its own."""
+    y = by_channel(x).clone()
+    last = y.permute(0, 2, 3, 1)
+    last.mul_(2)
+    last[:, 2:5, :, 1:4] = last[:, :3, :, 4:7].clone()
+    return y + first(F.layer_norm(last, (9, 8)).sigmoid_())
+
+
+def rows_first(x: Tensor) -> Tensor:
+    """(B, H, C, W)."""
+    y = x.transpose(1, 2)
+    return (F.layer_norm(y[:, 1:5], (9,)) + y[:, 1:5].softmax(2) + y[:, :4].movedim(-2, 1).movedim(1, 2)).transpose(
+        -3, -2
+    )
+
+
 OPERATORS: dict[str, Operator] = {
     "reflection": lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"),
     "replication": lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"),
@@ -141,6 +197,8 @@ OPERATORS: dict[str, Operator] = {
     "instance norm": lambda x: F.instance_norm(by_channel(x)[:, 2:8]),
     "layer norm": lambda x: F.layer_norm(x[:, :, :3], (4, 3, 9)),
     "layer norm of rows and columns": lambda x: F.layer_norm(by_channel(x)[:, 3:9, :3], (3, 9)),
+    "layer norm of columns": lambda x: F.layer_norm(by_channel(x), (9,)),
+    "a matrix along columns": lambda x: F.linear(by_channel(x), torch.ones(5, 9).to(x)),
     "layer norm of a vector": lambda x: F.layer_norm(pooled(x), (8,)).view(1, 8, 1, 1),
     "parametric": lambda x: F.prelu(by_channel(x), torch.linspace(0.1, 0.9, 8).to(x)),
     "gated linear": lambda x: F.glu(by_channel(x), 1),
@@ -150,6 +208,13 @@ OPERATORS: dict[str, Operator] = {
     "resized from one position": lambda x: x + F.interpolate(
         F.adaptive_avg_pool2d(x, 1), x.shape[2:], mode="bilinear", align_corners=True),
     "expanded as": lambda x: x + x.mean((2, 3), keepdim=True).expand_as(x),
+    "ConvNeXt": convnext,
+    "MambaOut": mambaout,
+    "moved in another order": moved_in_another_order,
+    "statistics in another order": statistics_in_another_order,
+    "vectors of another order": vectors_of_another_order,
+    "rows first": rows_first,
+    "written channels last": written_in_another_order,
     "only its type and shape": lambda x: (1 + MASK.to(x.device)).view(1, 1, 1, 9).type_as(x).view_as(x[:, :1, :1]) * x,
 }  # fmt: skip
 
@@ -181,15 +246,35 @@ def transposed_in_place(x: Tensor) -> Tensor:
     return parts.reshape(1, 8, *x.shape[2:])
 
 
+def written_in_part(x: Tensor) -> Tensor:
+    y = F.layer_norm(last(x), (8,))
+    y[:, 1:3] = y[:, 3:5]
+    return first(y + 1)
+
+
+def given_in_part(x: Tensor) -> Tensor:
+    y = torch.zeros(1, 9, 9, 8).to(x)
+    torch.add(last(x), 1, out=y[:, 1:8])
+    return 2 * y
+
+
 REFUSED: dict[str, tuple[Operator, str]] = {
     "softmax of a batch": (lambda x: x.softmax(0), "softmax .* the batch"),
     "softmax of a batch of vectors": (lambda x: pooled(x).softmax(-2)[:, :, None, None], "softmax .* the batch"),
     "mean without rows": (lambda x: x.mean((1, 2))[:, :, None, None], "mean in .* do not stay"),
     "a vector along the columns": (lambda x: x + x.mean((2, 3))[:, :1].repeat(1, 9), "add in .* along the columns"),
     "a vector along the columns, copied": (lambda x: torch.zeros_like(x).copy_(F.pad(pooled(x), (0, 1))), "copy_ in"),
-    "channels last": (lambda x: x.permute(0, 2, 3, 1), r"permute in .* \(1, 4, 7, 9\) in the order \(0, 2, 3, 1\)"),
+    "convolved channels last": (lambda x: F.conv2d(last(x), torch.ones(3, 7, 3, 3).to(x)),
+                                r"convolution in .* \(B, H, W, C\) for \(B, C, H, W\); permute"),
+    "pooled rows first": (lambda x: F.max_pool2d(x.transpose(1, 2), 2), r"max_pool2d.* in .* \(B, H, C, W\) for"),
+    "padded channels last": (lambda x: F.pad(last(x), (0, 1)), "constant_pad_nd in .* permute the map back"),
+    "reshaped, not permuted": (lambda x: x.permute(0, 2, 3, 1).reshape(x.shape), "_unsafe_view in .* turns|reshape"),
+    "reshaped to windows": (lambda x: last(x).reshape(1, 7, 3, 3, 8)[0], "view in .* turns|reshape"),
+    "two orders": (lambda x: x[:, :, :4, :4] + x[:, :, :4, :4].permute(0, 2, 3, 1), "add in .* different orders"),
+    "a part written channels last": (written_in_part, "no boxes of one map"),
+    "a part as an output": (given_in_part, "no boxes of one map"),
+    "columns before rows": (lambda x: x.transpose(1, 3), r"transpose in .* in the order \(0, 3, 2, 1\)"),
     "turned": (lambda x: x.transpose(2, 3), "transpose in .* in the order"),
-    "layer norm of columns": (lambda x: F.layer_norm(x, (9,)), "native_layer_norm in .* the last 1 axes"),
     "a roll of all": (lambda x: x.roll(3), "roll in .* name its dims"),
     "a row": (lambda x: x[:, :, 2][:, :, None], "select in .* slice it"),
     "a shift of its own": (lambda x: F.group_norm(x, 2, None, x.mean((0, 2, 3))), "native_group_norm in .* more than"),
@@ -206,6 +291,43 @@ def test_what_no_rule_can_say_is_refused_by_name(name: str) -> None:
     graph = graph_of(lambda x: operator(torch.sigmoid(x)))
     assert 0 not in graph.backward("output", [(0, 0)])
     assert any(re.search(reason, problem) for problem in graph.problems("output")), graph.problems("output")
+
+
+@pytest.mark.parametrize("returned", [lambda y: y, lambda y: y.data, lambda y: y.detach().contiguous()])
+def test_a_map_whose_channels_come_last_keeps_its_rows_and_columns(returned: Operator) -> None:
+    """Also where an alias that no operator made is returned, and where all three sizes are alike."""
+
+    def field(operator: Operator) -> tuple[Any, ...]:
+        graph = trace(Apply(operator), (1, 4, 12, 12))
+        found = graph.backward("output", [(5, 7)], channel=1)[0].values
+        return graph.maps[graph.index("output")].shape, graph.extent("output"), found.tolist()
+
+    def pooled(x: Tensor) -> Tensor:
+        return F.avg_pool2d(torch.cat([x, x, x], 1), (3, 5), 1, (1, 2))
+
+    last = field(lambda x: returned(F.layer_norm(pooled(x).permute(0, 2, 3, 1), (12,))))
+    assert last == field(lambda x: pooled(x).softmax(1))
+    assert last[0] == (12, 12, 12)
+
+
+def test_convnexts_field_is_that_of_its_convolutions() -> None:
+    """Two 7x7 windows behind a stem of 4x4 patches; units of every map are known."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spatial, self.norm = nn.Conv2d(16, 16, 7, padding=3, groups=16), nn.LayerNorm(16)
+            self.wide, self.narrow, self.scale = nn.Linear(16, 64), nn.Linear(64, 16), nn.Parameter(torch.ones(16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.wide(self.norm(self.spatial(x).permute(0, 2, 3, 1)))
+            return x + (self.scale * self.narrow(F.gelu(y))).permute(0, 3, 1, 2)
+
+    graph = trace(nn.Sequential(nn.Conv2d(3, 16, 4, 4), Block(), Block(), nn.Conv2d(16, 17, 1)), (1, 3, 64, 48))
+    assert not any(one.problem for one in graph.maps)
+    assert graph.extent("output").size_hw == (4 + 2 * 6 * 4,) * 2
+    assert graph.maps[graph.index("2.wide")].shape == (64, 16, 12)
+    assert graph.extent("2.wide") == graph.extent("2.spatial")
 
 
 def test_a_traced_modules_convolutions_are_convolutions() -> None:
@@ -247,5 +369,6 @@ def test_the_operators_above_and_random_networks_meet_most_rules() -> None:
                "_batch_norm_no_update", "_to_copy", "split", "native_channel_shuffle", "_convolution"}  # fmt: skip
     same = {"detach", "alias", "to", "dropout", "lift_fresh", "type_as", "feature_dropout", "alpha_dropout",
             "native_dropout", "clone", "contiguous"}  # fmt: skip
+    synonyms = {"moveaxis"}
     extremes = {"amax", "amin", "max", "min", "adaptive_max_pool2d"}
-    assert set(RULES) - met - random - aliases - same - extremes == set()
+    assert set(RULES) - met - random - aliases - same - synonyms - extremes == set()
