@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import reported
-from bench.record import Record
-from bench.reported import Reported, ReportedTable
+from bench.records import reported
+from bench.records.record import Record
+from bench.records.reported import Reported, ReportedTable
+from bench.records.store import RECORDS, Found, Store
 from bench.statistics import Comparison
-from bench.store import RECORDS, Found, Store
 from dpn.spec import DPNLiteSpec, ModelSpec
 from dpn.zoo import ZOO
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.choices import COUNTS, Choices
-from bench.measuring import count_networks, measure_cells, open_store
-from bench.plan import Plan
-from bench.pool import search_path
-from bench.rows import PROTOCOL, rows
-from bench.store import RECORDS, Store
+from bench.records.rows import PROTOCOL, rows
+from bench.records.store import RECORDS, Store
 from bench.subject import Subject, resolve
+from bench.sweeps.choices import COUNTS, Choices
+from bench.sweeps.measuring import count_networks, measure_cells, open_store
+from bench.sweeps.plan import Plan
+from bench.sweeps.pool import search_path
 
 NOTEBOOK = "__main__:"
 """What the names of a notebook's own factories begin with."""

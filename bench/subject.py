@@ -15,7 +15,7 @@ from dpn.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.macs import Count
+    from bench.counts.macs import Count
 
 __all__ = ["DEFAULT_INPUT_HW", "Subject", "SubjectError", "parse_hw", "resolve"]
 
@@ -64,7 +64,7 @@ class Subject:
         known = self.spec_digest()
         if known is not None:
             return known
-        from bench.macs import CountError, count
+        from bench.counts.macs import CountError, count
         from dpn.network_code import code_digest
 
         try:

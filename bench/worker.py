@@ -1,8 +1,9 @@
 """The process that measures: a fresh interpreter that imports libraries, runs nothing, and forks one worker a cell.
 
-`python -m bench.worker SOCKET MODULE…` is started by `bench.pool`. It reads a line for each worker to fork; the worker
-connects to the socket and answers commands, one JSON object a line. Every round of a sweep has an interpreter of its
-own, so memory layouts differ from round to round; every cell has a process of its own in which nothing has run before.
+`python -m bench.worker SOCKET MODULE…` is started by `bench.sweeps.pool`, in a checkout of another commit too, so that
+its name stays. It reads a line for each worker to fork; the worker connects to the socket and answers commands, one
+JSON object a line. Every round of a sweep has an interpreter of its own, so memory layouts differ from round to round;
+every cell has a process of its own in which nothing has run before.
 """
 
 import ctypes
@@ -17,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.ceilings import Kind
 from bench.cell import Cell
 from bench.machine import disturbance, gpu
 from bench.running import telemetry
-from bench.steady import steady_start
+from bench.sampling.steady import steady_start
+from bench.sweeps.ceilings import Kind
 from dpn.program.error_words import in_words
 
 PR_SET_PDEATHSIG = 1
@@ -43,8 +44,8 @@ class Worker:
 
     def open(self, cell: dict[str, Any], folder: str) -> dict[str, Any]:
         """Builds the network in its back end, compares its outputs with the reference, sets calls a sample."""
-        from bench import cuda_timing, timing
         from bench.running import opening, runners
+        from bench.sampling import cuda_timing, timing
 
         opened = to_cell(cell)
         self.runner = opening.open_runner(opened, Path(folder))
@@ -58,7 +59,7 @@ class Worker:
 
     def series(self, at_least: int, keep: int, least_s: float, most_s: float) -> dict[str, Any]:
         """Samples until the series ends in a steady state that holds `keep` samples, or `most_s` is spent."""
-        from bench import timing
+        from bench.sampling import timing
 
         states, before = [gpu.state_on(self.device)], disturbance.snapshot()
         samples: list[float] = []
@@ -80,13 +81,13 @@ class Worker:
 
     def sample(self, calls: int, per: int) -> dict[str, Any]:
         """One sample of `calls` calls, as seconds for each of `per` calls."""
-        from bench import timing
+        from bench.sampling import timing
 
         return {"seconds": round(timing.sample(self.runner, calls) * calls / per, 9)}
 
     def throughput(self, samples: int, seconds: float, batch: int) -> dict[str, Any]:
         """Images a second over `samples` windows of calls in a row, after one window that warms up."""
-        from bench import timing
+        from bench.sampling import timing
 
         warmup = timing.throughput_sample(self.runner, seconds, batch)
         state, before = gpu.state_on(self.device), disturbance.snapshot()
@@ -97,7 +98,7 @@ class Worker:
 
     def cuda(self, samples: int) -> dict[str, Any]:
         """Events, wall clock and graph replay of the opened network."""
-        from bench import cuda_timing
+        from bench.sampling import cuda_timing
 
         return cuda_timing.measure(self.runner, samples)
 
@@ -113,13 +114,13 @@ class Worker:
 
     def energy(self, batch: int, device: str) -> dict[str, Any]:
         """Energy of an image in steady load, or why it is not available."""
-        from bench import energy
+        from bench.sampling import energy
 
         return energy.measure(self.runner, batch, device)
 
     def ceiling(self, kind: Kind, candidate: str, device: str, precision: str, threads: int) -> dict[str, Any]:
         """The rate of one candidate for the machine's arithmetic or copy ceiling."""
-        from bench import ceilings
+        from bench.sweeps import ceilings
 
         return ceilings.measure(kind, candidate, device=device, precision=precision, threads=threads)
 

@@ -19,13 +19,14 @@ TORCH_FREE = (
     "dpn.data.check", "dpn.contact_sheet", "dpn.data.crops", "dpn.data.augment", "dpn.data.synthetic_files",
     "dpn.metrics.coco", "dpn.metrics.pckh", "dpn.verbs.sheet", "dpn.verbs.export", "dpn.verbs.sweep",
     "dpn.training.recipes", "dpn.training.order", "dpn.training.folder", "dpn.training.options", "dpn.__main__",
-    "bench.record", "bench.store", "bench.reported", "bench.conventions", "bench.suite", "bench.subject",
-    "bench.machine.environment", "bench.live", "bench.cell", "bench.pool", "bench.sweep", "bench.worker",
-    "bench.verbs.compare", "bench.verbs.duel", "bench.api", "analysis.evidence", "analysis.tables",
-    "analysis.claims.audit", "analysis.explorer.explore_fields", "analysis.outlets.explorer_page",
-    "analysis.verbs.gridding", "analysis.verbs.receptive_field", "analysis.verbs.erf",
-    "analysis.effective_fields.erf_records", "analysis.effective_fields.erf_expected", "analysis.figures",
-    "analysis.outlets.publish", "analysis.outlets.report", "analysis.__main__",
+    "bench.records.record", "bench.records.store", "bench.records.reported", "bench.counts.conventions",
+    "bench.suite", "bench.subject", "bench.machine.environment", "bench.counts.live_taps", "bench.cell",
+    "bench.sweeps.pool", "bench.sweeps.sweep", "bench.worker", "bench.verbs.compare", "bench.verbs.duel",
+    "bench.api", "analysis.evidence", "analysis.catalogue.tables", "analysis.claims.audit",
+    "analysis.explorer.explore_fields", "analysis.outlets.explorer_page", "analysis.verbs.gridding",
+    "analysis.verbs.receptive_field", "analysis.verbs.erf", "analysis.effective_fields.erf_records",
+    "analysis.effective_fields.erf_expected", "analysis.catalogue.figures", "analysis.outlets.publish",
+    "analysis.outlets.report", "analysis.__main__",
 )  # fmt: skip
 
 
@@ -53,8 +54,8 @@ def test_imports_point_downward(package: str) -> None:
 
 
 def test_an_upward_import_is_found() -> None:
-    assert upward("dpn", "def f():\n    from bench.store import Store\n") == {"bench"}
-    assert upward("bench", "import analysis.tables as t") == {"analysis"}
+    assert upward("dpn", "def f():\n    from bench.records.store import Store\n") == {"bench"}
+    assert upward("bench", "import analysis.catalogue.tables as t") == {"analysis"}
     assert upward("analysis", "import bench, dpn") == set()
 
 

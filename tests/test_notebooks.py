@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis import answers, figures, tables
+from analysis.catalogue import answers, figures, tables
 from analysis.outlets.report import CHAPTERS, NOTEBOOKS, ReportError, execute, read_chapter
 
 LONGEST = 8

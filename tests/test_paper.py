@@ -6,11 +6,12 @@ from fractions import Fraction
 import pytest
 
 from analysis.evidence import Evidence
-from bench import reported, suite
-from bench.conventions import CONVENTIONS
-from bench.count_changes import count_changes
-from bench.counting import count_records, count_subject
-from bench.record import METRICS
+from bench import suite
+from bench.counts.conventions import CONVENTIONS
+from bench.recording.count_changes import count_changes
+from bench.recording.counting import count_records, count_subject
+from bench.records import reported
+from bench.records.record import METRICS
 from bench.subject import resolve
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tyro
 
-from bench.plan import Plan
+from bench.sweeps.plan import Plan
 from dpn.zoo import ZOO
 
 yaml = pytest.importorskip("yaml", reason="pyyaml comes with other packages")

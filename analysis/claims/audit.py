@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.cells import Cell, Column, Row, Table
 from analysis.claims import introduction, method, tables_2_3, tables_4_5, tables_6_7
 from analysis.claims.checks import ABOUT, LARGE_MARGIN, MUCH, Check, Claim, Recompute, UnavailableError
 from analysis.evidence import Evidence
+from analysis.tabular.cells import Cell, Column, Row, Table
 
 __all__ = ["CLAIMS", "VERDICTS", "Check", "Claim", "ClaimVerdict", "Finding", "audit", "claims_table", "verdict"]
 

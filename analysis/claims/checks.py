@@ -11,9 +11,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from analysis.evidence import Evidence
-from analysis.printed_costs import PUBLISHED_AS, macs_as_printed
-from bench.conventions import CONVENTIONS, round_printed
-from bench.reported import Reported
+from analysis.tabular.printed_costs import PUBLISHED_AS, macs_as_printed
+from bench.counts.conventions import CONVENTIONS, round_printed
+from bench.records.reported import Reported
 from dpn.spec import DPNSpec
 
 ABOUT = Fraction(1, 10)

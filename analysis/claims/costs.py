@@ -19,7 +19,7 @@ from analysis.claims.checks import (
     quotient,
 )
 from analysis.evidence import Evidence
-from bench.conventions import round_printed
+from bench.counts.conventions import round_printed
 
 COCO_RIVALS = ("hourglass8", "cpn_r50", "sbl_r50", "hrnet_w32", "hrnet_w48")
 """The rows of Table VI that print costs and are not the paper's own."""

@@ -24,7 +24,7 @@ from analysis.claims.checks import (
     unchecked,
 )
 from analysis.evidence import Evidence
-from bench.conventions import round_printed
+from bench.counts.conventions import round_printed
 from dpn import dilation
 
 WIDE = ("dpn1_64", "dpn2_64", "dpn3_64", "dpn4_64")

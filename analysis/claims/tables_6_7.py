@@ -37,7 +37,7 @@ from analysis.claims.costs import (
     more_efficient,
 )
 from analysis.evidence import Evidence
-from bench.conventions import round_printed
+from bench.counts.conventions import round_printed
 
 _HALF = Fraction(1, 2)
 

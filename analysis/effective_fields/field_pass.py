@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.erf_metrics import Shape, Values
 from analysis.receptive_fields.field_output import by_preference
-from bench.macs import CountError
+from bench.counts.macs import CountError
+from bench.counts.watching import evaluation_mode, inside_modules
 from bench.running.torch_networks import flatten
-from bench.watching import evaluation_mode, inside_modules
 from dpn.program.error_words import in_words
 
 

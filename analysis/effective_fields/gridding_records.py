@@ -11,9 +11,9 @@ import tyro
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.missing_records import Done, Wanted, add_missing, digest_of
 from analysis.effective_fields.trained_weights import initial_kind, known_by, load_trained
-from bench.provenance import measured
-from bench.record import Record
-from bench.store import Store
+from bench.records.provenance import measured
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.subject import Subject
 
 if TYPE_CHECKING:

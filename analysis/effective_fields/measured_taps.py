@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.field_pass import forward
 from analysis.effective_fields.responses import IMAGES_AT_ONCE
-from bench.watching import evaluation_mode
+from bench.counts.watching import evaluation_mode
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.machine import environment
-from bench.measuring import bar
-from bench.record import METRICS, Record, key_of
-from bench.store import Store
+from bench.records.record import METRICS, Record, key_of
+from bench.records.store import Store
 from bench.subject import Subject
+from bench.sweeps.measuring import bar
 
 Done = Callable[[int], None]
 """Told how many images went through a network."""

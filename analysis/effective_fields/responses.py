@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from analysis.effective_fields.field_pass import forward
-from bench.watching import evaluation_mode
+from bench.counts.watching import evaluation_mode
 
 IMAGES_AT_ONCE = 8
 

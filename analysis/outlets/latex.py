@@ -5,9 +5,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from analysis.cells import Cell, Row, State, Table
 from analysis.outlets.latex_text import escape
 from analysis.outlets.layout import LONG, Span, column_cells, long_columns, note_width, plain, spans, states, text_width
+from analysis.tabular.cells import Cell, Row, State, Table
 
 NARROW, WIDE = 58, 118
 """Characters of 8-point text on the lines of IEEE's one column (3.487 in) and of its two (7.140 in)."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from analysis.cells import Cell, Column, State, Table
+from analysis.tabular.cells import Cell, Column, State, Table
 
 LONG, MIDDLING = 36, 18
 """A left-aligned column with a cell of more characters than `LONG` holds sentences, and wraps; beside such a column,

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from analysis.evidence import Evidence
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from dpn.program import cli
 
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis import answers, provenance, tables
-from analysis.cells import Table
+from analysis.catalogue import answers, provenance, tables
 from analysis.outlets import render
 from analysis.outlets.opened import evidence_of
+from analysis.tabular.cells import Table
 from analysis.trained import trained_answer
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 
 UP = "../"
 """From an executed notebook, in the report's notebooks/, to the report's folder; the page drops it."""
@@ -59,7 +59,7 @@ class Publisher:
 
         Nothing where it is optional and there is nothing to draw.
         """
-        from analysis import figures
+        from analysis.catalogue import figures
         from analysis.plots import figure_files
 
         drawing = figures.FIGURES[name]

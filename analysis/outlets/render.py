@@ -18,10 +18,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from analysis.cells import Cell, Column, State, Table
 from analysis.outlets.latex import to_latex
 from analysis.outlets.layout import LOOKS, column_cells, long_columns, mark, note_width, plain, spans, states
 from analysis.outlets.terminal import to_text
+from analysis.tabular.cells import Cell, Column, State, Table
 
 __all__ = [
     "FILES",

@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from analysis.outlets import render
 from analysis.outlets.publish import UP
 from bench.machine import environment
-from bench.store import RESULTS
+from bench.records.store import RESULTS
 from dpn import checkout
 
 ROOT = Path(__file__).resolve().parents[2]

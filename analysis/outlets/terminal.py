@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.cells import Column, State, Table
 from analysis.outlets.layout import LONG, LOOKS, column_cells, long_columns, plain, states
+from analysis.tabular.cells import Column, State, Table
 from bench.outlets.terminal import UNLIMITED, is_terminal
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.cost_cells import MILLION
 from analysis.plots import style
 from analysis.plots.figure_data import rows_of
 from analysis.plots.labels import place_labels
+from analysis.tabular.cost_cells import MILLION
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -3,14 +3,14 @@
 Networks come from the zoo and the paper's tables, never from a list here. What has no record has no number.
 """
 
-import re
 from typing import Any
 
 import pandas as pd
 
-from analysis.cost_cells import title
 from analysis.evidence import Evidence
-from bench.record import Record
+from analysis.tabular.cost_cells import title
+from analysis.tabular.printed_words import short_name
+from bench.records.record import Record
 from dpn import dilation
 from dpn.spec import DPNSpec, ModelSpec
 
@@ -114,16 +114,6 @@ def _place(module: str, kernel: list[int], step: list[int]) -> tuple[str, str, i
         return first, "all", None
     size = "×".join(map(str, kernel))
     return f"dpm {rest[0]}", size, step[0] if max(kernel) > 1 else None
-
-
-def short_name(printed: str) -> str:
-    """A method's name without citation and without "(ours)".
-
-    Example:
-        >>> short_name("HRNet-w32 [9]"), short_name("DPN4_64 (ours)")
-        ('HRNet-w32', 'DPN4_64')
-    """
-    return re.sub(r"\s*(\[\d+\]|\(ours\))", "", printed)
 
 
 def _is_dpn(evidence: Evidence, subject: str) -> bool:

@@ -17,7 +17,7 @@ from analysis.evidence import Evidence
 from analysis.plots import style
 from analysis.receptive_fields.path_matrices import entropy_bits
 from analysis.trained.trained_runs import stand_in
-from bench.record import METRICS, Record
+from bench.records.record import METRICS, Record
 from bench.subject import resolve
 from dpn.spec import DPNSpec
 

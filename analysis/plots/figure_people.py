@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.evidence import Evidence
 from analysis.plots import style
-from bench.record import Record
+from bench.records.record import Record
 from dpn.arrays import Floats, Pixels
 from dpn.data.opening import Asked, open_data
 from dpn.data.people import DataSet

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.cost_cells import title
 from analysis.evidence import Evidence
 from analysis.plots import style
 from analysis.plots.figure_data import rows_of, schedule_of
+from analysis.tabular.cost_cells import title
 from analysis.trained import trained_runs
 from analysis.trained.trained_runs import COLLECT, TABLES, command
-from bench.record import Record
-from bench.reported import Reported
+from bench.records.record import Record
+from bench.records.reported import Reported
 from dpn.spec import DPNSpec
 
 MEAN = "mean"

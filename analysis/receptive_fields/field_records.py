@@ -10,7 +10,7 @@ from typing import Any
 from analysis.receptive_fields.axes import UnboundedError, Window
 from analysis.receptive_fields.field_graph import Extent, Map, UnavailableError
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.record import Record
+from bench.records.record import Record
 from bench.subject import Subject
 
 Row = tuple[int, int, int | None, int, int]
@@ -22,8 +22,8 @@ def measure_fields(subjects: Sequence[Subject], records: Path, *, write: bool = 
     from rich.console import Console
     from rich.progress import track
 
-    from bench import counting
-    from bench.measuring import open_store
+    from bench.recording import counting
+    from bench.sweeps.measuring import open_store
 
     store, outcome, console = open_store(records, write=write), counting.Outcome(), Console(stderr=True)
     for subject in track(subjects, "tracing", console=console, disable=not console.is_terminal):
@@ -38,7 +38,7 @@ def measure_fields(subjects: Sequence[Subject], records: Path, *, write: bool = 
 def field_record(subject: Subject) -> Record:
     """The record of a network's exact receptive fields, for one image of the subject's size."""
     from analysis.receptive_fields.field_trace import trace_subject
-    from bench import counting
+    from bench.recording import counting
 
     net, graph = trace_subject(subject)
     output = graph.index("output")

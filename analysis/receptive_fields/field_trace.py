@@ -32,10 +32,10 @@ from analysis.receptive_fields.field_rules import (
     unknown,
 )
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.counting import run_subject
-from bench.macs import run_watched
+from bench.counts.macs import run_watched
+from bench.counts.watching import Watcher, Where
+from bench.recording.counting import run_subject
 from bench.subject import Subject
-from bench.watching import Watcher, Where
 from dpn.program.error_words import in_words
 
 

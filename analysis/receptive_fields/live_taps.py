@@ -6,7 +6,7 @@ from math import prod
 
 from analysis.receptive_fields.axes import Axis, Transposed, Window
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.live import live_taps
+from bench.counts.live_taps import live_taps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-from analysis.cells import Cell, Column, Row, Table, from_record, label
 from analysis.evidence import Evidence
+from analysis.tabular.cells import Cell, Column, Row, Table, from_record, label
 from analysis.timing import speed_gpu, speed_saved, timings
 from analysis.timing.speed_cells import (
     allocated_megabytes,
@@ -23,8 +23,8 @@ from analysis.timing.speed_cells import (
     timing,
 )
 from analysis.timing.timings import Setting
-from bench.conventions import round_printed
-from bench.store import Found
+from bench.counts.conventions import round_printed
+from bench.records.store import Found
 
 MEASURE = "python -m bench measure --suite paper"
 LATENCY = f"{MEASURE} --metric latency --backend eager,onnxruntime --threads 1,all"

@@ -13,7 +13,7 @@ from analysis.timing.speed_machine import alarms, pair_verdicts
 from analysis.timing.speed_saved import Saving, savings
 from analysis.timing.speed_verdicts import Tally, by_backend
 from analysis.timing.timings import Setting
-from bench.record import Record
+from bench.records.record import Record
 from bench.verdicts.noise_floor import HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
 from bench.verdicts.turns import APART

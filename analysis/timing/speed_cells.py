@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 
-from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, from_record, label
+from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, Table, from_record, label
 from analysis.timing.timings import Setting
-from bench.record import Record
-from bench.rows import row_of
+from bench.records.record import Record
+from bench.records.rows import row_of
+from bench.records.store import Found
 from bench.statistics import CONFIDENCE, Comparison, Interval
-from bench.store import Found
 from bench.verdicts.turns import compare_times
 
 MARKS = {"disturbed": "*", "no steady state": "†", "budget spent": "‡"}

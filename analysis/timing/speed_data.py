@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.evidence import Evidence
-from analysis.plots.figure_data import short_name
+from analysis.tabular.printed_words import short_name
 from analysis.timing import timings
-from bench.record import Record
+from bench.records.record import Record
 
 
 def figure_latency_data(evidence: Evidence) -> pd.DataFrame:

@@ -5,19 +5,19 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from analysis.cells import NOT_MEASURED, Cell, Column, Row, State, Table, label
 from analysis.evidence import Evidence
+from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, State, Table, label
 from analysis.timing import timings
 from analysis.timing.speed_cells import MARKS, NAMED, PERCENT, decimals, flag_notes
 from bench.machine.gpu import IDLE, LEAST_CLOCK_SHARE, THROTTLING
-from bench.record import Record
+from bench.records.record import Record
 from bench.statistics import Interval, median_interval
 from dpn.program.quantities import some
 
 ID = "table-gpu-times"
 
 HOLDING = "cuda"
-"""The entry of a record's detail with what `bench.cuda_timing.measure` found in each process."""
+"""The entry of a record's detail with what `bench.sampling.cuda_timing.measure` found in each process."""
 
 THROTTLED = "GPU throttled"
 SLOWED = ("SM clock", THROTTLED)

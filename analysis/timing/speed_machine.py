@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
+from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.timing.speed_cells import PERCENT, flag_notes, marks_of, nothing_measured, rounded
 from analysis.timing.timings import setting_of
-from bench.record import Record
-from bench.rows import UNTRUSTED
+from bench.records.record import Record
+from bench.records.rows import UNTRUSTED
 from bench.statistics import ALPHA, Comparison, Interval, share_interval
 from bench.verdicts.copies import Copies
 from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE

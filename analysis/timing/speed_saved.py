@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
+from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.timing import timings
 from analysis.timing.speed_cells import (
     PERCENT,
@@ -17,7 +17,7 @@ from analysis.timing.speed_cells import (
     trusted,
 )
 from analysis.timing.timings import Setting
-from bench.rows import row_of
+from bench.records.rows import row_of
 from bench.statistics import CONFIDENCE, Comparison
 from bench.verdicts.turns import APART, in_turns
 

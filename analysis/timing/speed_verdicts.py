@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from analysis.cells import Cell, Column, Row, Table, label
 from analysis.evidence import Evidence
+from analysis.tabular.cells import Cell, Column, Row, Table, label
 from analysis.timing import timings
 from analysis.timing.speed_cells import PERCENT, nothing_measured
 from analysis.timing.speed_saved import Saving, savings
-from bench.rows import UNTRUSTED
+from bench.records.rows import UNTRUSTED
 from bench.statistics import ALPHA
 from bench.verdicts.turns import APART
 

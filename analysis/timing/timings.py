@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from analysis.evidence import Evidence
 from bench.cell import BackendName
-from bench.record import METRICS, Record
-from bench.store import Found
+from bench.records.record import METRICS, Record
+from bench.records.store import Found
 from dpn.program.quantities import so_many
 
 TIMED = ("latency", "throughput", "memory", "energy")

@@ -10,8 +10,8 @@ from analysis.evidence import Evidence
 from analysis.trained import trained_runs
 from analysis.trained.seeds import Ordering, holm, ordering
 from analysis.trained.trained_runs import Runs
-from bench.record import Record
-from bench.reported import HEADER, Reported, ReportedTable
+from bench.records.record import Record
+from bench.records.reported import HEADER, Reported, ReportedTable
 from bench.statistics import CONFIDENCE
 
 GRIDDING = (("d2", "d4"), ("d4", "d6"), ("d6", "d8"), ("d1", "d8"))

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from analysis.cells import Cell, Column, Row, Table, label
-from analysis.cost_cells import title
 from analysis.evidence import Evidence
+from analysis.tabular.cells import Cell, Column, Row, Table, label
+from analysis.tabular.cost_cells import title
 from analysis.trained import trained_runs
 from analysis.trained.orderings import Claimed, OverSeeds, claimed, corrected, once, over_seeds
 from analysis.trained.seeds import LEAST, Ordering
 from analysis.trained.trained_runs import BUDGETS, COLLECT, command
-from bench.conventions import round_printed
+from bench.counts.conventions import round_printed
 
 ID = "orderings-synthetic"
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from analysis.ablations import word_of
-from analysis.cells import Cell, Column, Row, Table, from_print, label
-from analysis.cost_cells import title
 from analysis.evidence import Evidence
+from analysis.tabular.cells import Cell, Column, Row, Table, from_print, label
+from analysis.tabular.cost_cells import title
+from analysis.tabular.printed_words import word_of
 from analysis.trained import trained_runs
 from analysis.trained.seeds import mean_interval
 from analysis.trained.trained_runs import BUDGETS, COLLECT, SEEDS, Runs, command
-from bench.conventions import round_printed
-from bench.record import Record
-from bench.reported import HEADER, Reported, ReportedTable
+from bench.counts.conventions import round_printed
+from bench.records.record import Record
+from bench.records.reported import HEADER, Reported, ReportedTable
 from dpn.training.recipes import RECIPES
 
 SUFFIX = "-synthetic"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from analysis import accuracy_cells
 from analysis.evidence import Evidence
+from analysis.tabular import accuracy_cells
 from analysis.trained import trained_runs
 from analysis.trained.orderings import OverSeeds, corrected, counted, once, over_seeds
 from analysis.trained.trained_runs import BUDGETS, COLLECT, SEEDS, TABLES, Runs, command
-from bench.conventions import round_printed
+from bench.counts.conventions import round_printed
 
 NAMED = 6
 """So many missing networks are named; more are only counted."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.evidence import Evidence
-from bench.record import METRICS, Record
-from bench.reported import HEADER, Reported
-from bench.trained import precision_by_digest
+from bench.recording.trained import precision_by_digest
+from bench.records.record import METRICS, Record
+from bench.records.reported import HEADER, Reported
 from dpn.spec import DPNLiteSpec, DPNSpec, ModelSpec
 from dpn.training.recipes import RECIPES
 

@@ -7,7 +7,7 @@ import tyro
 
 from analysis.effective_fields.erf_records import PROTOCOL, Protocol
 from analysis.verbs.named_networks import measure_named
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from bench.subject import Subject
 from bench.verbs.arguments import Networks
 from dpn.program.cli import Flag
@@ -29,7 +29,7 @@ def effective(
         records: the folder of the records.
     """
     from analysis.effective_fields.erf_records import SHOWN, measure_effective
-    from bench.measuring import open_store
+    from bench.sweeps.measuring import open_store
 
     def measure(subjects: list[Subject]) -> int:
         return measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)

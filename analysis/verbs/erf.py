@@ -14,8 +14,8 @@ from analysis.effective_fields.erf_estimate import Estimate, Scalar
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
 from analysis.effective_fields.untraced_axes import caution
 from bench.machine import environment
-from bench.measuring import bar
 from bench.subject import Subject, parse_hw, resolve
+from bench.sweeps.measuring import bar
 from bench.verbs.arguments import Network
 from dpn.program.cli import Json, note
 from dpn.program.quantities import so_many

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from analysis.outlets.opened import evidence_of
-from bench.store import RECORDS, RESULTS
+from bench.records.store import RECORDS, RESULTS
 
 IN_GALLERY = ("figure-3", "figure-layers")
 FigureIds = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[FIGURE ...]")]
@@ -22,7 +22,7 @@ def figure(names: FigureIds, out: Path = Path(), records: Path = RECORDS) -> Non
         out: the folder to write to, by default this one.
         records: the folder of the records.
     """
-    from analysis.figures import FIGURES
+    from analysis.catalogue.figures import FIGURES
     from analysis.plots.figure_files import write_figure
 
     if not names:
@@ -42,7 +42,7 @@ def gallery(out: Path = RESULTS / "gallery") -> None:
     Args:
         out: where to.
     """
-    from analysis.figures import FIGURES
+    from analysis.catalogue.figures import FIGURES
     from analysis.plots.figure_files import write_figure
 
     _folder(out)

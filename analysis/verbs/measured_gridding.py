@@ -17,8 +17,8 @@ from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.measuring import bar
 from bench.subject import Subject
+from bench.sweeps.measuring import bar
 from dpn.program.cli import message
 
 if TYPE_CHECKING:

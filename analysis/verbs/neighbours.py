@@ -7,9 +7,9 @@ import tyro
 
 from analysis.effective_fields.gridding_records import PROTOCOL, SHOWN, Protocol, measure_neighbours
 from analysis.verbs.named_networks import measure_named
-from bench.measuring import open_store
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from bench.subject import Subject
+from bench.sweeps.measuring import open_store
 from bench.verbs.arguments import Networks
 from dpn.program.cli import Flag
 

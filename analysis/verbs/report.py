@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from analysis.outlets.opened import evidence_of
-from bench.store import RECORDS, RESULTS
+from bench.records.store import RECORDS, RESULTS
 
 
 def report(out: Path = RESULTS / "report", records: Path = RECORDS) -> None:

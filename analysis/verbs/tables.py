@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from analysis.outlets.opened import evidence_of
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from dpn.program.whole_files import write_whole
 
 TableId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")]
@@ -27,7 +27,7 @@ def show(
         out: a file to write to in place of the terminal.
         records: the folder of the records.
     """
-    from analysis import tables
+    from analysis.catalogue import tables
     from analysis.outlets.render import FILES, to_text
 
     evidence = evidence_of(records)
@@ -56,8 +56,8 @@ def explain(table: TableId, row: RowId, column: ColumnId, records: Path = RECORD
         column: the column's id, or the part before its underscore: params stands for params_reported, params_measured.
         records: the folder of the records.
     """
-    from analysis import tables
-    from analysis.provenance import explain_cell
+    from analysis.catalogue import tables
+    from analysis.catalogue.provenance import explain_cell
 
     found = tables.table(table, evidence_of(records))
     row = tables.as_written(row, [r.id for r in found.rows])

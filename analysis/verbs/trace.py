@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from bench.subject import resolve
 from bench.verbs.arguments import Networks
 from dpn.program.cli import Flag

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.operators import RULES
+from bench.counts.operators import RULES
 
 MISSED = {
     "convolution": "convolutions missed",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.watching import evaluating
+from bench.counts.watching import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)

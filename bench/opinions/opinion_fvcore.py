@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.macs import Count, count
+from bench.counts.macs import Count, count
 from bench.opinions.missed_calls import MISSED
 from bench.opinions.opinion import Answer, blank_copy
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.macs import Count
+from bench.counts.macs import Count
 from bench.opinions.missed_calls import MISSED, Below
 from bench.opinions.opinion import Answer, blank_copy
 

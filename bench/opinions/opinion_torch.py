@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from bench.macs import Count
+from bench.counts.macs import Count
 from bench.opinions.missed_calls import Below
 from bench.opinions.opinion import Answer, blank_copy
 

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.macs import Count, CountError, count
+from bench.counts.macs import Count, CountError, count
+from bench.counts.watching import in_parts
 from bench.opinions import opinion_fvcore, opinion_ptflops, opinion_torch
 from bench.opinions.opinion import Answer, Opinion
-from bench.watching import in_parts
 
 __all__ = ["COUNTERS", "Opinion", "agreeing", "second_opinions", "to_record_detail"]
 

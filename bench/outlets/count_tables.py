@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bench.conventions import CONVENTIONS, Convention
+from bench.counts.conventions import CONVENTIONS, Convention
 from bench.outlets.terminal import show, width
-from bench.record import METRICS
+from bench.records.record import METRICS
 
 LEGEND = 80
 """Characters to a line with which there is room for what the quantities mean."""
@@ -35,7 +35,7 @@ def show_count(answer: Mapping[str, Any]) -> None:
 
 def show_opinions(macs: int, opinions: Sequence[Mapping[str, Any]]) -> None:
     """Prints our multiply-adds and, of each counter, its own, why they differ and what nobody can explain."""
-    rows: list[tuple[str, ...]] = [("bench.macs", "", f"{macs:,}", "", "")]
+    rows: list[tuple[str, ...]] = [("bench.counts.macs", "", f"{macs:,}", "", "")]
     for opinion in opinions:
         total, why, left = "", opinion["failure"], ""
         if not why:

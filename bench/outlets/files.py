@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.escaping import one_line
-from bench.rows import LARGER_IS_BETTER, PROTOCOL, Row, quantities
+from bench.records.rows import LARGER_IS_BETTER, PROTOCOL, Row, quantities
 
 CSV_COLUMNS = (
     "subject", "metric", "unit", "value", "low", "high", "confidence", "samples", "processes", "machine", *PROTOCOL,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.escaping import code, prose
 from bench.outlets.worded import amount, duel_line, ratio_words, times_compared, verdict_line
-from bench.record import EXACT, METRICS
-from bench.rows import TIMES, Row, quantities
+from bench.records.record import EXACT, METRICS
+from bench.records.rows import TIMES, Row, quantities
 from bench.statistics import CONFIDENCE
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.noise_floor import noise_sentence

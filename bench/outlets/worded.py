@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bench.escaping import one_line
-from bench.record import EXACT
-from bench.rows import Row
+from bench.records.record import EXACT
+from bench.records.rows import Row
 from bench.statistics import ALPHA
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.fought import Fought

@@ -43,7 +43,7 @@ def prepare(cell: Cell, folder: Path, *, onnx: bool) -> dict[str, Any]:
 def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) -> dict[str, Any]:
     import torch
 
-    from bench.macs import type_remedy
+    from bench.counts.macs import type_remedy
     from bench.running import torch_networks, torch_runners
 
     torch_runners.set_threads(1)
@@ -75,7 +75,7 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
 
 def _known_of(net: Any, subject: Subject) -> dict[str, Any]:
     """The network's digest, and its totals, each None where the network cannot be counted completely."""
-    from bench.macs import CountError, count
+    from bench.counts.macs import CountError, count
 
     try:
         counted = count(net, (1, 3, *subject.input_hw))

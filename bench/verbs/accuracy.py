@@ -6,11 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from bench import accuracy as measuring
-from bench.measuring import bar, open_store
-from bench.record import Record
-from bench.store import RECORDS
-from bench.trained import Collected, collect
+from bench.recording import accuracy as measuring
+from bench.recording.trained import Collected, collect
+from bench.records.record import Record
+from bench.records.store import RECORDS
+from bench.sweeps.measuring import bar, open_store
 from bench.verbs.arguments import Network
 from dpn.program.cli import Flag, note
 from dpn.runtime import Runtime

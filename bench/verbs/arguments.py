@@ -4,7 +4,7 @@ from typing import Annotated
 
 import tyro
 
-from bench.choices import Choices
+from bench.sweeps.choices import Choices
 
 Network = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK")]
 """The parameter `network`, so that an error calls it NETWORK too."""

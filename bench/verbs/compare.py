@@ -14,9 +14,9 @@ from bench.escaping import one_line
 from bench.outlets.files import FILES, csv_text
 from bench.outlets.markdown import comment, comparison_summary, summary
 from bench.outlets.worded import as_text, times_compared
-from bench.rows import Row, quantities, rows
-from bench.scratch import Scratch
-from bench.store import RECORDS, Store
+from bench.records.rows import Row, quantities, rows
+from bench.records.store import RECORDS, Store
+from bench.sweeps.scratch import Scratch
 from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts.compare import Compared, Report
 from bench.verdicts.compare import compare as compare_records

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from bench import conventions
-from bench.count_parts import parts
+from bench.counts import conventions
+from bench.counts.parts import parts
 from bench.outlets.count_tables import show_count, show_opinions
 from bench.subject import parse_hw, resolve
 from bench.verbs.arguments import Network
@@ -46,7 +46,7 @@ def count(
     if depth < 0:
         raise ValueError(f"--depth {depth}: must be 1 or more, such as 1 for the parts of the whole network")
     subject = resolve(network, parse_hw(input_) if input_ else None)
-    from bench.counting import count_subject, unknown_operators
+    from bench.recording.counting import count_subject, unknown_operators
 
     counted, digest = count_subject(subject, device)
     by_kind = counted.macs_by_kind
@@ -97,9 +97,9 @@ def opinions(network: Network, input_: Input = None, as_json: Json = False) -> N
         as_json: print one object.
     """
     subject = resolve(network, parse_hw(input_) if input_ else None)
-    from bench import macs
-    from bench.counting import run_subject
+    from bench.counts import macs
     from bench.opinions.second_opinions import second_opinions, to_record_detail
+    from bench.recording.counting import run_subject
 
     net, counted, device = run_subject(subject, macs.count)
     detail = to_record_detail(second_opinions(net, (1, 3, *subject.input_hw), device=device))

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 import tyro
 
 from bench.cell import Cell
-from bench.choices import Choices
 from bench.machine import environment
-from bench.measuring import bar, open_store
-from bench.plan import Plan
-from bench.record import Record
+from bench.records.record import Record
+from bench.records.store import RECORDS, Store
 from bench.running import backends
 from bench.statistics import Comparison
-from bench.store import RECORDS, Store
 from bench.subject import resolve
+from bench.sweeps.choices import Choices
+from bench.sweeps.measuring import bar, open_store
+from bench.sweeps.plan import Plan
 from bench.verbs.arguments import Setting
 from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts import copies as copies_verdicts

@@ -9,12 +9,12 @@ from typing import Annotated
 import tyro
 
 from bench import suite
-from bench.choices import Choices
-from bench.measuring import count_networks, measure_cells, open_store
 from bench.outlets.terminal import show
-from bench.plan import Plan
-from bench.store import RECORDS
+from bench.records.store import RECORDS
 from bench.subject import Subject, parse_hw, resolve
+from bench.sweeps.choices import Choices
+from bench.sweeps.measuring import count_networks, measure_cells, open_store
+from bench.sweeps.plan import Plan
 from bench.verbs.arguments import Networks, Setting
 from dpn.program.cli import Flag, Input, Json
 from dpn.zoo import ZOO

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bench.count_changes import count_changes
-from bench.record import METRICS, Record, identity
-from bench.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, quantities, rows
-from bench.store import Store
+from bench.recording.count_changes import count_changes
+from bench.records.record import METRICS, Record, identity
+from bench.records.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, quantities, rows
+from bench.records.store import Store
 from bench.verdicts.fought import Fought
 from bench.verdicts.turns import compare_times
 

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from bench import assemble
 from bench.cell import Cell
-from bench.journal import Journal
 from bench.machine import environment
-from bench.plan import Plan
-from bench.pool import machine_to_itself
-from bench.processes import prepare
-from bench.record import METRICS, Record, key_of
-from bench.rows import row_of
-from bench.scratch import Scratch
+from bench.records.record import METRICS, Record, key_of
+from bench.records.rows import row_of
+from bench.records.store import Store
 from bench.statistics import Comparison
-from bench.store import Store
-from bench.sweep import Rival, Sweep, journal_key
+from bench.sweeps import assemble
+from bench.sweeps.journal import Journal
+from bench.sweeps.plan import Plan
+from bench.sweeps.pool import machine_to_itself
+from bench.sweeps.processes import prepare
+from bench.sweeps.scratch import Scratch
+from bench.sweeps.sweep import Rival, Sweep, journal_key
 from bench.verdicts.turns import compare_times
 
 METRIC = "copy"
@@ -79,7 +79,7 @@ def measure(
         cell: the latency of a small network.
         number: of copies, at least two.
         plan: of each.
-        tell: see `bench.sweep.Tell`.
+        tell: see `bench.sweeps.sweep.Tell`.
 
     Raises:
         ValueError: fewer than two copies, the network cannot be measured here, or a process of a copy failed.

@@ -15,12 +15,12 @@ from typing import Any
 
 from bench.cell import Cell
 from bench.machine import disturbance, gpu
-from bench.plan import check_range
-from bench.pool import Worker, Zygote, machine_to_itself
-from bench.processes import modules_of, prepare
-from bench.scratch import Scratch
+from bench.sampling.timing import TARGET_S
 from bench.statistics import Comparison, compare_rounds
-from bench.timing import TARGET_S
+from bench.sweeps.plan import check_range
+from bench.sweeps.pool import Worker, Zygote, machine_to_itself
+from bench.sweeps.processes import modules_of, prepare
+from bench.sweeps.scratch import Scratch
 from bench.verdicts.revisions import unpack
 from dpn.program.quantities import so_many
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.record import METRICS
-from bench.rows import ABOUT_MEASURING, TIMES, Row
+from bench.records.record import METRICS
+from bench.records.rows import ABOUT_MEASURING, TIMES, Row
 from bench.verdicts.compare import Compared, Report, compare_rows
 from bench.verdicts.fought import Fought
 from bench.verdicts.turns import APART, in_turns

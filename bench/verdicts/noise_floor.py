@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.rows import Row
+from bench.records.rows import Row
 from bench.verdicts import copies
 from bench.verdicts.duel import Rules
 from bench.verdicts.trials import decided

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import assemble
 from bench.cell import Cell
-from bench.pool import machine_to_itself
-from bench.record import Record
-from bench.scratch import Scratch
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.statistics import Comparison, compare_rounds
-from bench.store import Store
+from bench.sweeps import assemble
+from bench.sweeps.pool import machine_to_itself
+from bench.sweeps.scratch import Scratch
 from bench.verdicts.duel import Duel, Rules, Side, add_round, prepare_sides, start
 
 SLOWDOWNS = (1.1, 1.25)

@@ -1,6 +1,6 @@
 """Times of two records compared: in turns where one sweep measured both, with room for drift where not. No torch."""
 
-from bench.rows import Row
+from bench.records.rows import Row
 from bench.statistics import Comparison, compare_processes
 
 APART = 0.25

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from bench.rows import TIMES, UNTRUSTED
+from bench.records.rows import TIMES, UNTRUSTED
 from bench.statistics import ALPHA, least_p
 from bench.verdicts.compare import Compared
 

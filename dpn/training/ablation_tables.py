@@ -68,8 +68,8 @@ def recipes_of(table: Table, budget: Budget) -> tuple[Recipe, ...]:
 
 
 def recipes_of_all(
-    tables: Iterable[Table], budget: Budget, seeds: int, data: str | None = None
-) -> tuple[Recipe, ...]:  # fmt: skip
+    tables: Iterable[Table], budget: Budget, seeds: int, data: str | None = None, val_data: str | None = None
+) -> tuple[Recipe, ...]:
     """The recipes of several tables with each of the seeds 0, 1, ..., those that tables share once.
 
     All recipes with one seed come before the next seed, so that a sweep that is stopped has compared them all.
@@ -78,7 +78,8 @@ def recipes_of_all(
         tables: which.
         budget: see `Budget`.
         seeds: how many.
-        data: trained and validated on, in place of the recipes' own.
+        data: trained on, and validated on its other split, in place of the recipes' own.
+        val_data: validated on instead.
 
     Raises:
         ValueError: fewer than one seed.
@@ -86,7 +87,11 @@ def recipes_of_all(
     if seeds < 1:
         raise ValueError(f"--seeds is at least 1, not {seeds}")
     found = {recipe.name: recipe for table in tables for recipe in recipes_of(table, budget)}
-    recipes = [replace(recipe, data=data, val_data="") if data else recipe for recipe in found.values()]
+    recipes = list(found.values())
+    if data:
+        recipes = [replace(recipe, data=data, val_data="") for recipe in recipes]
+    if val_data:
+        recipes = [replace(recipe, val_data=val_data) for recipe in recipes]
     return tuple(replace(recipe, seed=seed) for seed in range(seeds) for recipe in recipes)
 
 

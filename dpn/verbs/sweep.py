@@ -28,6 +28,7 @@ SAY_EVERY_S = 300.0
 
 def sweep(
     tables: Tables, budget: Budget = "quick", seeds: int = 3, data: str | None = None,
+    val_data: str | None = None,
     options: Annotated[SweepOptions, tyro.conf.OmitArgPrefixes] = SweepOptions(),  # noqa: B008 - frozen
     as_list: List = False, as_json: Json = False,
 ) -> int:  # fmt: skip
@@ -40,14 +41,15 @@ def sweep(
         tables: which, one or more.
         budget: quick, behind the light stem, or full on synthetic figures, or coco.
         seeds: runs of each recipe, with seeds 0, 1, ...
-        data: instead of the recipes' own, such as COCO's folder.
+        data: to learn from instead of the recipes' own, such as COCO's folder; validated on is its other split.
+        val_data: to validate on instead, for a folder that has no splits.
         options: how runs are started.
         as_list: say which runs there are and how far each is, and start nothing.
         as_json: print the runs as one list of objects: recipe, seed, state, share, seconds, score, folder, error, log.
     """
     if not tables:
         raise ValueError("name at least one table, such as: python -m dpn sweep table-2")
-    recipes = recipes_of_all(tables, budget, seeds, data)
+    recipes = recipes_of_all(tables, budget, seeds, data, val_data)
     options = options if as_list else settled(options)
     return swept([Run(recipe=recipe, where=options.where(recipe)) for recipe in recipes], options, as_list, as_json)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis.accuracy_cells import AS_PUBLISHED
 from analysis.evidence import Evidence
+from analysis.tabular.accuracy_cells import AS_PUBLISHED
 from analysis.trained.trained_runs import printed_aps, stand_in
-from bench.record import METRICS, Record
-from bench.store import Store
-from bench.trained import collect
+from bench.recording.trained import collect
+from bench.records.record import METRICS, Record
+from bench.records.store import Store
 from dpn.training.folder import LOG_COLUMNS
 from dpn.training.recipes import RECIPES, Recipe, replace
 from dpn.zoo import ZOO

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench import cuda_timing, timing
 from bench.machine.gpu import GpuState
-from bench.record import METRICS, Record
-from bench.store import RECORDS, Store
+from bench.records.record import METRICS, Record
+from bench.records.store import RECORDS, Store
+from bench.sampling import cuda_timing, timing
 from dpn.spec import ModelSpec
 from dpn.zoo import ZOO
 from tests.bench.timing_records import timing_record
@@ -133,7 +133,9 @@ def gpu_state(**fields: Any) -> GpuState:
 def in_three_ways(
     wall_s: float, graph_s: float | None, read: Callable[[], GpuState | None], **runner: Any
 ) -> dict[str, Any]:
-    """What `bench.cuda_timing.measure` finds where calls, and replays of them, take so long; events miss a tenth.
+    """What `bench.sampling.cuda_timing.measure` finds where calls, and replays of them, take so long.
+
+    Events miss a tenth.
 
     Args:
         wall_s: seconds of a call.

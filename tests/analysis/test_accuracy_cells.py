@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from analysis import answers, tables
+from analysis.catalogue import answers, tables
+from analysis.catalogue.provenance import explain_cell
 from analysis.evidence import Evidence
-from analysis.provenance import explain_cell
-from bench.store import Store
+from bench.records.store import Store
 from tests.analysis.made_up_runs import accuracy_record, evidence_of
 
 NEVER = "no network has been trained or evaluated here"

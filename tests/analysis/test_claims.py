@@ -29,10 +29,10 @@ from analysis.claims.checks import (
 from analysis.claims.costs import both
 from analysis.claims.tables_4_5 import decoupled_groups
 from analysis.evidence import Evidence
-from bench.conventions import AT_OUTPUT, KINDS
-from bench.record import EXACT, METRICS, Record
-from bench.reported import REPORTED, Reported
-from bench.store import Store
+from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.records.record import EXACT, METRICS, Record
+from bench.records.reported import REPORTED, Reported
+from bench.records.store import Store
 from dpn import dilation
 from dpn.build import build
 from dpn.spec import ModelSpec, replace

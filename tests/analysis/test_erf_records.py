@@ -17,8 +17,8 @@ from analysis.evidence import Evidence
 from analysis.plots import figure_erf, style
 from analysis.plots.figure_files import write_figure
 from analysis.receptive_fields.stacks import stack
-from bench.record import METRICS
-from bench.store import Store
+from bench.records.record import METRICS
+from bench.records.store import Store
 from bench.subject import Subject, resolve
 from dpn.zoo import ZOO
 

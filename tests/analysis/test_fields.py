@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import fields, tables
+from analysis.catalogue import tables
 from analysis.effective_fields.probing import probe
 from analysis.evidence import Evidence
+from analysis.field_tables import fields
 from analysis.plots import figure_1, style
 from analysis.receptive_fields.field_records import depths, field_record, measure_fields, profile, rows_read
 from analysis.receptive_fields.field_trace import trace
-from bench.store import Store
+from bench.records.store import Store
 from bench.subject import resolve
 from dpn import dilation
 

@@ -15,14 +15,14 @@ import pandas as pd
 import pytest
 from matplotlib.text import Annotation, Text
 
+from analysis.catalogue.figures import FIGURES
 from analysis.evidence import Evidence
-from analysis.figures import FIGURES
 from analysis.plots import figure_3, figure_files, style
 from analysis.plots.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
 from analysis.plots.labels import place_labels, text_box
-from bench.conventions import AT_OUTPUT, KINDS
-from bench.record import EXACT, METRICS, Record
-from bench.store import RECORDS, Store
+from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.records.record import EXACT, METRICS, Record
+from bench.records.store import RECORDS, Store
 from dpn.spec import DPNSpec, ModelSpec, replace
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed

@@ -30,7 +30,7 @@ from analysis.receptive_fields.path_matrices import (
 )
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.receptive_fields.stacks import stack
-from bench.macs import count
+from bench.counts.macs import count
 from dpn import dilation
 from dpn.networks.dpn import DilationPyramidModule
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from analysis import answers, gridding_table, tables
+from analysis.catalogue import answers, tables
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.gridding_measured import Measured, Watched
 from analysis.effective_fields.gridding_records import (
@@ -24,9 +24,10 @@ from analysis.effective_fields.gridding_records import (
 from analysis.effective_fields.missing_records import digest_of
 from analysis.effective_fields.random_weights import draw_he
 from analysis.evidence import Evidence
+from analysis.field_tables import neighbours as gridding_table
 from analysis.outlets.render import to_csv
-from bench.record import Record
-from bench.store import Store
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.subject import resolve
 from dpn.zoo import ZOO
 

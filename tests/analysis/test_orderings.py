@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import tables
+from analysis.catalogue import tables
+from analysis.catalogue.provenance import explain_cell
 from analysis.evidence import Evidence
 from analysis.outlets.publish import Publisher
 from analysis.outlets.render import to_csv
-from analysis.provenance import explain_cell
 from analysis.trained import trained_answer, trained_runs
 from analysis.trained.orderings import claimed, once, over_seeds
-from bench.store import Store
-from bench.trained import collect
+from bench.recording.trained import collect
+from bench.records.store import Store
 from dpn.training.recipes import RECIPES, replace
 from tests.analysis.made_up_runs import DATA, evidence_of, networks, write_run
 
@@ -86,11 +86,12 @@ def test_what_does_not_hold_is_said_with_its_numbers(tmp_path: Path) -> None:
     there = scored(tmp_path, {DPM: [0.20, 0.21, 0.22], "dpn1_32_d2_lite": [0.25, 0.26, 0.28]})
     said = trained_answer.sentences(there)
     counts = "0 of 1 orderings of Tables II to V hold over seeds, 1 do not, 0 are undecided"
-    assert said[0] == f"On synthetic figures, quick budget: {counts}."
+    what = "(the paper's modules at width 32 behind a stem of two convolutions)"
+    assert said[0] == f"On synthetic figures, quick budget {what}: {counts}."
     (line,) = [line for line in said if "does not hold" in line]
     assert "DPM over D = 2, DPN1_32. The AP of dpn1_32_lite is 5.3 lower than that of dpn1_32_d2_lite" in line
     assert "in 3 of 3 seeds; the paper has it 1.3 higher on COCO" in line
-    assert trained_answer.answer(there).endswith(f"on synthetic figures at the quick budget, {counts}.")
+    assert trained_answer.answer(there).endswith(f"on synthetic figures at the quick budget {what}, {counts}.")
     assert trained_answer.answer(EMPTY) == "AP is the paper's; no network is trained here yet."
 
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 
 from analysis.evidence import Evidence
-from analysis.printed_costs import PUBLISHED_AS, macs_as_printed
-from bench.conventions import AT_OUTPUT, KINDS, round_printed
+from analysis.tabular.printed_costs import PUBLISHED_AS, macs_as_printed
+from bench.counts.conventions import AT_OUTPUT, KINDS, round_printed
 
 EVIDENCE = Evidence(zoo={})
 

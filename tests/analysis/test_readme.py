@@ -11,22 +11,22 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import costs, one_unit
-from analysis.answers import AS_PRINTED, FAILS
+from analysis.catalogue.answers import AS_PRINTED, FAILS
 from analysis.claims.audit import audit
 from analysis.effective_fields.gridding_records import LIGHT
 from analysis.evidence import Evidence
-from analysis.fields import of_schedule
-from analysis.gridding_table import TRAINED, networks
+from analysis.field_tables.fields import of_schedule
+from analysis.field_tables.neighbours import TRAINED, networks
+from analysis.paper import costs, one_unit
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_cells import PERCENT
 from analysis.timing.speed_saved import savings
 from analysis.trained.orderings import corrected, counted, once, over_seeds
 from analysis.trained.seeds import ordering
 from analysis.trained.trained_runs import SEEDS, runs
-from bench.macs import count
-from bench.plan import Plan
-from bench.record import METRICS
+from bench.counts.macs import count
+from bench.records.record import METRICS
+from bench.sweeps.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

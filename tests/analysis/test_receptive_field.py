@@ -14,7 +14,7 @@ from analysis.receptive_fields.field_rules import RULES
 from analysis.receptive_fields.field_trace import trace
 from analysis.receptive_fields.receptive_field import FieldGraph
 from analysis.receptive_fields.stacks import stack
-from bench.macs import CountError
+from bench.counts.macs import CountError
 from dpn import dilation
 from dpn.build import build
 from dpn.zoo import ZOO

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from analysis import answers, tables
+from analysis.catalogue import answers, tables
+from analysis.catalogue.provenance import explain_cell, of_page, of_table
 from analysis.evidence import Evidence
 from analysis.outlets.render import to_csv
-from analysis.provenance import explain_cell, of_page, of_table
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_saved import pairs, savings
+from bench.records.store import Store
 from bench.statistics import share_interval
-from bench.store import Store
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up
 from tests.bench.timing_records import timing_record

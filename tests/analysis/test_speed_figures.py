@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from analysis.catalogue.figures import FIGURES
 from analysis.evidence import Evidence
-from analysis.figures import FIGURES
 from analysis.plots import figure_latency
 from analysis.timing.speed_data import figure_latency_data, figure_roofline_data
 from dpn.zoo import ZOO

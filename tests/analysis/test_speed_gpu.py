@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis import answers, figures, tables
-from analysis.cells import Table
+from analysis.catalogue import answers, figures, tables
+from analysis.catalogue.provenance import explain_cell, of_page
 from analysis.evidence import Evidence
 from analysis.outlets.publish import Publisher
 from analysis.outlets.render import to_csv
-from analysis.provenance import explain_cell, of_page
+from analysis.tabular.cells import Table
 from analysis.timing import speed, speed_answer, timings
 from analysis.timing.speed_gpu import ID
 from analysis.verbs.tables import show
-from bench.cuda_timing import NOT_TORCH
-from bench.store import RECORDS, Store
+from bench.records.store import RECORDS, Store
+from bench.sampling.cuda_timing import NOT_TORCH
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up
 from tests.analysis.made_up_speed import gpu_state

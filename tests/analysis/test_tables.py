@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis import answers, one_unit, tables
-from analysis.cells import NOT_MEASURED, Table, compared, from_record
-from analysis.costs import Met
+from analysis.catalogue import answers, tables
+from analysis.catalogue.provenance import explain_cell, of_table
 from analysis.evidence import Evidence
 from analysis.outlets.render import to_text, write_table
-from analysis.provenance import explain_cell, of_table
+from analysis.paper import one_unit
+from analysis.paper.costs import Met
+from analysis.tabular.cells import NOT_MEASURED, Table, compared, from_record
 from analysis.verbs.tables import explain, show
-from bench.conventions import KINDS
-from bench.store import Found
+from bench.counts.conventions import KINDS
+from bench.records.store import Found
 from tests.bench.test_store import a_record
 
 EMPTY = Evidence(records_root=Path("/nonexistent"))
@@ -99,7 +100,7 @@ def test_the_readings(committed: Evidence) -> None:
     assert table.cell("table-6/dpn4_32/gflops", "printed").note == "prints 1.0, -0.1"
     assert answers.digits_met(committed) == Met(published=16, counted=16, costed=16, printed=10, one_alone=6)
     assert table.caption.endswith("and 10 by Table I to the letter. Those that only one of them reproduces decide: 6.")
-    text = (Path(answers.__file__).parent.parent / "notebooks" / "cost.ipynb").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "notebooks" / "cost.ipynb").read_text(encoding="utf-8")
     assert "Most published costs are met by both; those that only one of them reproduces decide." in text
 
 

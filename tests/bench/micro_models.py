@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import AT_OUTPUT
+from bench.counts.conventions import AT_OUTPUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +25,14 @@ class MicroModel:
         derivation: why the expected numbers are what they are.
         build: makes the network.
         inputs: shapes of the inputs of `forward`.
-        macs_by_kind: nominal multiply-adds by kind, as in `bench.conventions`, kinds without any left out.
+        macs_by_kind: nominal multiply-adds by kind, as in `bench.counts.conventions`, kinds without any left out.
         live_macs: those whose tap falls on the map.
         params: parameters, shared ones once.
         unknown: operators, by ATen name, that no counter may pass over in silence; the count is incomplete.
         reads_values: the forward pass depends on values, so it cannot run on the meta device.
 
     Example:
-        >>> from bench.macs import count
+        >>> from bench.counts.macs import count
         >>> model = MICRO_MODELS["conv_padded"]
         >>> count(model.build(), *model.inputs).live_macs == model.live_macs == 28 * 25 * 32
         True

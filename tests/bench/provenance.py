@@ -1,6 +1,6 @@
 """How much a record says of where it comes from."""
 
-from bench.record import Record
+from bench.records.record import Record
 
 
 def provenance_fields(record: Record) -> int:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import assemble
 from bench.cell import Cell
 from bench.machine.environment import ROOT
-from bench.plan import Plan
-from bench.record import Record
-from bench.store import Store
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.subject import resolve
-from bench.sweep import Progress, Sweep
+from bench.sweeps import assemble
+from bench.sweeps.plan import Plan
+from bench.sweeps.sweep import Progress, Sweep
 
 TINY = Plan(processes=2, most_processes=2, samples=4, least_s=0.01, most_s=0.1, width=10.0)
 

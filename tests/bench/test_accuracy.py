@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.accuracy import EXAMPLES, Question, examples, measure, network_of, record_of, with_truth
 from bench.machine import environment
-from bench.record import Record
-from bench.store import Store
+from bench.recording.accuracy import EXAMPLES, Question, examples, measure, network_of, record_of, with_truth
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.verbs.accuracy import accuracy
 from dpn import evaluation
 from dpn.data.opening import Asked, open_data

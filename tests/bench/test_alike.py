@@ -10,7 +10,7 @@ import pytest
 
 from bench.machine.environment import ROOT
 from bench.peak_memory import alike
-from bench.pool import Zygote
+from bench.sweeps.pool import Zygote
 from tests.bench.waiting import wait_until
 
 LAYOUT = "import sys; print(list(map(id, (sys, len, print))), hash('a'), open('/proc/self/maps').read())"

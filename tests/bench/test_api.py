@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench import api
-from bench.choices import COUNTS
+from bench.sweeps.choices import COUNTS
 from tests.bench.networks import pointwise
 from tests.bench.onnx_models import convolution
 from tests.bench.sweeping import TINY
@@ -109,7 +109,9 @@ def test_a_row_of_another_definition_or_of_what_nobody_asked_for_does_not_come(
     assert set(measured("openvino")) == {"openvino"}
     convolution(tmp_path / "a.onnx", (1, 3, 16, 12), value=0.125)
     with monkeypatch.context() as patch:
-        patch.setattr("bench.sweep.backends.unavailable", lambda cell: "no" if cell.backend == "openvino" else None)
+        patch.setattr(
+            "bench.sweeps.sweep.backends.unavailable", lambda cell: "no" if cell.backend == "openvino" else None
+        )
         assert set(measured("onnxruntime,openvino")) == {"onnxruntime"}
     convolution(tmp_path / "a.onnx", (1, 3, 16, 12))
     assert measured("onnxruntime,openvino") == first  # changed back, it has its first times again

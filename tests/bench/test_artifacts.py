@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.cell import Cell
-from bench.counting import count_subject
+from bench.recording.counting import count_subject
 from bench.running import torch_networks
 from bench.running.artifacts import prepare
 from bench.running.runners import MODEL, REFERENCE, read_reference

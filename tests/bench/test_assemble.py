@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from analysis.evidence import Evidence
-from bench import assemble, sweep
 from bench.cell import Cell
-from bench.plan import Plan
-from bench.record import METRICS
-from bench.rows import Row
+from bench.records.record import METRICS
+from bench.records.rows import Row
+from bench.records.store import Store
 from bench.statistics import median_interval, medians
-from bench.store import Store
-from bench.sweep import Sweep
+from bench.sweeps import assemble, sweep
+from bench.sweeps.plan import Plan
+from bench.sweeps.sweep import Sweep
 
 CELL = Cell(subject="dpn4_64", input_hw=(256, 192), batch=2)
 

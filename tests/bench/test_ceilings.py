@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from bench import ceilings, workloads
+from bench.counts.macs import count
 from bench.machine import disturbance, gpu
-from bench.macs import count
-from bench.workloads import Candidate
+from bench.sampling import workloads
+from bench.sampling.workloads import Candidate
+from bench.sweeps import ceilings
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -41,7 +42,7 @@ def test_every_candidate_has_modules_to_import(device, precision):
 
 def test_naming_candidates_imports_no_torch():
     code = (
-        "import sys; from bench import ceilings; ceilings.candidates('arithmetic', device='cpu');"
+        "import sys; from bench.sweeps import ceilings; ceilings.candidates('arithmetic', device='cpu');"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

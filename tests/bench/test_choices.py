@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bench import measuring
 from bench.__main__ import main
-from bench.choices import Choices
-from bench.measuring import open_store
-from bench.plan import Plan
 from bench.running import backends
 from bench.subject import resolve
-from bench.sweep import Sweep
+from bench.sweeps import measuring
+from bench.sweeps.choices import Choices
+from bench.sweeps.measuring import open_store
+from bench.sweeps.plan import Plan
+from bench.sweeps.sweep import Sweep
 from dpn import checkout
 from dpn.processor import granted_cores
 from tests.bench.programs import ran

@@ -11,8 +11,8 @@ import pytest
 
 from analysis.__main__ import main as analysis_main
 from bench.__main__ import main as bench_main
-from bench.conventions import CONVENTIONS
-from bench.record import METRICS
+from bench.counts.conventions import CONVENTIONS
+from bench.records.record import METRICS
 from bench.verbs.count import count, opinions
 from tests.bench.programs import ROOT, ran
 

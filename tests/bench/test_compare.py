@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from analysis.evidence import Evidence
-from bench.count_changes import count_changes
 from bench.outlets.worded import verdict_line
-from bench.record import Record
-from bench.store import RECORDS, Store
+from bench.recording.count_changes import count_changes
+from bench.records.record import Record
+from bench.records.store import RECORDS, Store
 from bench.verbs import compare as compare_verbs
 from bench.verbs.compare import records_of
 from bench.verdicts import revisions

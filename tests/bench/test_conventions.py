@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.conventions import AT_OUTPUT, CONVENTIONS, KINDS, lookup, printing, round_printed
+from bench.counts.conventions import AT_OUTPUT, CONVENTIONS, KINDS, lookup, printing, round_printed
 
 DECONVOLUTIONS = 1_409_286_144
 

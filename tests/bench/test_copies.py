@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import sweep as sweeping
 from bench.cell import Cell
-from bench.pool import Worker, WorkerError, Zygote
-from bench.record import Record
-from bench.rows import row_of
-from bench.store import Store
-from bench.sweep import Sweep
+from bench.records.record import Record
+from bench.records.rows import row_of
+from bench.records.store import Store
+from bench.sweeps import sweep as sweeping
+from bench.sweeps.pool import Worker, WorkerError, Zygote
+from bench.sweeps.sweep import Sweep
 from bench.verdicts import copies
 from bench.verdicts.noise_floor import noise_sentence
 from bench.verdicts.turns import in_turns

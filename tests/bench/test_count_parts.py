@@ -4,8 +4,8 @@ import pytest
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.count_parts import Part, parts
-from bench.macs import count
+from bench.counts.macs import count
+from bench.counts.parts import Part, parts
 
 
 class Made(nn.Module):

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.counting import Outcome, count_records, count_subject, layer_columns, measure
-from bench.macs import count
-from bench.provenance import measured
-from bench.rows import rows
-from bench.store import Store
+from bench.counts.macs import count
+from bench.recording.counting import Outcome, count_records, count_subject, layer_columns, measure
+from bench.records.provenance import measured
+from bench.records.rows import rows
+from bench.records.store import Store
 from bench.subject import Subject, SubjectError, parse_hw, resolve
 from dpn.build import build
 from dpn.zoo import ZOO
@@ -140,7 +140,7 @@ def test_a_network_that_needs_values_is_measured_with_some(
 ) -> None:  # fmt: skip
     """And twice the same, whatever the state of torch's random numbers."""
     asked: list[str] = []
-    monkeypatch.setattr("bench.counting.second_opinions", lambda *_, device: asked.append(device) or ())
+    monkeypatch.setattr("bench.recording.counting.second_opinions", lambda *_, device: asked.append(device) or ())
     subject, outcome, again = Subject("mine:net", (8, 8), factory), Outcome(), Outcome()
     measure(subject, Store(tmp_path), outcome)
     assert (outcome.added, asked) == (8, [device])
@@ -163,7 +163,7 @@ def test_verify_writes_nothing(tmp_path: Path) -> None:
 
 def test_opinions_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measure(SUBJECT, Store(tmp_path), Outcome())
-    monkeypatch.setattr("bench.counting.second_opinions", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr("bench.recording.counting.second_opinions", lambda *_: pytest.fail("asked again"))
     measure(SUBJECT, Store(tmp_path), Outcome())
     (record,) = (record for record in Store(tmp_path).records if record.metric == "second_opinions")
     assert record.value == 4

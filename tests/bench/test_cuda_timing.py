@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench import cuda_timing, timing
-from bench.cuda_timing import Tools
 from bench.machine import gpu
+from bench.sampling import cuda_timing, timing
+from bench.sampling.cuda_timing import Tools
 
 LAUNCH_S, GRAPH_S = 0.004, 0.003
 GOOD = gpu.GpuState(sm_clock_mhz=1500, default_sm_clock_mhz=1500, throttle_reasons=())

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bench import pool
 from bench.cell import Cell
-from bench.choices import Choices
 from bench.machine import gpu
 from bench.machine.environment import ROOT
+from bench.sweeps import pool
+from bench.sweeps.choices import Choices
 from bench.verbs import duel as duel_verbs
 from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight

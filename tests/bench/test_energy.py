@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import energy
 from bench.machine import gpu
+from bench.sampling import energy
 
 
 def zone(folder, name, kind, joules, span=1000.0):

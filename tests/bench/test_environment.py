@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import dpn.processor
-from bench.counting import make_record
 from bench.machine import environment, gpu, processor
 from bench.machine.environment import ROOT
+from bench.recording.counting import make_record
 from bench.subject import resolve
 from tests.bench.provenance import provenance_fields
 

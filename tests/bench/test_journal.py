@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.journal import Journal
+from bench.sweeps.journal import Journal
 
 
 def test_a_dead_sweeps_results_are_taken_over_and_a_finished_cell_is_forgotten(tmp_path):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.live import live_share, live_taps
-from bench.macs import count
+from bench.counts.live_taps import live_share, live_taps
+from bench.counts.macs import count
 
 # (extents, kernel, stride, padding, dilation, output_padding, groups); output_padding is for transposed ones only
 GEOMETRIES = [

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal, weight_norm
 
-from bench.macs import Count, CountError, count
-from bench.operator_counter import Operator
+from bench.counts.macs import Count, CountError, count
+from bench.counts.operator_counter import Operator
+from bench.counts.watching import ELSEWHERE
 from bench.opinions.opinion import blank_copy
-from bench.record import METRICS
-from bench.watching import ELSEWHERE
+from bench.records.record import METRICS
 from dpn.build import build
 from dpn.spec import DPNSpec
 from dpn.zoo import ZOO

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from bench import measuring
-from bench.choices import Choices
-from bench.plan import Plan
-from bench.store import Store
+from bench.records.store import Store
 from bench.subject import resolve
-from bench.sweep import Progress
+from bench.sweeps import measuring
+from bench.sweeps.choices import Choices
+from bench.sweeps.plan import Plan
+from bench.sweeps.sweep import Progress
 
 
 def test_waiting_and_finished_rounds_are_lines_outside_a_terminal(

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from bench.conventions import AT_OUTPUT, KINDS
-from bench.macs import count
+from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.counts.macs import count
 from tests.bench.micro_models import _CONVOLUTIONS, _DENSE, _NOTHING, _TRANSPOSED, _UNKNOWN, MICRO_MODELS, MicroModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import assemble
 from bench.cell import Cell
-from bench.store import Store
+from bench.records.store import Store
+from bench.sweeps import assemble
 from tests.bench.sweeping import ONE, records_of, sweep
 from tests.dpn.devices import DEVICES_SLOWLY
 

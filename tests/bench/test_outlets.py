@@ -19,9 +19,9 @@ from bench.escaping import code, one_line, prose
 from bench.outlets import markdown
 from bench.outlets.files import FILES
 from bench.outlets.worded import amount
-from bench.record import Record
-from bench.rows import Row, quantities, rows
-from bench.store import Store
+from bench.records.record import Record
+from bench.records.rows import Row, quantities, rows
+from bench.records.store import Store
 from bench.verbs.compare import export, rendered
 from bench.verdicts.compare import compare
 from bench.verdicts.gate import Gate

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import pool
 from bench.cell import Cell
 from bench.machine.environment import ROOT
-from bench.plan import Plan
-from bench.pool import WorkerError, Zygote, machine_lock, machine_to_itself
-from bench.processes import run_cell
+from bench.sweeps import pool
+from bench.sweeps.plan import Plan
+from bench.sweeps.pool import WorkerError, Zygote, machine_lock, machine_to_itself
+from bench.sweeps.processes import run_cell
 from tests.bench.waiting import wait_until
 
 LIGHT = ("json",)
@@ -193,7 +193,7 @@ def test_workers_end_with_their_handle():
 
 def test_nothing_is_left_when_the_measuring_program_is_killed():
     program = (
-        "from bench.pool import Zygote\nimport time\n"
+        "from bench.sweeps.pool import Zygote\nimport time\n"
         "zygote = Zygote(('json',)); worker = zygote.fork()\n"
         "print(zygote._process.pid, worker.pid, flush=True)\ntime.sleep(60)"
     )
@@ -252,7 +252,9 @@ def test_the_lock_is_one_for_all_folders_for_temporary_files(tmp_path: Path, mon
 
 def test_two_sweeps_take_turns(own_lock: Path, tmp_path: Path) -> None:
     assert own_lock.is_dir()
-    program = "from bench.pool import machine_to_itself\nwith machine_to_itself():\n    print('mine', flush=True)\n"
+    program = (
+        "from bench.sweeps.pool import machine_to_itself\nwith machine_to_itself():\n    print('mine', flush=True)\n"
+    )
     with machine_to_itself():
         waiting = subprocess.Popen(
             [sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(tmp_path)}, text=True,

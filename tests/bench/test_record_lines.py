@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from analysis.evidence import Evidence
-from bench.record import METRICS, SCHEMA_VERSION, Record
-from bench.record_fields.metrics import OF
-from bench.record_fields.parts import AnyDetail
-from bench.record_lines import Fault, read_line
-from bench.schemas import schemas
+from bench.records.fields.metrics import OF
+from bench.records.fields.parts import AnyDetail
+from bench.records.lines import Fault, read_line
+from bench.records.record import METRICS, SCHEMA_VERSION, Record
+from bench.records.schemas import schemas
+from bench.records.store import RECORDS, Store
 from bench.statistics import CONFIDENCE
-from bench.store import RECORDS, Store
 
 LINES = {path.stem: path.read_text().splitlines()[0] for path in sorted(RECORDS.glob("*/*.jsonl"))}
 """A committed record of each metric that has any."""

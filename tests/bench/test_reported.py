@@ -12,10 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.evidence import Evidence
-from bench import reported
-from bench.reported import FIGURES, HEADER, REPORTED, TABLES, Reported, ReportedError, captions, load, load_all
-from bench.schemas import schemas, write
-from bench.store import RECORDS, RESULTS
+from bench.records import reported
+from bench.records.reported import FIGURES, HEADER, REPORTED, TABLES, Reported, ReportedError, captions, load, load_all
+from bench.records.schemas import schemas, write
+from bench.records.store import RECORDS, RESULTS
 from dpn.zoo import ZOO
 
 PRINTED_NUMBERS = {"table-2": 12, "table-3": 12, "table-4": 20, "table-5": 12, "table-6": 26, "table-7": 27}
@@ -256,7 +256,7 @@ def test_the_printed_precision_is_the_tolerance(value: Fraction | float, printed
 def test_published_schemas_are_current(tmp_path: Path) -> None:
     for path in write(tmp_path):
         published = RESULTS / path.relative_to(tmp_path)
-        assert published.read_text() == path.read_text(), "run: python -m bench.schemas"
+        assert published.read_text() == path.read_text(), "run: python -m bench.records.schemas"
 
 
 @pytest.mark.parametrize("schema", schemas().values(), ids=schemas())

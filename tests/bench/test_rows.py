@@ -4,9 +4,9 @@ import itertools
 from pathlib import Path
 
 from analysis.evidence import Evidence
-from bench.record import Record, identity
-from bench.rows import ABOUT_MEASURING, Row, quantities, rows, settings
-from bench.store import Store
+from bench.records.record import Record, identity
+from bench.records.rows import ABOUT_MEASURING, Row, quantities, rows, settings
+from bench.records.store import Store
 from tests.bench.timing_records import count_record, timing_record
 
 TIMES = [[0.5, 0.25], [0.75, 0.125, 0.5]]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from bench.record import METRICS
-from bench.record_lines import Fault, read_line
-from bench.schemas import schemas
+from bench.records.lines import Fault, read_line
+from bench.records.record import METRICS
+from bench.records.schemas import schemas
 from tests.bench.timing_records import timing_record
 
 SCHEMA = schemas()["records/record.schema.json"]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import scratch
 from bench.machine.environment import ROOT
-from bench.pool import Zygote
-from bench.scratch import OWNER, Scratch
+from bench.sweeps import scratch
+from bench.sweeps.pool import Zygote
+from bench.sweeps.scratch import OWNER, Scratch
 from tests.bench.waiting import wait_until
 
 HOLDER = """
 import sys, time
-from bench.scratch import Scratch
+from bench.sweeps.scratch import Scratch
 with Scratch() as folder:
     (folder / "64x48").mkdir()
     (folder / "64x48" / "model.onnx").write_bytes(b"weights")
@@ -25,8 +25,8 @@ with Scratch() as folder:
 
 MEASURING = """
 import time
-from bench.pool import Zygote
-from bench.scratch import Scratch
+from bench.sweeps.pool import Zygote
+from bench.sweeps.scratch import Scratch
 scratch = Scratch()
 zygote = Zygote(("json",))
 print(scratch.path, zygote._home.path, flush=True)
@@ -129,7 +129,7 @@ def test_many_processes_that_clean_up_at_once_agree(own_lock: Path) -> None:
     for number in range(50):
         (own_lock / f"bench-{number}" / "64x48").mkdir(parents=True)
         (own_lock / f"bench-{number}" / OWNER).write_text("")
-    command = [sys.executable, "-c", "from bench.scratch import remove_orphans; remove_orphans()"]
+    command = [sys.executable, "-c", "from bench.sweeps.scratch import remove_orphans; remove_orphans()"]
     running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=60)[1] for process in running] == [""] * 3
     wait_until(lambda: not list(own_lock.iterdir()))

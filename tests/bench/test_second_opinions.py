@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import count
+from bench.counts.macs import count
 from bench.opinions.second_opinions import COUNTERS, Opinion, agreeing, second_opinions, to_record_detail
 from dpn.build import build
 from dpn.zoo import ZOO

@@ -296,7 +296,7 @@ def test_relative_width() -> None:
 
 
 def test_no_torch_and_no_scipy_until_needed() -> None:
-    modules = "bench.statistics, bench.steady, bench.verdicts.yardsticks"
+    modules = "bench.statistics, bench.sampling.steady, bench.verdicts.yardsticks"
     code = f"import sys, {modules}; print({{'torch', 'scipy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.steady import steady_start
+from bench.sampling.steady import steady_start
 from tests.bench.synthetic_series import KINDS, Series, series
 
 SEEDS = (100, 101, 102)  # none of them is the seed that the constants were chosen on

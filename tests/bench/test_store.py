@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.conventions import AT_OUTPUT, KINDS
-from bench.record import EXACT, METRICS, Record
-from bench.store import RECORDS, Store
+from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.records.record import EXACT, METRICS, Record
+from bench.records.store import RECORDS, Store
 from dpn.spec import replace
 from dpn.zoo import ZOO
 from tests.bench.timing_records import timing_record

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.counting import count_subject
-from bench.macs import count
+from bench.counts.macs import count
+from bench.recording.counting import count_subject
 from bench.subject import DEFAULT_INPUT_HW, Subject, SubjectError, resolve
 from tests.bench.onnx_models import convolution
 

@@ -12,19 +12,19 @@ from typing import Any, Self
 
 import pytest
 
-from bench import assemble, ceilings, processes
-from bench import sweep as sweeping
 from bench.cell import Cell, grid
-from bench.journal import Journal
 from bench.machine import environment
-from bench.plan import Plan
-from bench.pool import Worker, WorkerError, Zygote
-from bench.record import Record
-from bench.rows import Row
-from bench.schemas import schemas
-from bench.store import Store
+from bench.records.record import Record
+from bench.records.rows import Row
+from bench.records.schemas import schemas
+from bench.records.store import Store
 from bench.subject import resolve
-from bench.sweep import Progress, Sweep
+from bench.sweeps import assemble, ceilings, processes
+from bench.sweeps import sweep as sweeping
+from bench.sweeps.journal import Journal
+from bench.sweeps.plan import Plan
+from bench.sweeps.pool import Worker, WorkerError, Zygote
+from bench.sweeps.sweep import Progress, Sweep
 from dpn import checkout
 from tests.bench.onnx_models import convolution
 from tests.bench.provenance import provenance_fields

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from bench.machine.environment import ROOT
-from bench.pool import WorkerError, Zygote
 from bench.running.telemetry import REPORTERS
+from bench.sweeps.pool import WorkerError, Zygote
 
 IMPORTING = """
 import sys, threading

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import timing
+from bench.sampling import timing
 
 
 class Clock:

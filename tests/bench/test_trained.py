@@ -12,9 +12,9 @@ import pytest
 from analysis.evidence import Evidence
 from analysis.trained import trained_runs
 from bench.machine import environment
-from bench.record import Record
-from bench.store import RESULTS, Store
-from bench.trained import CONTINUED, POINTS, budget_of, collect, curve, recipe_digest, record_of
+from bench.recording.trained import CONTINUED, POINTS, budget_of, collect, curve, recipe_digest, record_of
+from bench.records.record import Record
+from bench.records.store import RESULTS, Store
 from dpn.program import cli
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows

@@ -8,11 +8,11 @@ import pytest
 
 from bench.cell import Cell
 from bench.machine import environment
-from bench.plan import Plan
-from bench.pool import machine_lock
-from bench.record import Record
+from bench.records.record import Record
+from bench.records.store import Store
 from bench.statistics import compare_rounds
-from bench.store import Store
+from bench.sweeps.plan import Plan
+from bench.sweeps.pool import machine_lock
 from bench.verbs import duel as duel_verbs
 from bench.verdicts import copies, trials
 from bench.verdicts.duel import Duel, Rules

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.record import Record
-from bench.rows import Row
+from bench.records.record import Record
+from bench.records.rows import Row
 from bench.verdicts.turns import APART, compare_times, in_turns
 from tests.bench.timing_records import a_process, timing_record
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from bench import timing, worker
+from bench import worker
 from bench.cell import Cell
 from bench.machine import gpu
 from bench.machine.disturbance import Disturbance
-from bench.pool import WorkerError, Zygote
-from bench.processes import modules_of
-from bench.steady import steady_start
+from bench.sampling import timing
+from bench.sampling.steady import steady_start
+from bench.sweeps.pool import WorkerError, Zygote
+from bench.sweeps.processes import modules_of
 
 CELL = Cell(subject="tests.bench.networks:leaves", input_hw=(8, 6))
 

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bench.conventions import AT_OUTPUT, KINDS
-from bench.record import METRICS, Record
+from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.records.record import METRICS, Record
 
 MACHINE = "made-up-2-cores"
 

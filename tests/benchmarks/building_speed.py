@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from bench.macs import count
+from bench.counts.macs import count
 from dpn.build import build
 from dpn.zoo import ZOO
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from bench.macs import count
+from bench.counts.macs import count
 from dpn.build import build
 from dpn.spec import DPNSpec, ModelSpec
 from dpn.zoo import ZOO

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import Count, count
+from bench.counts.macs import Count, count
 from dpn.build import build
 from dpn.spec import ModelSpec
 

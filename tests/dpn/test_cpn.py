@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS, round_printed
+from bench.counts.conventions import CONVENTIONS, round_printed
 from dpn.build import build
 from dpn.networks.cpn import CPN, ProjectedBottleneck
 from dpn.spec import CPNSpec, replace

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
-from bench.macs import Count, count
+from bench.counts.conventions import CONVENTIONS
+from bench.counts.macs import Count, count
 from dpn.build import build
 from dpn.networks.blocks import Bottleneck
 from dpn.networks.deepercut import DeeperCut, PartMaps

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
+from bench.counts.conventions import CONVENTIONS
 from dpn.build import build
 from dpn.spec import DLCMSpec, replace
 from tests.dpn.learning import losses_of_ten_steps

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
+from bench.counts.conventions import CONVENTIONS
 from dpn.build import build
 from dpn.checkpoints import load
 from dpn.networks.hourglass import Hourglass, Residual, StackedHourglass

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
+from bench.counts.conventions import CONVENTIONS
 from dpn.build import build
 from dpn.spec import DPNOnHRNetSpec, HRNetSpec, ModelSpec, replace
 from dpn.zoo import ZOO

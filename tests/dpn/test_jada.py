@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.conventions import CONVENTIONS
+from bench.counts.conventions import CONVENTIONS
 from dpn.build import build
 from dpn.networks.hourglass import Residual
 from dpn.networks.jada import ROTATIONS_DEG, SCALES, AugmentationAgent, AugmentedPose, PostActivationResidual

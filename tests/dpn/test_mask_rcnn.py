@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import count
+from bench.counts.macs import count
 from dpn.build import build
 from dpn.networks import rcnn_images, rcnn_training
 from dpn.networks.feature_pyramid import FrozenBatchNorm2d

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
+from bench.counts.conventions import CONVENTIONS
 from dpn.build import build
 from dpn.networks.mca import Attention, HolisticHead, PartHead, ResidualPool
 from dpn.spec import MCASpec, replace

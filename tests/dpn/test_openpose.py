@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.macs import count
+from bench.counts.macs import count
 from dpn.build import build
 from dpn.networks.openpose import OpenPose, with_module_names
 from dpn.spec import OpenPoseSpec

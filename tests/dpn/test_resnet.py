@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.conventions import CONVENTIONS
-from bench.macs import count
+from bench.counts.conventions import CONVENTIONS
+from bench.counts.macs import count
 from dpn.build import build
 from dpn.networks.resnet import BLOCKS, ResNet
 from dpn.spec import SimpleBaselineSpec, replace

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.conventions import round_printed
-from bench.macs import Count, count
+from bench.counts.conventions import round_printed
+from bench.counts.macs import Count, count
 from dpn.build import build
 from dpn.spec import DPNSpec, ModelSpec, replace
 from dpn.zoo import ZOO, lookup

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import tables
-from analysis.cells import EMPTY, Cell, Column, Row, State, Table
+from analysis.catalogue import tables
 from analysis.evidence import Evidence
 from analysis.outlets.latex import PAGE_LINES, PREAMBLE
 from analysis.outlets.latex_text import escape
@@ -33,7 +32,8 @@ from analysis.outlets.render import (
     to_text,
     write_table,
 )
-from bench.reported import Reported
+from analysis.tabular.cells import EMPTY, Cell, Column, Row, State, Table
+from bench.records.reported import Reported
 from bench.statistics import Interval
 
 HOSTILE = (
@@ -409,7 +409,7 @@ def test_forms_do_not_depend_on_the_order_of_a_row_s_cells(table: Table) -> None
 
 def test_forms_are_the_same_in_another_process() -> None:
     code = (
-        "from analysis.cells import Cell, Column, Row, Table; from analysis.outlets.render import *\n"
+        "from analysis.tabular.cells import Cell, Column, Row, Table; from analysis.outlets.render import *\n"
         "c = tuple(Column(id=i, label=i, group='g') for i in 'ab')\n"
         "s = ('match', 'differs', 'stale', 'missing')\n"
         "r = tuple(Row(x, {i: Cell(text='1', note='+1', state=x) for i in 'ab'}) for x in s)\n"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from analysis import figures, tables
 from analysis.__main__ import main
+from analysis.catalogue import figures, tables
 from analysis.evidence import Evidence
 from analysis.outlets import report
 from analysis.outlets.report import CHAPTERS, MARKER, Chapter, ReportError, write_report

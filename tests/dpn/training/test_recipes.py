@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import reported
+from bench.records import reported
 from dpn.training import recipes
 from dpn.training.options import RunOptions
 from dpn.training.recipes import RECIPES, Recipe, find

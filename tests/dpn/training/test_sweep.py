@@ -21,7 +21,7 @@ import psutil
 import pytest
 import torch
 
-from bench import reported
+from bench.records import reported
 from dpn.program.interrupts import handled
 from dpn.program.locks import is_locked
 from dpn.training import sweep_executors, sweep_jobs
@@ -69,6 +69,8 @@ def test_what_tables_share_is_trained_once_and_seed_by_seed() -> None:
 
 
 def test_other_data_is_validated_on_too() -> None:
+    (own, *_) = recipes_of_all(["table-2"], "coco", 1, "/some/coco", "/other/coco")
+    assert (own.data, own.val_data) == ("/some/coco", "/other/coco")
     (recipe, *_) = recipes_of_all(["table-2"], "coco", 1, "/some/coco")
     assert (recipe.data, recipe.val_data) == ("/some/coco", "")
     with pytest.raises(ValueError, match="--seeds is at least 1"):

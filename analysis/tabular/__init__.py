@@ -1,0 +1,1 @@
+"""Cells, rows and tables, and the cells that several tables share."""

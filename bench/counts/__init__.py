@@ -1,0 +1,1 @@
+"""Counting one forward pass: operators, multiply-adds, parameters, and the conventions of print."""

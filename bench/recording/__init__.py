@@ -1,0 +1,1 @@
+"""What becomes a record without a clock: counts, accuracies, and runs of training."""

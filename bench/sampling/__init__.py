@@ -1,0 +1,1 @@
+"""One sample of a time or an energy, and what keeps a machine busy for it."""
