@@ -9,7 +9,8 @@ from bench import onnx_file
 from bench.onnx_file import OnnxFile
 from dpn import zoo
 from dpn.digests import digest_of
-from dpn.network_names import NetworkError, built, definition_of, imported, parse_hw
+from dpn.factories import NetworkError, imported
+from dpn.network_names import built, definition_of, parse_hw
 from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:

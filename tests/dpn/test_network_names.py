@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from dpn.build import build
-from dpn.network_names import Network, NetworkError, built, definition_of, imported, parse_hw
+from dpn.factories import NetworkError, imported
+from dpn.network_names import Network, built, definition_of, parse_hw
 from dpn.program.error_words import first_line, first_said, in_words
 from dpn.zoo import ZOO
 

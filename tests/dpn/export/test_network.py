@@ -24,8 +24,9 @@ from dpn.export import formats
 from dpn.export.formats import ENDINGS, Format, open_file, read_metadata
 from dpn.export.graph import Deployed, Pixels
 from dpn.export.network import Batch, ExportError, Wanted, compare, export, images
+from dpn.factories import NetworkError
 from dpn.heatmaps import Codec, decode
-from dpn.network_names import Network, NetworkError, network
+from dpn.network_names import Network, network
 from dpn.network_output import OutputError
 from dpn.program.missing import install
 from dpn.protocols import protocol

@@ -11,7 +11,8 @@ from torch import nn
 from dpn import evaluation
 from dpn.build import build
 from dpn.digests import file_digest
-from dpn.network_names import Network, NetworkError, network, parse_hw
+from dpn.factories import NetworkError
+from dpn.network_names import Network, network, parse_hw
 from dpn.program import cli
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
