@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,9 @@ from dpn.skeletons import COCO_17
 from dpn.verbs.export import export as export_verb
 from dpn.zoo import ZOO
 
+pytestmark = pytest.mark.usefixtures("torch_as_it_starts")
+
 HW = (64, 48)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _torch_as_it_starts() -> Iterator[None]:
-    """Tests of timing set how precisely cuDNN multiplies, by an interface after which torch.export refuses to ask."""
-    cudnn: Any = torch.backends.cudnn
-    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
-    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "tf32"
-    yield
-    cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
 class Tiny(nn.Module):

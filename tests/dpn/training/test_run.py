@@ -159,12 +159,32 @@ def best(folder: Path) -> dict[str, object]:
     return {name: content[name] for name in ("step", "best", "definition")}
 
 
-@pytest.mark.parametrize(("epoch", "moment"), [(1, "within"), (2, "after"), (4, "within")])
 def test_a_run_that_ends_in_a_validation_goes_on_with_it(
-    undisturbed: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch, epoch: int, moment: str
+    tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped within one, that after the last step too, or ended after one, before anything else is saved."""
-    folder, validations = tmp_path / "run", itertools.count(1)
+    """Stopped within one, that after the last step too, or ended after one, before anything else is saved.
+
+    The undisturbed run is of this process, too, whose torch other tests may have set.
+    """
+    undisturbed = tmp_path / "undisturbed"
+    assert typed(undisturbed) == (0, "")
+    for epoch, moment in ((1, "within"), (2, "after"), (4, "within")):
+        folder = tmp_path / f"run-{epoch}"
+        with monkeypatch.context() as patch:
+            _end_in(patch, epoch, moment)
+            code, said = typed(folder)
+        stopped = f"stopped and saved in {folder}; the same command goes on\n"
+        assert (code, said) == (130, stopped) if moment == "within" else code == 1
+        left = torch.load(folder / "last.pt", weights_only=True)
+        assert (left["step"], left["due"]) == (6 * epoch, True)
+        assert typed(folder) == (0, "")
+        assert_same(weights(undisturbed), weights(folder))
+        assert (logged(folder), best(folder)) == (logged(undisturbed), best(undisturbed))
+
+
+def _end_in(patch: pytest.MonkeyPatch, epoch: int, moment: str) -> None:
+    """A signal in the validation of an epoch, or a full disk when its picture is drawn."""
+    validations = itertools.count(1)
 
     def validated(*words: Any, asked: Callable[[], bool]) -> dict[str, Any]:
         stops = next(validations) == epoch and moment == "within"
@@ -174,18 +194,9 @@ def test_a_run_that_ends_in_a_validation_goes_on_with_it(
         if words[-1] == epoch:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "validate", validated)
-        if moment == "after":
-            patch.setattr(training, "_picture", picture)
-        code, said = typed(folder)
-    stopped = f"stopped and saved in {folder}; the same command goes on\n"
-    assert (code, said) == (130, stopped) if moment == "within" else code == 1
-    left = torch.load(folder / "last.pt", weights_only=True)
-    assert (left["step"], left["due"]) == (6 * epoch, True)
-    assert typed(folder) == (0, "")
-    assert_same(weights(undisturbed), weights(folder))
-    assert (logged(folder), best(folder)) == (logged(undisturbed), best(undisturbed))
+    patch.setattr(training, "validate", validated)
+    if moment == "after":
+        patch.setattr(training, "_picture", picture)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
