@@ -7,10 +7,8 @@ so. What the tracer has no word for it names, with all that lies behind it.
 from collections.abc import Mapping
 
 from analysis.effective_fields.erf_metrics import Shape
+from analysis.receptive_fields.field_graph import EXCHANGES
 from analysis.receptive_fields.receptive_field import FieldGraph
-
-EXCHANGING = ("transpose", "permute", "movedim")
-"""Operators that put axes in another order, be it only that of groups of channels."""
 
 
 def untraced(graph: FieldGraph | None, shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -32,7 +30,7 @@ def _reason(graph: FieldGraph | None, name: str, shape: Shape) -> str:
         return problems[0]
     if graph.maps[index].shape != shape:
         return f"its channels, rows and columns are {', '.join(map(str, graph.maps[index].shape))}"
-    exchanged = [graph.maps[i].op for i in sorted(graph.ancestors(index)) if graph.maps[i].op in EXCHANGING]
+    exchanged = [graph.maps[i].op for i in sorted(graph.ancestors(index)) if graph.maps[i].op in EXCHANGES]
     return f"{exchanged[0]} comes before it, and it has as many channels as rows" if exchanged and (
         shape[0] == shape[1]
     ) else ""  # fmt: skip

@@ -22,6 +22,9 @@ Parts = dict[Channels, Any]
 """What comes or goes by a set of channels, mostly maps (..., H, W). Sets may overlap: each path is in one of them."""
 
 
+EXCHANGES = ("transpose", "permute", "movedim", "moveaxis")
+"""Operators that put axes in another order, be it only that of groups of channels."""
+
 NO_OUTPUT = "no map named 'output': no tensor that the network returns depends on the image; return one that does"
 
 

@@ -23,7 +23,7 @@ from analysis.receptive_fields.field_calls import (
     source_map,
     tensors_in,
 )
-from analysis.receptive_fields.field_graph import Edge, Grouped, Pointwise
+from analysis.receptive_fields.field_graph import EXCHANGES, Edge, Grouped, Pointwise
 from analysis.receptive_fields.field_moves import (
     bordered,
     channel_shuffle,
@@ -242,7 +242,6 @@ _BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "_native_
                 "_batch_norm_no_update")  # fmt: skip
 _VIEWS = ("view", "reshape", "_unsafe_view", "view_as", "_reshape_alias", "flatten", "unflatten", "squeeze",
           "unsqueeze")  # fmt: skip
-_EXCHANGES = ("transpose", "permute", "movedim", "moveaxis")
 _COPIES = ("clone", "contiguous", "detach", "alias", "to", "_to_copy", "dropout", "lift_fresh", "type_as",
            "feature_dropout", "alpha_dropout", "native_dropout")  # fmt: skip
 
@@ -280,7 +279,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), pieces),
     "flip": flip,
     "roll": roll,
-    **dict.fromkeys(_EXCHANGES, exchanged),
+    **dict.fromkeys(EXCHANGES, exchanged),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), channel_shuffle),
     "pixel_shuffle": pixels(finer=True),
     "pixel_unshuffle": pixels(finer=False),
