@@ -5,16 +5,16 @@ flushed; a line that cannot be read, or lacks what its metric's readers rely on,
 line, and the rest is used. A file that cannot be read is told likewise, and is an error for who adds to it.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bench.records.lines import Fault, Problem, grouped, read_line
 from bench.records.record import METRICS, Identity, Record, identity
-from dpn.program.locks import WITHOUT
+from dpn.program.locks import LockError, taken
 from dpn.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -97,7 +97,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         line = record.model_dump_json().encode() + b"\n"
         with path.open("ab+", buffering=0) as file:
-            lock(file, path, fcntl.LOCK_EX)
+            taken(file.fileno(), path, wait=True)
             if _torn(file.fileno()):
                 line = b"\n" + line
             size = file.seek(0, os.SEEK_END)
@@ -183,32 +183,11 @@ class Store:
         return Found(stale, stale=stale is not None)
 
 
-def lock(file: IO[bytes], path: Path, how: int) -> None:
-    """Locks an open file of the folder of records until it is closed; to read it, only where there are locks.
-
-    Args:
-        file: the file.
-        path: its name.
-        how: as `fcntl.flock` takes it.
-
-    Raises:
-        BlockingIOError: another process has it, and `how` says not to wait.
-        OSError: the file is to be written, and its file system has no locks.
-    """
-    try:
-        fcntl.flock(file, how)
-    except OSError as error:
-        if error.errno not in WITHOUT:
-            raise
-        if not how & fcntl.LOCK_SH:
-            raise OSError(f"{path} is on a file system without locks, where programs that write at once would spoil "
-                          "each other's records; give a folder on another one with --records") from error  # fmt: skip
-
-
 def _tail(path: Path, start: int) -> tuple[int, bytes]:
     """What follows the first `start` bytes, and the number of its first line; no writer is in the middle of a line."""
     with path.open("rb") as file:
-        lock(file, path, fcntl.LOCK_SH)
+        with suppress(LockError):  # who only reads spoils nothing
+            taken(file.fileno(), path, shared=True, wait=True)
         before = file.read(start).count(b"\n")
         return before + 1, file.read()
 

@@ -4,7 +4,6 @@ Each sweep writes a journal of its own beside the records and holds a lock on it
 over every journal that nobody holds. Imports no torch.
 """
 
-import fcntl
 import json
 import os
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Self
 
-from bench.records.store import lock
+from dpn.program.locks import taken
 
 
 class Journal:
@@ -33,7 +32,7 @@ class Journal:
         aside = self._path.with_suffix(".part")
         self._file = aside.open("ab")
         try:
-            lock(self._file, self._path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken(self._file.fileno(), self._path)
         except OSError:
             self._file.close()
             aside.unlink()
@@ -64,9 +63,7 @@ class Journal:
 
     def _take_over(self, path: Path) -> None:
         file = path.open("ab+")
-        try:
-            lock(file, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # a sweep that lives
+        if not taken(file.fileno(), path):  # a sweep that lives
             file.close()
             return
         file.seek(0)

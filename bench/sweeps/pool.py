@@ -1,6 +1,5 @@
 """Starts the processes that measure and talks to them: `Zygote` forks a `Worker` for each cell. Imports no torch."""
 
-import fcntl
 import json
 import os
 import select
@@ -19,6 +18,7 @@ from bench.peak_memory.alike import VARIABLES, fixed_addresses
 from bench.sweeps.plan import Plan
 from bench.sweeps.scratch import Scratch
 from dpn.checkout import PACKAGES
+from dpn.program.locks import taken
 
 START_S = 120.0
 """How long an interpreter may take to import its libraries, and a forked worker to answer."""
@@ -259,12 +259,11 @@ def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator
     Args:
         waits: called when another sweep has the machine, before this one waits for it.
     """
-    with machine_lock().open("ab", buffering=0) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    path = machine_lock()
+    with path.open("ab", buffering=0) as lock:
+        if not taken(lock.fileno(), path):
             waits()
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            taken(lock.fileno(), path, wait=True)
         with suppress(OSError):  # a full disk: whoever waits then does not learn for whom
             lock.truncate(0)
             lock.write(b"%d\n" % os.getpid())

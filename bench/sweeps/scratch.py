@@ -4,13 +4,14 @@ A folder holds a file that its process keeps locked. The kernel gives the lock b
 that can be taken is a dead process's: no process ids, which are given out again, and no ages. Imports no torch.
 """
 
-import fcntl
 import os
 import shutil
 import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from dpn.program.locks import taken
 
 PREFIX = "bench-"
 
@@ -43,7 +44,7 @@ class Scratch:
         self.path = Path(self._folder.name)
         aside = self.path / f"{OWNER}.part"
         self._lock = aside.open("xb")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        taken(self._lock.fileno(), aside)
         aside.rename(self.path / OWNER)  # it gets its name when it is locked, so that nobody finds it before
 
     def close(self) -> None:
@@ -66,16 +67,17 @@ def remove_orphans() -> None:
 
 
 def _remove_if_orphan(folder: Path) -> None:
-    """Removes a folder whose owner is dead.
+    """Removes a folder if its owner is dead.
 
     Raises:
-        OSError: its owner lives, or there is none, or something in it cannot be removed.
+        OSError: there is no owner, or something in it cannot be removed.
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         return
     with (folder / OWNER).open("rb") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not taken(owner.fileno(), folder / OWNER):
+            return
         if os.fstat(owner.fileno()).st_nlink == 0:  # another process has removed it since it was opened
             return
         for path in folder.iterdir():

@@ -5,7 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
-WITHOUT = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+_WITHOUT = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 """What file systems say that have no locks, such as Lustre where it is not mounted with flock."""
 
 
@@ -13,23 +13,24 @@ class LockError(OSError):
     """The file system has no locks; the message names the file and the remedy."""
 
 
-def taken(descriptor: int, path: Path, *, shared: bool = False) -> bool:
+def taken(descriptor: int, path: Path, *, shared: bool = False, wait: bool = False) -> bool:
     """Locks an open file until it is closed; false where another process has it locked.
 
     Args:
         descriptor: of the file.
         path: of the file, for people.
         shared: with others that share it, too.
+        wait: until it can be had.
 
     Raises:
         LockError: nobody can lock it.
     """
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in WITHOUT:
+        if error.errno not in _WITHOUT:
             raise
         raise LockError(
             f"{path} cannot be locked ({error.strerror}), and without a lock two programs could write the same files; "

@@ -1,7 +1,6 @@
 """Files that are whole or not there, whatever stops the program that writes them. Imports no torch."""
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -9,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from dpn.program.locks import taken
 
 _NAME_BYTES = 255
 """Of a file's name, on all common file systems."""
@@ -48,7 +49,7 @@ def whole(path: Path) -> Iterator[Path]:
         _remove_orphans(path.parent.absolute())
         with beside.open("xb") as owner:
             with suppress(OSError):  # some file systems have no locks
-                fcntl.flock(owner, fcntl.LOCK_EX)
+                taken(owner.fileno(), beside)
             yield beside
             _to_disk(beside)
             with suppress(OSError):  # there is none before, or no such bits
@@ -89,8 +90,8 @@ def _remove_orphans(folder: Path) -> None:
     left = re.compile(r"\..+\.[0-9a-f]{8}\.dpn-part")
     for orphan in [other for other in folder.iterdir() if left.fullmatch(other.name)]:
         with suppress(OSError), orphan.open("rb") as file:
-            if file.seek(0, os.SEEK_END):  # an empty one may be new, and not locked yet
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives
+            size = file.seek(0, os.SEEK_END)
+            if size and taken(file.fileno(), orphan):  # an empty one may be new, and not locked yet
                 _remove(orphan)
 
 

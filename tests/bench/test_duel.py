@@ -1,6 +1,5 @@
 """Duels: turns, exact extra work, revisions, what is printed and the exit codes."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -248,11 +247,10 @@ def test_bad_requests_are_one_line(own_lock: Path, arguments: tuple[str, ...], p
 def test_a_duel_that_waits_says_so_once_and_outside_a_terminal_each_round_has_a_line(
     file: str, own_lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def busy(_file: object, how: int) -> None:
-        if how & fcntl.LOCK_NB:
-            raise BlockingIOError
+    def busy(_descriptor: int, _path: Path, *, wait: bool = False) -> bool:
+        return wait
 
-    monkeypatch.setattr(pool.fcntl, "flock", busy)  # another sweep has the machine whenever one asks
+    monkeypatch.setattr(pool, "taken", busy)  # another sweep has the machine whenever one asks
     monkeypatch.setattr(duel, "prepare_sides", lambda _sides, _home: [])
     monkeypatch.setattr(duel, "start", lambda _stack, _sides: [])
     monkeypatch.setattr(duel, "add_round", lambda fought, *_: fought.rounds.append(([1.0, 1.0], [1.0, 1.0])))
