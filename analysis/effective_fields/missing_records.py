@@ -8,7 +8,7 @@ from bench.machine import environment
 from bench.records.record import METRICS, Record, key_of
 from bench.records.store import Store
 from bench.subject import Subject
-from bench.sweeps.measuring import bar
+from dpn.program.progress import progress
 
 Done = Callable[[int], None]
 """Told how many images went through a network."""
@@ -46,9 +46,8 @@ def digest_of(subject: Subject) -> str:
 def add_missing(work: Sequence[Wanted], store: Store, *, again: bool) -> int:
     """Makes the records that the store lacks, or all again, with a progress bar; returns how many were added."""
     missing = [one for one in work if again or store.newest(key(one.subject, one.metric, one.protocol)) is None]
-    with bar() as shown:
-        task = shown.add_task("", total=sum(one.images for one in missing))
+    with progress(total=sum(one.images for one in missing)) as bar:
         for one in missing:
-            shown.update(task, description=one.subject.name)
-            store.append(one.make(lambda n: shown.advance(task, n)))
+            bar.advance(0, one.subject.name)
+            store.append(one.make(bar.advance))
     return len(missing)

@@ -12,6 +12,7 @@ from analysis.receptive_fields.field_graph import Extent, Map, UnavailableError
 from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.records.record import Record
 from bench.subject import Subject
+from dpn.program.progress import progress
 
 Row = tuple[int, int, int | None, int, int]
 """Depth, height of the map, rows of the image that a unit reads (None: cannot be told), kernel, dilation."""
@@ -19,15 +20,15 @@ Row = tuple[int, int, int | None, int, int]
 
 def measure_fields(subjects: Sequence[Subject], records: Path, *, write: bool = True) -> int:
     """Traces networks, adds the records that the store lacks and checks those it has; returns an exit code."""
-    from rich.console import Console
-    from rich.progress import track
-
     from bench.recording import counting
     from bench.sweeps.measuring import open_store
 
-    store, outcome, console = open_store(records, write=write), counting.Outcome(), Console(stderr=True)
-    for subject in track(subjects, "tracing", console=console, disable=not console.is_terminal):
-        counting.add_or_verify(field_record(subject), store, outcome, write=write)
+    store, outcome = open_store(records, write=write), counting.Outcome()
+    with progress("tracing", len(subjects)) as bar:
+        for subject in subjects:
+            bar.advance(0, subject.name)
+            counting.add_or_verify(field_record(subject), store, outcome, write=write)
+            bar.advance(1)
     for line in outcome.differing:
         print(f"differs: {line}")
     print(f"{len(subjects)} networks traced: {outcome.verified} stored records verified, {outcome.added} "

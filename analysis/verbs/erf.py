@@ -15,9 +15,9 @@ from analysis.effective_fields.trained_weights import initial_kind, load_trained
 from analysis.effective_fields.untraced_axes import caution
 from bench.machine import environment
 from bench.subject import Subject, parse_hw, resolve
-from bench.sweeps.measuring import bar
 from bench.verbs.arguments import Network
 from dpn.program.cli import Json, note
+from dpn.program.progress import progress
 from dpn.program.quantities import so_many
 from dpn.program.whole_files import whole, write_whole
 
@@ -107,10 +107,8 @@ def erf(
     question = asked.question()
     source = erf_inputs.source(asked.source, asked.seed_list()[0])
     pictures = erf_inputs.at_once(source, subject.input_hw, asked.images)
-    with bar() as shown:
-        rounds = 1 if asked.weights else len(asked.seed_list())
-        task = shown.add_task(network, total=len(pictures) * rounds)
-        found, weights = _estimated(subject, asked, question, pictures, lambda done: shown.advance(task, done))
+    with progress(network, len(pictures) * (1 if asked.weights else len(asked.seed_list()))) as bar:
+        found, weights = _estimated(subject, asked, question, pictures, bar.advance)
     note(caution({name: reason for one in found.values() for name, reason in one.untraced.items()}))
     for one in found.values():
         facts = _facts(subject, asked, source.name, weights, one, len(pictures))

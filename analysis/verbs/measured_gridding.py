@@ -18,8 +18,8 @@ from analysis.receptive_fields.field_text import say, show_rows
 from analysis.receptive_fields.live_taps import LayerTaps
 from analysis.receptive_fields.receptive_field import FieldGraph
 from bench.subject import Subject
-from bench.sweeps.measuring import bar
 from dpn.program.cli import message
+from dpn.program.progress import progress
 
 if TYPE_CHECKING:
     from analysis.effective_fields.gridding_measured import Measured
@@ -54,16 +54,11 @@ def measured_gridding(
         doubts |= untraced(graph, shapes_read(nets[0], images, asked.of, asked.to))
     height, width = subject.input_hw
     image = Watched(units=((height // 2, width // 2),), to=_reached(graph, pairs))
-    with bar() as shown:
-        task = shown.add_task(subject.name, total=(2 * len(questions) + 2) * len(images) * len(nets))
-
-        def done(number: int) -> None:
-            shown.advance(task, number)
-
+    with progress(subject.name, (2 * len(questions) + 2) * len(images) * len(nets)) as bar:
         rows = []
         for asked in questions:
-            cosines = neighbour_cosines(nets, images, asked, done=done)
-            shares = high_shares(nets, images, asked, done=done)
+            cosines = neighbour_cosines(nets, images, asked, done=bar.advance)
+            shares = high_shares(nets, images, asked, done=bar.advance)
             rows += [
                 {"of": asked.of, "to": one.map, "cosine": _told(one), "high_share_in": _told(other)}
                 for one, other in zip(cosines[:-1], shares[:-1], strict=True)
@@ -71,9 +66,9 @@ def measured_gridding(
         out = _or_reason(lambda: [
             {"map": row.map, "high_share_out": _told(row)} for row in high_shares_out(nets, images, image)[:-1]
         ])  # fmt: skip
-        done(len(images) * len(nets))
+        bar.advance(len(images) * len(nets))
         taps = _or_reason(lambda: [asdict(row) for row in measured_taps(nets[0], images)])
-        done(len(images) * len(nets))
+        bar.advance(len(images) * len(nets))
     return {
         "weights": protocol.weights(subject, trained), "source": protocol.source, "images": len(images),
         "networks": len(nets), "neighbours": rows, "responses": out, "taps": taps, "untraced": doubts,

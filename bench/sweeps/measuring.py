@@ -5,25 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    track,
-)
-
 from bench.records.record import EXACT
 from bench.records.store import Store
 from bench.subject import Subject
 from bench.sweeps.choices import Choices
 from bench.sweeps.plan import Plan
-from bench.sweeps.sweep import Progress as Swept
-from bench.sweeps.sweep import Sweep
+from bench.sweeps.sweep import Progress, Sweep
 from dpn import checkout
+from dpn.program.progress import progress
 from dpn.program.quantities import so_many
 
 
@@ -41,14 +30,17 @@ def count_networks(subjects: Sequence[Subject], store: Store, *, write: bool = T
     """
     from bench.recording import counting
 
-    outcome, console, missing = counting.Outcome(), Console(stderr=True), list[str]()
-    for subject in track(subjects, "counting", console=console, disable=not console.is_terminal):
-        before = outcome.added
-        counting.measure(subject, store, outcome, write=write)
-        if outcome.added > before:
-            missing.append(subject.name)
-        if not console.is_terminal and len(subjects) > 1:
-            print(f"counted {subject.name}", file=sys.stderr, flush=True)
+    outcome, missing = counting.Outcome(), list[str]()
+    with progress("counting", len(subjects)) as bar:
+        for subject in subjects:
+            bar.advance(0, subject.name)
+            before = outcome.added
+            counting.measure(subject, store, outcome, write=write)
+            if outcome.added > before:
+                missing.append(subject.name)
+            bar.advance(1)
+            if not bar.seen and len(subjects) > 1:
+                print(f"counted {subject.name}", file=sys.stderr, flush=True)
     for name, operators in outcome.incomplete.items():
         print(f"warning: the count of {name} is incomplete: {', '.join(operators)}", file=sys.stderr)
     for line in outcome.differing:
@@ -80,26 +72,25 @@ def measure_cells(
     """
     work = [(subject, choices.cells(subject)) for subject in subjects]
     total = sum(len(cells) for _, cells in work)
-    with bar() as shown:
-        task = shown.add_task("", total=total)
+    with progress(total=total) as bar:
 
         def tell(text: str, cells: float) -> None:
-            shown.update(task, advance=cells, description=text or None)
-            if shown.disable and text and not cells:  # where no bar is seen: waiting, networks built, rounds done
+            bar.advance(cells, text or None)
+            if not bar.seen and text and not cells:  # waiting, networks built, rounds done
                 print(text, file=sys.stderr, flush=True)
 
-        progress = Sweep(store, plan, tell, again=again).run(work)
-    for line in progress.refused:
+        swept = Sweep(store, plan, tell, again=again).run(work)
+    for line in swept.refused:
         print(f"left out: {line}", file=sys.stderr)
-    print(f"{total} cells: {progress.measured} records added, {progress.present} there already, "
-          f"{len(progress.refused)} left out, {progress.flagged} flagged")  # fmt: skip
-    return progress.keys, _nothing(progress) if progress.empty else ""
+    print(f"{total} cells: {swept.measured} records added, {swept.present} there already, "
+          f"{len(swept.refused)} left out, {swept.flagged} flagged")  # fmt: skip
+    return swept.keys, _nothing(swept) if swept.empty else ""
 
 
-def _nothing(progress: Swept) -> str:
+def _nothing(swept: Progress) -> str:
     """That nothing could be measured of some networks, with the first reason."""
-    first = next((line for line in progress.refused if f" of {progress.empty[0]} at " in line), "")
-    return (f"nothing could be measured of {', '.join(progress.empty)}, for the reasons above, such as: {first}; every "
+    first = next((line for line in swept.refused if f" of {swept.empty[0]} at " in line), "")
+    return (f"nothing could be measured of {', '.join(swept.empty)}, for the reasons above, such as: {first}; every "
             "start tries again")  # fmt: skip
 
 
@@ -124,13 +115,3 @@ def open_store(records: Path, *, write: bool = False) -> Store:
     for warning in store.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     return store
-
-
-def bar() -> Progress:
-    """A progress bar on standard error, silent where that is no terminal."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console, disable=not console.is_terminal,
-    )  # fmt: skip

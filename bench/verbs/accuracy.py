@@ -10,9 +10,10 @@ from bench.recording import accuracy as measuring
 from bench.recording.trained import Collected, collect
 from bench.records.record import Record
 from bench.records.store import RECORDS
-from bench.sweeps.measuring import bar, open_store
+from bench.sweeps.measuring import open_store
 from bench.verbs.arguments import Network
 from dpn.program.cli import Flag, note
+from dpn.program.progress import progress
 from dpn.runtime import Runtime
 from dpn.scoring import whom
 from dpn.verbs.evaluate import Wanted, kept_in
@@ -49,11 +50,8 @@ def accuracy(
         network=known, digest=digest, data=measuring.with_truth(data, truth) if truth else data,
         source=wanted.data, split=wanted.split, protocol=protocol, input_hw=asked.known_input_hw, runtime=runtime,
     )  # fmt: skip
-    with kept_in(results), bar() as shown:
-        task = shown.add_task("people", total=len(data))
-        made, fresh = measuring.measure(
-            question, store, again=again, results=results, told=lambda n, _: shown.update(task, completed=n)
-        )
+    with kept_in(results), progress("people") as told:
+        made, fresh = measuring.measure(question, store, again=again, results=results, told=told)
     print(_said(made, "added" if fresh else "there already; --again measures it again"))
 
 

@@ -18,7 +18,7 @@ from bench.running import backends
 from bench.statistics import Comparison
 from bench.subject import resolve
 from bench.sweeps.choices import Choices
-from bench.sweeps.measuring import bar, open_store
+from bench.sweeps.measuring import open_store
 from bench.sweeps.plan import Plan
 from bench.verbs.arguments import Setting
 from bench.verbs.exit_codes import errors_are_2
@@ -27,6 +27,7 @@ from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.trials import SLOWDOWNS, decided
 from bench.verdicts.trials import run as run_trials
 from dpn.program.cli import Flag, Json
+from dpn.program.progress import progress
 
 
 @errors_are_2
@@ -65,12 +66,11 @@ def duel(
 
 
 def _shown(name: str, a: Side, b: Side, rules: Rules) -> Duel:
-    with bar() as shown:
-        task = shown.add_task(name, total=rules.rounds)
+    with progress(name) as bar:
 
         def tell(done: int) -> None:
-            shown.update(task, completed=done)
-            if shown.disable:
+            bar(done, rules.rounds)
+            if not bar.seen:
                 print(f"{name}: round {done} of {rules.rounds} to {rules.most_rounds}", file=sys.stderr)
 
         return fight(a, b, rules, tell)
@@ -145,12 +145,11 @@ def trials(
         copies_verdicts.check(copies)
     cell = _only_cell(network, choices)
     store, wanted = open_store(records, write=True), {1.0: same, **dict.fromkeys(SLOWDOWNS, slower)}
-    with bar() as shown:
-        task = shown.add_task("trials", total=sum(wanted.values()) + copies)
+    with progress("trials", sum(wanted.values()) + copies) as bar:
 
         def tell(done: float, text: str = "") -> None:
-            shown.advance(task, done)
-            if shown.disable and (text or done >= 1):
+            bar.advance(done, text)
+            if not bar.seen and (text or done >= 1):
                 print(text or f"{done:g} more trials fought", file=sys.stderr)
 
         added = run_trials(store, cell, wanted, Rules(), tell)

@@ -31,6 +31,27 @@ def test_on_a_terminal_it_says_how_far_it_is_and_goes_at_the_end(monkeypatch: py
     assert text.endswith("\x1b[2K")  # the line is erased again
 
 
+def test_steps_add_up_and_without_words_the_last_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("reading", 2) as bar:
+        bar.advance(0.5, "page 1")
+        bar.advance(1.5)
+    assert bar.seen
+    last = stream.getvalue().rpartition("\n")[0] or stream.getvalue()
+    assert "reading page 1" in last
+    assert "2/2" in last
+
+
+def test_who_steps_knows_whether_anybody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress("reading", 2) as bar:
+        bar.advance(1, "page 1")
+    assert not bar.seen
+    assert sys.stderr.getvalue() == ""
+
+
 def test_there_is_none_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn(monkeypatch, io.StringIO()) == ""
     assert drawn(monkeypatch, Terminal(), shown=False) == ""
