@@ -51,7 +51,10 @@ class Split:
         return not self.annotations.name.startswith("image_info_")
 
     def __str__(self) -> str:
-        return f"coco {self.root.resolve().name if self.is_flat else self.name}"
+        if self.is_flat:
+            return f"coco {self.root.resolve().name}"
+        is_official = self.annotations.name == _official_name(self.name)
+        return f"coco {self.name if is_official else self.annotations.stem}"
 
 
 def find_split(root: Path, split: str, annotations: Path | None = None) -> Split:
@@ -70,9 +73,12 @@ def find_split(root: Path, split: str, annotations: Path | None = None) -> Split
     return Split(root=root, name=name, annotations=official or _flat_annotations(root, name), is_flat=official is None)
 
 
+def _official_name(split: str) -> str:
+    return f"{'image_info' if split.startswith('test') else 'person_keypoints'}_{split}.json"
+
+
 def _official_annotations(root: Path, split: str) -> Path | None:
-    kind = "image_info" if split.startswith("test") else "person_keypoints"
-    name = f"{kind}_{split}.json"
+    name = _official_name(split)
     for path in (root / "annotations" / name, root / name):
         if path.is_file():
             return path
@@ -96,8 +102,7 @@ def _flat_annotations(root: Path, split: str) -> Path:
     if objects:
         names = ", ".join(path.name for path in objects)
         raise DataError(Problem(str(root), "", f"has several annotation files: {names}", "choose by --annotations"))
-    kind = "image_info" if split.startswith("test") else "person_keypoints"
-    message = f"has no annotations/{kind}_{split}.json, no archive with it and no single annotation file"
+    message = f"has no annotations/{_official_name(split)}, no archive with it and no single annotation file"
     raise DataError(Problem(str(root), "", message, "give the right folder and --split, or --annotations"))
 
 

@@ -29,6 +29,9 @@ PERSON = 1
 LARGEST_PX = 1e5
 """No image is as large; coordinates beyond are errors, and would overflow further on."""
 
+SMALLEST_PX = 1e-30
+"""Where a detected box is nowhere as large, its scale in float32 could be 0, and nothing can be cropped."""
+
 BORDER_PX = 1.0
 """How far a box or a joint may reach over the border of its image before that is reported."""
 
@@ -95,7 +98,7 @@ def problems_in_detections(content: object, file: str, images: Sequence[Mapping[
     scores = yield from finite_numbers(people, "score")
     for row in where((np.abs(boxes) > LARGEST_PX).any(1)):
         yield people.problem(row, "bbox", f"has {shown(boxes[row].tolist())}, which are no pixels of an image")
-    for row in where((boxes[:, 2:] < 0).any(1) | (boxes[:, 2:] == 0).all(1)):
+    for row in where((boxes[:, 2:] < 0).any(1) | (boxes[:, 2:] < SMALLEST_PX).all(1)):
         yield people.problem(row, "bbox", "has no size, or a negative one")
     for row in where(scores < 0):
         yield people.problem(row, "score", "is negative")
@@ -161,12 +164,13 @@ def _annotations(rows: Rows, sizes: Mapping[int, tuple[float, float]], known: se
     for row, crowd in enumerate(people.column("iscrowd")):
         if crowd is not ABSENT and crowd not in (0, 1):
             yield people.problem(row, "iscrowd", f"is {shown(crowd)}, neither 0 nor 1")
-    visible = yield from _joints(people, size, every)
-    yield from _boxes(people, size, visible > 0, every)
+    marked = yield from _joints(people, size, every)
+    single = np.array([not row.get("iscrowd") for row in people.rows], bool)
+    yield from _boxes(people, size, marked & single, every)
 
 
-def _joints(people: Rows, size: Floats, every: bool) -> Generator[Problem, None, Floats]:
-    """(N,), how many joints are labelled; 0 where that is not known."""
+def _joints(people: Rows, size: Floats, every: bool) -> Generator[Problem, None, Mask]:
+    """(N,), whose keypoints hold anything but zeros, labelled or not; nobody's whose are not known."""
     joints = (yield from number_lists(people, "keypoints", 3 * _JOINTS)).reshape(-1, _JOINTS, 3)
     known = ~np.isnan(joints[:, 0, 0])
     flags = joints[..., 2]
@@ -186,10 +190,12 @@ def _joints(people: Rows, size: Floats, every: bool) -> Generator[Problem, None,
     for row in where((over & visible).any(1) & ~far) if every else ():
         name = COCO_17.joints[int((over & visible)[row].argmax())]
         yield people.problem(row, "keypoints", f"has its {name} outside the image of {_times(size[row])}")
-    return count
+    marked: Mask = known & (joints != 0).any((1, 2))
+    return marked
 
 
-def _boxes(people: Rows, size: Floats, labelled: Mask, every: bool) -> Finding:
+def _boxes(people: Rows, size: Floats, used: Mask, every: bool) -> Finding:
+    """Of those who are used, also whether `dpn.data.coco.people_of_truth` can take their boxes, as it clips them."""
     boxes = yield from number_lists(people, "bbox", 4)
     start, extent = boxes[:, :2], boxes[:, 2:]
     with np.errstate(over="ignore"):
@@ -201,10 +207,15 @@ def _boxes(people: Rows, size: Floats, labelled: Mask, every: bool) -> Finding:
     for row in where(outside):
         message = f"lies outside its image of {_times(size[row])}: {shown(boxes[row].tolist())}"
         yield people.problem(row, "bbox", message)
-    point = np.minimum(size - 1, np.maximum(start, 0) + np.maximum(extent - 1, 0)) == np.maximum(start, 0)
-    for row in where(labelled & ~negative & ~outside & point.all(1)):
+    low = np.maximum(start, 0)
+    high = np.minimum(size - 1, low + np.maximum(extent - 1, 0))
+    for row in where(used & ~negative & ~outside & (high == low).all(1)):
         yield people.problem(row, "bbox", "is no larger than a pixel")
-    over = ~negative & ~outside & ((start < -BORDER_PX) | (end > size + BORDER_PX)).any(1)
+    dropped = used & ~negative & ~outside & (high < low).any(1)
+    for row in where(dropped) if every else ():
+        place = f"begins behind the last pixel of its image of {_times(size[row])}: {shown(boxes[row].tolist())}"
+        yield people.problem(row, "bbox", f"{place}, so that the published clipping drops the person")
+    over = ~negative & ~outside & ~dropped & ((start < -BORDER_PX) | (end > size + BORDER_PX)).any(1)
     for row in where(over) if every else ():
         message = f"reaches over the border of its image of {_times(size[row])}: {shown(boxes[row].tolist())}"
         yield people.problem(row, "bbox", message)

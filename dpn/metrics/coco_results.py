@@ -12,6 +12,7 @@ from dpn.data.coco_problems import PERSON
 from dpn.data.json_columns import Rows, finite_numbers, number_lists, rows_of, where, whole_numbers
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.problems import DataError, Problem
+from dpn.metrics.coco_scores import to_find
 from dpn.program.whole_files import write_whole
 from dpn.skeletons import COCO_17
 
@@ -64,6 +65,24 @@ def read_results(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def lacking(path: Path, truth: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """What a user should know of results in which images with people to find are missing; empty where none is.
+
+    Args:
+        path: of the results file.
+        truth: content of the annotation file that it answers.
+        rows: as `read_results` gives them.
+    """
+    if not rows:
+        return f"{path} holds no predictions"
+    images = {one["image_id"] for one in to_find(truth)}
+    answered = images & {row["image_id"] for row in rows}
+    if answered == images:
+        return ""
+    said = f"{path} has predictions in {len(answered):,} of the {len(images):,} images with people"
+    return f"{said}; everybody in the others counts as missed"
+
+
 def problems_in_results(content: object, file: str, image_ids: Collection[int]) -> Iterator[Problem]:
     """Everything for which this is no results file for these images.
 
@@ -96,5 +115,5 @@ def _repeats(rows: Rows, images: list[int | None], keypoints: Floats, scores: Fl
         first = seen.setdefault((images[row], float(scores[row]), keypoints[row].tobytes()), row)
         if first != row and images[row] is not None:
             message = f"is the same person with the same score as in [{rows.places[first]}]"
-            remedy = "leave out repeats, such as those with which a distributed sampler fills its last batch"
+            remedy = "leave out repeats, as a sampler makes that fills its last batch, or a box twice in the detections"
             yield rows.problem(row, "keypoints", message, remedy)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dpn.data.coco_problems import PERSON
+
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """COCO's ten numbers for keypoints, in its order."""
 
@@ -27,7 +29,7 @@ class Scores:
         ARM: of medium people.
         ARL: of large people.
         n_images: in the annotations.
-        n_people: in the annotations who count: no crowds, at least one labelled joint.
+        n_people: in the annotations who count, see `to_find`.
         engine: what found these numbers.
     """
 
@@ -46,6 +48,12 @@ class Scores:
     engine: Engine
 
 
+def to_find(truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """The annotated people who count: of no other category, no crowds, with at least one labelled joint."""
+    people = (one for one in truth["annotations"] if one["category_id"] == PERSON)
+    return [one for one in people if not one.get("iscrowd") and one["num_keypoints"] > 0]
+
+
 def refuse_other_images(truth: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Whichever engine scores.
 
@@ -60,7 +68,5 @@ def refuse_other_images(truth: dict[str, Any], rows: list[dict[str, Any]]) -> No
 def as_scores(truth: dict[str, Any], numbers: Sequence[float], engine: Engine) -> Scores:
     """`NAMES`' ten numbers of an engine, with -1 where there is nobody to find, and whom they are about."""
     found = [None if number < 0 else float(number) for number in numbers]
-    counted = sum(1 for one in truth["annotations"] if not one.get("iscrowd") and one["num_keypoints"] > 0)
-    return Scores(
-        **dict(zip(NAMES, found, strict=True)), n_images=len(truth["images"]), n_people=counted, engine=engine
-    )
+    people = len(to_find(truth))
+    return Scores(**dict(zip(NAMES, found, strict=True)), n_images=len(truth["images"]), n_people=people, engine=engine)

@@ -34,12 +34,12 @@ def errors(
             intervals, as score coco prints them, of the shares (from 0 to 1) of what is counted, AR, AP and gains.
     """
     from dpn.data.coco_file import read_coco
-    from dpn.metrics.coco import read_results
+    from dpn.metrics.coco_results import lacking, read_results
     from dpn.metrics.error_report import report
 
     truth = read_coco(annotations)
     rows = read_results(results, truth)
-    note("" if rows else f"{results} holds no predictions")
+    note(lacking(results, truth, rows))
     with progress("scores", after_s=1.0) as told:
         found = report(truth, rows, told, draws)
     if as_json:

@@ -44,14 +44,15 @@ def coco(
             also against, the same of the other file, and differences, by name difference, low, high and excludes_0.
     """
     from dpn.data.coco_file import read_coco
-    from dpn.metrics.coco import read_results, score
+    from dpn.metrics.coco import score
+    from dpn.metrics.coco_results import lacking, read_results
     from dpn.metrics.weighted_precision import WeightedPrecision
 
     truth = read_coco(annotations)
     paths = [path for path in (results, against) if path]
     files = [read_results(path, truth) for path in paths]
     for path, rows in zip(paths, files, strict=True):
-        note("" if rows else f"{path} holds no predictions")
+        note(lacking(path, truth, rows))
     found = [asdict(score(truth, rows)) for rows in files]
     weighted = [WeightedPrecision.of(truth, rows) for rows in files] if draws.resamples else []
     drawn = drawn_of(weighted, Units(of="images", count=len(truth["images"])), draws)
@@ -125,7 +126,7 @@ def show_scores(
         files: with two, what the verdict calls them.
         data: name of the data set, for `dpn.scoring.whom`.
     """
-    from dpn.metrics.coco import NAMES
+    from dpn.metrics.coco_scores import NAMES
     from dpn.metrics.pckh import GROUPS
     from dpn.scoring import numbers_in, whom
 

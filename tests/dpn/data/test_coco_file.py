@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dpn.data.coco import people_of_detections, people_of_truth, truth_of
-from dpn.data.coco_file import coco_in, detections_in, problems_in, problems_in_detections, read_coco
+from dpn.data.coco_file import coco_in, detections_in, read_coco
+from dpn.data.coco_problems import problems_in, problems_in_detections
 from dpn.data.problems import DataError
 from dpn.metrics import average_precision, coco
 from tests.dpn.data.made_coco_folder import Row, content, detections, person, put
@@ -80,6 +81,11 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "negative width": (put_at(A, 1, "bbox", 2, value=-4), f"{A}[1].bbox", "negative width or height"),
     "box right of the image": (put_at(A, 0, "bbox", value=[90, 5, 9, 9]), f"{A}[0].bbox", "outside its image of 80x60"),
     "box above the image": (put_at(A, 0, "bbox", value=[9, -50, 9, 9]), f"{A}[0].bbox", "lies outside its image"),
+    "box of nothing, joints unlabelled": (
+        lambda c: c[A][3].update(bbox=[9, 9, 0, 0], keypoints=[9, 9, 0] * 17),
+        f"{A}[3].bbox",
+        "no larger than a pixel",
+    ),
     "box of a pixel": (put_at(A, 0, "bbox", value=[9, 9, 1, 0.5]), f"{A}[0].bbox", "no larger than a pixel"),
     "area as text": (put_at(A, 0, "area", value="12"), f"{A}[0].area", "is '12', not a finite number"),
     "negative area": (put_at(A, 0, "area", value=-1), f"{A}[0].area", "is negative"),
@@ -159,6 +165,8 @@ ODD: dict[str, Change] = {
         c[A].append({"id": 900, "image_id": 3, "category_id": 2, "bbox": None}),
     ),
     "a box that ends a rounding error behind the border": lambda c: c[A][0].update(bbox=[40.01, 10, 40, 50.01]),
+    "a crowd no larger than a pixel": lambda c: c[A][0].update(bbox=[9, 9, 1, 1], iscrowd=1),
+    "nobody behind the last pixel": lambda c: c[A][3].update(bbox=[64, 1, 1, 1]),
     "images without people": lambda c: c["images"].append({"id": 1, "file_name": "1.jpg", "width": 9, "height": 9}),
     "no info": lambda c: c.pop("info"),
 }
@@ -248,6 +256,18 @@ def test_reaching_over_the_border_is_named_only_where_everything_is_asked_for() 
     assert "reaches over the border of its image of 80x60" in bbox.message
 
 
+@pytest.mark.parametrize("box", [[80, 20, 1, 9], [79.5, 20, 30, 30], [20, 60, 9, 1]])
+def test_whoever_the_published_clipping_drops_is_named_where_everything_is_asked_for(box: list[float]) -> None:
+    value = content()
+    value[A][0]["bbox"] = box
+    assert 101 not in people_of_truth(value, (256, 192)).ids
+    assert list(problems_in(value, "x")) == []
+    (problem,) = problems_in(value, "x", every=True)
+    assert problem.field == f"{A}[0].bbox"
+    assert "its image of 80x60" in problem.message
+    assert problem.message.endswith("so that the published clipping drops the person")
+
+
 def test_annotations_that_are_not_of_keypoints_are_recognised(tmp_path: Path) -> None:
     value = content()
     value["categories"] = [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}]
@@ -314,6 +334,7 @@ WRONG_BOXES: dict[str, tuple[Change, str, str]] = {
     "box infinite": (put_at(0, "bbox", 1, value=math.inf), "[0].bbox", "holds inf at place 1"),
     "box far away": (put_at(0, "bbox", 1, value=1e9), "[0].bbox", "no pixels of an image"),
     "no size": (put_at(0, "bbox", value=[3, 3, 0, 0]), "[0].bbox", "has no size"),
+    "no size in float32": (put_at(0, "bbox", value=[3, 3, 1e-43, 0]), "[0].bbox", "has no size"),
     "negative height": (put_at(0, "bbox", 3, value=-1), "[0].bbox", "has no size, or a negative one"),
     "no category": (without(0, "category_id"), "[0].category_id", "is missing"),
 }

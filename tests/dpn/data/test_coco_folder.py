@@ -128,8 +128,18 @@ def test_files_that_lie_elsewhere_may_be_given(tmp_path: Path) -> None:
         detections=next((root / "person_detection_results").rename(tmp_path / "c").iterdir()),
     )
     data = opened(root, boxes="detections", given_=given_)
-    assert data.digest == expected.digest
+    assert (data.digest, data.name) == (expected.digest, expected.name)
     assert data.example(0).image.shape == (70, 50, 3)
+
+
+def test_annotations_that_are_given_name_the_set_unless_they_are_the_splits_own(tmp_path: Path) -> None:
+    root = write_official(tmp_path / "root")
+    official = root / "annotations" / "person_keypoints_val2017.json"
+    mine = put(tmp_path / "mine.json", content())
+    named = {path: opened(root, given_=Given(annotations=path)).name for path in (official, mine)}
+    assert named == {official: "coco val2017", mine: "coco mine"}
+    given_ = Given(annotations=official, images=root / "val2017")
+    assert opened(root, "train", given_=given_).name == "coco person_keypoints_val2017"
 
 
 def test_images_are_part_of_the_question(tmp_path: Path) -> None:

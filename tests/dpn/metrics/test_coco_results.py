@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from dpn.data.problems import DataError
-from dpn.metrics.coco import score
+from dpn.metrics.coco import results, score
 from dpn.metrics.coco_results import read_results, write_results
-from tests.dpn.metrics.made_coco import content, row, rows_of
+from dpn.protocols import protocol
+from tests.dpn.metrics.made_coco import content, people_in, row, rows_of
 
 TRUTH = content(images=3, each=1)
+PROTOCOL = protocol("dpn", "coco")
 
 
 def written(folder: Path, rows: Any) -> Path:
@@ -117,6 +120,17 @@ def test_the_same_row_again_is_named(tmp_path: Path) -> None:
         ("[4].keypoints", "is the same person with the same score as in [0]"),
         ("[5].keypoints", "is the same person with the same score as in [1]"),
     ]
+
+
+def test_the_remedy_for_a_repeat_names_detections_that_soft_suppression_keeps_twice(tmp_path: Path) -> None:
+    people = people_in(TRUTH, 1)
+    twice = people.take(np.array([0, 0, 1]))
+    points = np.concatenate([twice.joints, np.ones((3, 17, 1))], axis=2)
+    write_results(path := tmp_path / "results.json", results(twice, points, replace(PROTOCOL, soft_nms=True)))
+    with pytest.raises(DataError, match=r"\[1\]\.keypoints: is the same person .* or a box twice in the detections$"):
+        read_results(path, TRUTH)
+    write_results(path, results(twice, points, PROTOCOL))
+    assert len(read_results(path, TRUTH)) == 2
 
 
 @pytest.mark.parametrize(

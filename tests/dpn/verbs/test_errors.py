@@ -46,6 +46,26 @@ def test_a_file_without_predictions_is_named(words: tuple[str, ...], capsys: pyt
     assert capsys.readouterr().err.splitlines() == [f"note: {words[-1]} holds no predictions"]
 
 
+def test_other_categories_are_nobody_and_images_without_predictions_are_told_of(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    annotations, results = Path(words[1]), Path(words[3])
+    truth, rows = (json.loads(path.read_text()) for path in (annotations, results))
+    people = [one for one in truth["annotations"] if not one["iscrowd"] and one["num_keypoints"]]
+    results.write_text(json.dumps([row for row in rows if row["image_id"] == people[0]["image_id"]]))
+    truth["categories"].append({"id": 18, "name": "dog"})
+    truth["annotations"].append({"id": 999, "image_id": 1, "category_id": 18})
+    annotations.write_text(json.dumps(truth))
+    assert run(*words, *NONE, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["people"] == len(people)
+    images = len({one["image_id"] for one in people})
+    said = (
+        f"{results} has predictions in 1 of the {images} images with people; everybody in the others counts as missed"
+    )
+    assert printed.err.splitlines() == [f"note: {said}"]
+
+
 def test_tables_show_what_json_holds(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*words, *NONE, "--json") == 0
     found = json.loads(capsys.readouterr().out)

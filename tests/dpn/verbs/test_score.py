@@ -4,11 +4,13 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dpn.metrics.coco import NAMES, score
+from dpn.metrics.coco import score
+from dpn.metrics.coco_scores import NAMES
 from dpn.program import cli
 from dpn.verbs.score import SCORE
 from tests.dpn.metrics.made_coco import content, plain, rows_of
@@ -81,6 +83,39 @@ def test_a_file_without_predictions_is_scored_and_named(
     printed = capsys.readouterr()
     assert json.loads(printed.out)["AP"] == 0
     assert printed.err.splitlines() == [f"note: {results} holds no predictions"]
+
+
+@pytest.mark.parametrize("more", [{}, {"num_keypoints": 9, "keypoints": [7.0] * 51, "iscrowd": 0}])
+def test_other_categories_are_nobody(
+    more: dict[str, Any], files: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    words = ("coco", *named(*files), "--json", "--resamples", "100")
+    assert run(*words) == 0
+    alone = json.loads(capsys.readouterr().out)
+    truth = json.loads(files[0].read_text())
+    truth["categories"].append({"id": 18, "name": "dog"})
+    truth["annotations"].append({"id": 9, "image_id": 1, "category_id": 18, "bbox": [1, 1, 9, 9], "area": 81.0, **more})
+    files[0].write_text(json.dumps(truth))
+    for engine in ("pycocotools", "own"):
+        if engine == "own":
+            monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
+        assert run(*words) == 0
+        assert json.loads(capsys.readouterr().out) == {**alone, "engine": engine}
+
+
+def test_images_without_predictions_are_told_of_where_there_are_people(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    annotations, results = files
+    truth = json.loads(annotations.read_text())
+    truth["images"].append({"id": 9, "file_name": "9.jpg", "width": 9, "height": 9})
+    annotations.write_text(json.dumps(truth))
+    assert run("coco", *named(annotations, results), *NONE) == 0
+    assert capsys.readouterr().err == ""
+    (part := results.with_name("part.json")).write_text(json.dumps(json.loads(results.read_text())[:1]))
+    assert run("coco", *named(annotations, results), "--against", str(part), *NONE) == 0
+    said = f"{part} has predictions in 1 of the 3 images with people; everybody in the others counts as missed"
+    assert capsys.readouterr().err.splitlines() == [f"note: {said}"]
 
 
 def test_without_pycocotools_the_numbers_say_so(
