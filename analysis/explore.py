@@ -5,9 +5,9 @@ Here are only the widgets. What they show is computed by `analysis.explorer.expl
 leaves the last good picture where it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import ipywidgets as widgets
 
@@ -18,6 +18,8 @@ from analysis.explorer.explore_choices import (
     NetworkChoices,
     Show,
     StackChoices,
+    check,
+    check_one_of,
     parse_dilations,
     parse_map,
 )
@@ -25,7 +27,14 @@ from analysis.explorer.explore_fields import Panel, network_panels, numbers, rel
 from analysis.explorer.explore_html import line_html, one_line, picture_html, table_html
 from analysis.explorer.explore_picture import draw
 from analysis.receptive_fields.receptive_field import FieldGraph
-from bench.subject import parse_hw, resolve
+from bench.subject import Subject, resolve
+from dpn.input_size import parse_hw
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Network: TypeAlias = "str | nn.Module | Callable[[], nn.Module]"
+"""A name, a network, or what builds one."""
 
 SHOWN = (("shared with neighbour", "shared"), ("paths", "paths"), ("support", "support"))
 DIRECTIONS = (("backward: what it reads", "backward"), ("forward: what it reaches", "forward"))
@@ -40,30 +49,30 @@ ENDS = {"backward": "output", "forward": "input"}
 
 
 def explore_stack(
-    dilations: str | Sequence[int] = "32,16,8,4,2,1", *, map_size: str = "64x48", modules: int = 1,
-    shortcuts: float = 0.0, show: Show = "shared",
+    dilations: str | int | Sequence[int] = "32,16,8,4,2,1", *, map_size: str | tuple[int, int] = "64x48",
+    modules: int = 1, shortcuts: float = 0.0, show: Show = "shared",
 ) -> widgets.Box:  # fmt: skip
     """Widgets for a stack of dilated 3x3 convolutions, and a picture of all its maps that follows them.
 
     Args:
         dilations: of one module, input to output, as text or as numbers.
-        map_size: height and width of the maps.
+        map_size: height and width of the maps, "64x48" or (64, 48).
         modules: how often the module stands in a row.
         shortcuts: variance of a block's branch over that of its identity shortcut; 0 for no shortcuts.
         show: "shared", what the neighbour shares of what the unit has; "paths"; or "support".
     """
-    text = dilations if isinstance(dilations, str) else ",".join(map(str, dilations))
-    return _Stack(text, map_size, modules, shortcuts, show).box
+    return _Stack(_typed(dilations, ","), _typed(map_size, "x"), modules, shortcuts, show).box
 
 
-def explore_network(name: str, input: str = "256x192") -> widgets.Box:
+def explore_network(network: Network, input: str | tuple[int, int] = "256x192") -> widgets.Box:
     """Widgets for a network, and a picture of those of its maps that are picked.
 
     Args:
-        name: of the zoo, or `package.module:factory`; a factory in the notebook itself is `__main__:factory`.
-        input: height and width of the image.
+        network: a network itself, which stays as it is, or what builds one; or a name of the zoo, or
+            `package.module:factory`; a factory in the notebook itself is `__main__:factory`.
+        input: height and width of the image, "256x192" or (256, 192).
     """
-    return _Network(name, input).box
+    return _Network(network, _typed(input, "x")).box
 
 
 class _Screen:
@@ -169,8 +178,7 @@ class _Stack:
         with quiet, self.screen.complaints():
             if modules < 1:
                 raise ChoiceError(f"there is at least 1 module, not {modules}")
-            if show not in get_args(Show):
-                raise ChoiceError(f"what to show is one of {', '.join(get_args(Show))}, not {show!r}")
+            check_one_of("show", show, get_args(Show))
             self.view.show.value = show
             self.redraw()
 
@@ -190,7 +198,9 @@ class _Stack:
 class _Network:
     """The widgets of `explore_network`, and the network whose maps they show."""
 
-    def __init__(self, name: str, input_size: str) -> None:
+    def __init__(self, network: Network, input_size: str) -> None:
+        name = network if isinstance(network, str) else getattr(network, "__name__", type(network).__name__)
+        self.own = {} if isinstance(network, str) else {name: network}
         self.screen, self.quiet = _Screen(), _Quiet()
         self.graph: FieldGraph | None = None
         self.loaded = ""  # what the graph is of, while another name is being typed
@@ -209,7 +219,7 @@ class _Network:
         """Another network or input: traced, and seen from one of its ends."""
         with self.screen.complaints(), self.quiet:
             name, size = self.name.value.strip(), self.input.value.strip()
-            self.graph = traced(name, parse_hw(size))
+            self.graph = traced(self.own.get(name, name), parse_hw(size), name)
             self.loaded = f"{name} at {size}"
             self.at.options = tuple(self.graph.names)
             self.at.value = ENDS[self.view.direction.value]
@@ -246,11 +256,29 @@ class _Network:
         return choices, network_panels(graph, choices)
 
 
-def traced(name: str, input_hw: tuple[int, int]) -> FieldGraph:
-    """The graph of a network by name, on the CPU where its forward pass needs the values of tensors."""
-    from analysis.receptive_fields.field_trace import trace_subject  # torch only where a network is asked for
+def traced(network: Network, input_hw: tuple[int, int], name: str) -> FieldGraph:
+    """The graph of a network, on the CPU where its forward pass needs the values of tensors; the name is for warnings.
 
-    return trace_subject(resolve(name, input_hw))[1]
+    Raises:
+        ChoiceError: what is given is no network, nor can it build or name one.
+    """
+    from torch import nn  # only where a network is asked for
+
+    from analysis.receptive_fields.field_trace import trace_subject
+
+    if isinstance(network, str):
+        subject = resolve(network, input_hw)
+    else:
+        check("network", network, callable(network), "a name, a torch.nn.Module or a function that builds one")
+        subject = Subject(name, input_hw, (lambda: network) if isinstance(network, nn.Module) else network)
+    return trace_subject(subject)[1]
+
+
+def _typed(given: object, between: str) -> str:
+    """What a researcher would type into a field for a value: text as it is, the numbers of several in a row."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return between.join(map(str, given))
+    return str(given)
 
 
 def _named(kind: Callable[..., Any], description: str, **options: Any) -> Any:

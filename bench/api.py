@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.outlets.files import CSV_COLUMNS
 from bench.records.rows import PROTOCOL, rows
 from bench.records.store import RECORDS, Store
 from bench.subject import Subject, resolve
@@ -46,7 +47,8 @@ def measure(
         plan: how much to measure; the default is the command line's.
         records: the folder of the records; it is the cache.
         again: measure what is there, too.
-        choices: fields of `Choices`, such as metric="latency,memory", backend="all", threads="1,all", input="256x192".
+        choices: fields of `Choices`, such as metric="latency,memory", backend="all", threads="1,all", input="256x192";
+            several values may be a list, such as batch=(1, 8), and a size a pair, such as input=(256, 192).
 
     Raises:
         KeyError: no such network.
@@ -114,25 +116,32 @@ def _raise(wrong: str) -> None:
 
 
 def frame(records: Path | str = RECORDS) -> pd.DataFrame:
-    """Every current record as a row, its protocol in columns, its value exact and in the unit that the row names."""
-    table = []
-    for row in rows(Store(Path(records))):
+    """Every current record as a row, its protocol in columns, its value exact and in the unit that the row names.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    folder, table = Path(records), []
+    if not folder.is_dir():
+        raise ValueError(f"no folder {folder.resolve()}; give a folder of records such as {RECORDS}")
+    for row in rows(Store(folder)):
         plain = row.as_dict()
         protocol = plain.pop("protocol")
         table.append(plain | {name: protocol.get(name) for name in PROTOCOL})
-    return pd.DataFrame(table) if table else pd.DataFrame(columns=["subject", *PROTOCOL])
+    return pd.DataFrame(table, columns=[name for name in CSV_COLUMNS if name != "protocol"])
 
 
 def _choices(given: dict[str, Any]) -> Choices:
-    """Choices from what a notebook writes: threads=1, batch=(1, 8) and "1,8" alike."""
+    """Choices from what a notebook writes: threads=1, batch=(1, 8) and "1,8" alike, and input=(256, 192)."""
     known = [one.name for one in fields(Choices)]
     for name in given:
         if name not in known:
             raise ValueError(f"measure() has no choice {name!r}; it has {', '.join(known)}")
-    return Choices(**{name: _text(value) for name, value in given.items() if value is not None})
+    return Choices(**{name: _text(name, value) for name, value in given.items() if value is not None})
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return ",".join(map(str, value))
-    return str(value)
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        return str(value)
+    words = list(map(str, value))
+    return ("x" if name == "input" and all(word.isdecimal() for word in words) else ",").join(words)

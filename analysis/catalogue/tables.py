@@ -89,18 +89,27 @@ def table(name: str, evidence: Evidence) -> Table:
     A table of one machine has an id for each: table-latency of the first, table-latency-2 of the second.
 
     Raises:
+        KeyError: there is none; see `known`.
+    """
+    base, _, number = name.lower().rpartition("-")
+    if base in speed.PER_MACHINE and number.isdecimal():
+        return speed.table(base, evidence, int(number))
+    return ALL[known("table", name, ALL)](evidence)
+
+
+def known(kind: str, name: str, ids: Collection[str]) -> str:
+    """The id of that name, in any case, of a table, a figure or an answer.
+
+    Raises:
         KeyError: there is none; names the nearest, those that begin alike first, or all where none is near.
     """
     asked, name = name, name.lower()
-    base, _, number = name.rpartition("-")
-    if base in speed.PER_MACHINE and number.isdecimal():
-        return speed.table(base, evidence, int(number))
-    if name not in ALL:
-        near = difflib.get_close_matches(name, ALL, n=len(ALL), cutoff=0.5)
+    if name not in ids:
+        near = difflib.get_close_matches(name, ids, n=len(ids), cutoff=0.5)
         near.sort(key=lambda one: max(n for n in range(len(name) + 1) if one.startswith(name[:n])), reverse=True)
-        there = f"the nearest are {', '.join(near[:3])}" if near else f"there are {', '.join(ALL)}"
-        raise KeyError(f"no table {asked!r}; {there}")
-    return ALL[name](evidence)
+        there = f"the nearest are {', '.join(near[:3])}" if near else f"there are {', '.join(ids)}"
+        raise KeyError(f"no {kind} {asked!r}; {there}")
+    return name
 
 
 def titles(evidence: Evidence) -> dict[str, str]:

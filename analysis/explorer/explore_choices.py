@@ -1,11 +1,12 @@
 """What a researcher chooses in the explorer, as frozen data that refuse what makes no sense, in one line. No torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from numbers import Integral, Real
+from typing import Literal, get_args
 
-from bench.subject import parse_hw
+from dpn.input_size import parse_hw
 
 Show = Literal["support", "paths", "shared"]
 Direction = Literal["backward", "forward"]
@@ -41,12 +42,28 @@ class Choices:
         step: rows down and columns right from the unit to its neighbour; mirrored where the map ends before it.
         show: the unit's support, its paths, or what the neighbour shares of its support.
         direction: backward, what the unit reads of the maps before it, or forward, what it reaches in those after it.
+
+    Raises:
+        ChoiceError: a value that is none of these.
     """
 
     unit: Unit
     step: Unit = (0, 1)
     show: Show = "shared"
     direction: Direction = "backward"
+
+    def __post_init__(self) -> None:
+        self._freeze("unit", Integral, "a whole row and column, such as (32, 24)", count=2)
+        self._freeze("step", Integral, "whole rows and columns, such as (0, 1)", count=2)
+        check_one_of("show", self.show, get_args(Show))
+        check_one_of("direction", self.direction, get_args(Direction))
+
+    def _freeze(self, field: str, kind: type, allowed: str, *, count: int | None = None) -> None:
+        """Makes a field a tuple, which a list could be as well, of that kind of values and so many of them."""
+        given = getattr(self, field)
+        several = isinstance(given, tuple | list) and count in (None, len(given))
+        check(field, given, several and all(_is(kind, one) for one in given), allowed)
+        object.__setattr__(self, field, tuple(given))
 
     @property
     def heading(self) -> str:
@@ -93,7 +110,7 @@ class StackChoices(Choices):
             smaller the ratio, the stronger the shortcut.
 
     Raises:
-        ChoiceError: a value out of its range.
+        ChoiceError: a value of another kind or out of its range.
     """
 
     dilations: tuple[int, ...]
@@ -103,10 +120,14 @@ class StackChoices(Choices):
     shortcuts: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self._freeze("dilations", Integral, "whole numbers, such as (32, 16, 8)")
+        self._freeze("map_hw", Integral, "a whole height and width, such as (64, 48)", count=2)
+        check_one_of("order", self.order, ORDERS)
+        check("modules", self.modules, _is(Integral, self.modules), "a whole number")
+        check("shortcuts", self.shortcuts, _is(Real, self.shortcuts), "a variance ratio, or 0 for no shortcuts")
         if not self.dilations or not all(1 <= dilation <= LARGEST_DILATION for dilation in self.dilations):
             raise ChoiceError(f"dilations are from 1 to {LARGEST_DILATION}, and there is at least one")
-        if self.order not in ORDERS:
-            raise ChoiceError(f"no order named {self.order!r}; there is {', '.join(ORDERS)}")
         if not 1 <= self.modules * len(self.dilations) <= MOST_LAYERS:
             raise ChoiceError(f"{self.modules} modules of {len(self.dilations)} layers; up to {MOST_LAYERS} are drawn")
         check_map(self.map_hw)
@@ -143,7 +164,7 @@ class NetworkChoices(Choices):
         shown: names of the maps to show.
 
     Raises:
-        ChoiceError: no map is picked, or too many are.
+        ChoiceError: a value of another kind; no map is picked, or too many are.
     """
 
     network: str
@@ -151,6 +172,9 @@ class NetworkChoices(Choices):
     shown: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check("at", self.at, isinstance(self.at, str), "the name of a map")
+        self._freeze("shown", str, "names of maps, such as ('input', 'output')")
         if not 1 <= len(self.shown) <= MOST_MAPS:
             raise ChoiceError(f"{len(self.shown)} maps are picked; pick 1 to {MOST_MAPS}")
 
@@ -188,6 +212,22 @@ def parse_map(text: str) -> tuple[int, int]:
         raise ChoiceError(f"the size of a map is HEIGHTxWIDTH, such as 64x48, not {text!r}") from None
     check_map(map_hw)
     return map_hw
+
+
+def check(field: str, given: object, right: bool, allowed: str) -> None:
+    """Raises `ChoiceError` where a field is not given what is allowed."""
+    if not right:
+        raise ChoiceError(f"{field} is {allowed}, not {given!r}")
+
+
+def check_one_of(field: str, given: object, names: Iterable[str]) -> None:
+    """Raises `ChoiceError` where a field is given none of the names."""
+    check(field, given, given in tuple(names), f"one of {', '.join(names)}")
+
+
+def _is(kind: type, value: object) -> bool:
+    """Whether a value is of a kind, of which Python takes True and False for numbers."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def check_map(map_hw: tuple[int, int]) -> None:

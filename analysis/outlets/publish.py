@@ -45,7 +45,8 @@ class Publisher:
 
     def answer(self, chapter: str) -> Shown:
         """The chapter's answer, computed from the evidence."""
-        return Shown(f'<p class="answer">{html.escape(answers.ALL[chapter](self.evidence))}</p>')
+        answer = answers.ALL[tables.known("answer", chapter, answers.ALL)]
+        return Shown(f'<p class="answer">{html.escape(answer(self.evidence))}</p>')
 
     def table(self, name: str) -> Shown:
         """A table by id, with a line that says where its numbers come from; for each machine where it has one.
@@ -62,15 +63,15 @@ class Publisher:
         from analysis.catalogue import figures
         from analysis.plots import figure_files
 
-        drawing = figures.FIGURES[name]
+        drawing = figures.FIGURES[tables.known("figure", name, figures.FIGURES)]
         data = drawing.data(self.evidence)
         if drawing.optional and data.empty:
             return Shown("")
         caption = f"{drawing.title}. {drawing.caption}"
         with self._figures() as folder:
-            figure_files.write_figure(drawing.draw, data, name, folder)
-            picture = figure_files.picture_html(name, folder, alt=drawing.alt(data), caption=caption)
-        links = self._links("figures", name, ("png", "pdf", "svg", "csv"))
+            figure_files.write_figure(drawing.draw, data, drawing.id, folder)
+            picture = figure_files.picture_html(drawing.id, folder, alt=drawing.alt(data), caption=caption)
+        links = self._links("figures", drawing.id, ("png", "pdf", "svg", "csv"))
         return Shown(picture + f'<p class="provenance">Drawn from the numbers in {links}.</p>')
 
     def explorer(self) -> Shown:

@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("ipywidgets")
 import ipywidgets as widgets
+import torch
+from torch import nn
 
 from analysis import explore
 from analysis.explore import explore_network, explore_stack
@@ -129,7 +131,7 @@ def test_a_bad_start_is_one_line_too() -> None:
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"show": "foo"}, "what to show is one of support, paths, shared, not"),
+    ({"show": "foo"}, "show is one of support, paths, shared, not"),
     ({"modules": 0}, "at least 1 module, not 0"),
 ])  # fmt: skip
 def test_a_bad_argument_is_one_line_that_stays_until_something_is_chosen(options: Any, message: str) -> None:
@@ -148,6 +150,13 @@ def test_dilations_are_numbers_as_well() -> None:
     assert message == ""
     assert "dilations 4, 2, 1" in picture
     assert "dilations are whole numbers" in shown(explore_stack([4, 2.5]))[0]  # type: ignore[list-item]
+
+
+def test_one_dilation_and_a_size_are_numbers_as_well() -> None:
+    message, picture, _ = shown(explore_stack(8, map_size=(32, 24)))
+    assert message == ""
+    assert "dilations 8, 32x24" in picture
+    assert "such as 64x48, not &#x27;32&#x27;" in shown(explore_stack(8, map_size=32))[0]  # type: ignore[arg-type]
 
 
 def test_the_centre_stays_the_centre_of_another_map() -> None:
@@ -215,6 +224,54 @@ def test_a_bad_network_is_one_line_and_the_picture_stays(name: str, message: str
     assert (picture, numbers) == (before, table)
     named(box, "unit row").value = 2
     assert "explored:net at 20x15" in shown(box)[1], "the picture says whose it still is"
+
+
+class Reader(nn.Module):
+    """Needs an argument, and the values of its input."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) if x.isfinite().all().item() else x
+
+
+@pytest.mark.parametrize("net", [nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), Reader(2)])
+def test_a_network_itself_is_explored_and_stays_as_it_is(net: nn.Module) -> None:
+    net.train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    box = explore_network(net, (20, 15))
+    message, picture, _ = shown(box)
+    assert message == ""
+    assert f"{type(net).__name__} at 20x15, map output" in picture
+    named(box, "input").value = "24x24"
+    assert f"{type(net).__name__} at 24x24" in shown(box)[1]
+    assert net.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+@pytest.mark.usefixtures("own")
+def test_what_builds_a_network_is_explored_and_others_beside_it() -> None:
+    def layer() -> nn.Module:
+        return nn.Conv2d(3, 4, 3, dilation=2)
+
+    box = explore_network(layer, "20x15")
+    for name in ("explored:net", "layer"):
+        assert f"{named(box, 'network').value} at 20x15" in shown(box)[1]
+        named(box, "network").value = name
+        assert shown(box)[0] == ""
+    assert "layer at 20x15" in shown(box)[1]
+
+
+@pytest.mark.parametrize(("network", "message"), [
+    (3, "network is a name, a torch.nn.Module or a function that builds one, not 3"),
+    (lambda: 3, "give a module"), (lambda width: width, "missing 1 required positional argument"),
+])  # fmt: skip
+def test_what_is_no_network_is_one_line(network: Any, message: str) -> None:
+    said, picture, _ = shown(explore_network(network))
+    assert message in said
+    assert picture == ""
 
 
 @pytest.mark.usefixtures("own")

@@ -128,7 +128,19 @@ def test_what_is_no_map_is_refused(text: str, message: str) -> None:
     ({"dilations": ()}, "at least one"),
     ({"dilations": (4, 0)}, "from 1 to 256"),
     ({"dilations": (257,)}, "from 1 to 256"),
-    ({"order": "random"}, "no order named 'random'; there is as typed, reversed, falling, rising"),
+    ({"order": "random"}, "order is one of as typed, reversed, falling, rising, not 'random'"),
+    ({"direction": "fwd"}, "direction is one of backward, forward, not 'fwd'"),
+    ({"show": "path"}, "show is one of support, paths, shared, not 'path'"),
+    ({"dilations": (8.0, 4)}, r"dilations is whole numbers, such as \(32, 16, 8\), not \(8\.0, 4\)"),
+    ({"dilations": "8,4"}, "dilations is whole numbers, .*, not '8,4'"),
+    ({"dilations": 8}, "dilations is whole numbers, .*, not 8"),
+    ({"dilations": (True,)}, r"dilations is whole numbers, .*, not \(True,\)"),
+    ({"map_hw": "64x48"}, r"map_hw is a whole height and width, such as \(64, 48\), not '64x48'"),
+    ({"modules": 2.0}, "modules is a whole number, not 2.0"),
+    ({"shortcuts": "0.5"}, "shortcuts is a variance ratio, or 0 for no shortcuts, not '0.5'"),
+    ({"unit": (3,)}, r"unit is a whole row and column, such as \(32, 24\), not \(3,\)"),
+    ({"unit": (3.5, 3)}, "unit is a whole row and column"),
+    ({"step": 1}, r"step is whole rows and columns, such as \(0, 1\), not 1"),
     ({"modules": 0}, "0 modules"),
     ({"modules": 11}, "11 modules of 6 layers; up to 64 are drawn"),
     ({"map_hw": (0, 4)}, "from 1 to 256"),
@@ -145,6 +157,27 @@ def test_choices_that_make_no_sense_are_refused(change: dict[str, object], messa
     with pytest.raises(ChoiceError, match=message) as error:
         StackChoices(**{**sound, **change})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"direction": "fwd"}, "direction is one of backward, forward, not 'fwd'"),
+    ({"unit": 3}, "unit is a whole row and column"),
+    ({"at": 0}, "at is the name of a map, not 0"),
+    ({"shown": "input"}, r"shown is names of maps, such as \('input', 'output'\), not 'input'"),
+    ({"shown": (0, 1)}, r"shown is names of maps, .*, not \(0, 1\)"),
+])  # fmt: skip
+def test_choices_of_a_network_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:
+    sound = {"network": "n", "at": "output", "shown": ("input",), "unit": (0, 0)}
+    NetworkChoices(**sound)
+    with pytest.raises(ChoiceError, match=message):
+        NetworkChoices(**{**sound, **change})
+
+
+def test_a_list_is_frozen_and_numbers_of_arrays_are_numbers() -> None:
+    rows = np.array([3, 5])
+    choices = StackChoices(dilations=[4, 2], unit=[rows[0], 5], map_hw=[64, 48])
+    assert choices == StackChoices(dilations=(4, 2), unit=(3, 5))
+    assert len({choices}) == 1
 
 
 def test_orders() -> None:

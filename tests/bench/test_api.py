@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from bench import api
+from bench.records.rows import PROTOCOL, rows
+from bench.records.store import Store
 from bench.sweeps.choices import COUNTS
 from tests.bench.networks import pointwise
 from tests.bench.onnx_models import convolution
@@ -125,6 +127,27 @@ def test_a_notebooks_own_factory_is_counted_but_not_timed(tmp_path: Path, monkey
     assert list(found.loc[found["metric"] == "macs", "value"]) == [3 * 5 * 200]
     with pytest.raises(ValueError, match=r"cannot be timed: .* write the factory into a file mine\.py"):
         api.measure("__main__:pointwise", records=tmp_path, metric="latency")
+
+
+def test_a_size_may_be_a_pair_of_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "pointwise", pointwise, raising=False)
+    found = api.measure("__main__:pointwise", records=tmp_path, input=(10, 20))
+    assert list(found.loc[found["metric"] == "macs", "value"]) == [3 * 5 * 200]
+    for wrong in ((10,), (10, 20, 3), (10.0, 20)):
+        with pytest.raises(ValueError, match="an input size is HEIGHTxWIDTH"):
+            api.measure("__main__:pointwise", records=tmp_path, input=wrong)
+
+
+def test_a_folder_that_is_not_there_is_refused_and_an_empty_one_has_all_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "pointwise", pointwise, raising=False)
+    with pytest.raises(ValueError, match=rf"^no folder {tmp_path}/nope; give a folder of records such as /"):
+        api.frame(tmp_path / "nope")
+    empty = api.frame(tmp_path)
+    assert empty.empty
+    assert list(empty) == list(api.measure("__main__:pointwise", records=tmp_path))
+    assert set(empty) == rows(Store(tmp_path))[0].as_dict().keys() - {"protocol"} | set(PROTOCOL)
 
 
 def test_what_is_no_name_is_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a notebook shows by hand is shown whole and leaves nothing behind."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def test_a_folder_of_records_that_is_not_there_is_refused_by_its_whole_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=rf"^no folder {tmp_path}/results/records; give a folder of records such as /"):
         Publisher(records="results/records")
+
+
+@pytest.mark.parametrize(("kind", "name", "near"), [
+    ("table", "table-9", "table-"), ("figure", "Figure-9", "figure-"), ("answer", "costs", "cost$"),
+    ("answer", "xyz", None),
+])  # fmt: skip
+def test_what_there_is_not_is_answered_with_the_nearest(tmp_path: Path, kind: str, name: str, near: str | None) -> None:
+    there = f"the nearest are {near}" if near else "there are summary, network, fields, "
+    with pytest.raises(KeyError) as error:
+        getattr(Publisher(records=str(tmp_path)), kind)(name)
+    assert re.match(f"no {kind} '{name}'; {there}", error.value.args[0])
 
 
 def test_a_line_that_cannot_be_read_is_told_in_a_notebook_too(
