@@ -327,12 +327,12 @@ def test_a_run_that_is_started_again_replaces_its_artifacts_and_publishes_the_pa
     assert deployed["with"]["artifact_name"] == "${{ needs.measure.outputs.page }}"
 
 
-def test_counts_are_gated_exactly_and_time_at_25_percent() -> None:
+def test_counts_are_gated_exactly_stored_times_at_half_and_those_in_turns_at_25_percent() -> None:
     job = loaded(ROOT / ".github" / "workflows" / "report.yml")["jobs"]["measure"]
     by_name = measuring_steps()
     (gate,) = [words for words in commands(by_name["Gate"]["run"]) if "compare" in words]
     assert "--no-gate-counts" not in gate
-    assert gate[gate.index("--gate-time") + 1] == "0.25"
+    assert gate[gate.index("--gate-time") + 1] == "0.5"
     (duel,) = [words for words in commands(by_name["Time base and head in turns"]["run"]) if "duel" in words]
     assert duel[duel.index("--effect") + 1] == "0.25"
     assert not any(step.get("continue-on-error") for step in job["steps"])

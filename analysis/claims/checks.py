@@ -143,16 +143,19 @@ def printed(evidence: Evidence, table: str, row: str, column: str) -> Amount:
 
 
 def _as_printed(cell: Reported) -> Amount | None:
-    """The cell's number, rounded as whoever printed it rounds: costs by their convention, all else to the nearest."""
+    """The cell's number, rounded as whoever printed it rounds: costs by their convention, all else to the nearest.
+
+    Who prints whole costs prints whole millions of parameters, too.
+    """
     number = cell.number
     if number is None:
         return None
-    published = PUBLISHED_AS.get((cell.table, cell.row)) if cell.metric == "gflops" else None
+    published = PUBLISHED_AS.get((cell.table, cell.row)) if cell.metric in ("gflops", "params") else None
     convention = published.resolve() if published else None
     digit = Fraction(Decimal(1).scaleb(int(number.as_tuple().exponent)))
     if convention and convention.whole and number == int(number):
         digit = Fraction(1)
-    if convention and convention.rounding == "truncated":
+    if convention and convention.rounding == "truncated" and cell.metric == "gflops":
         return Amount(Fraction(number), str(number), above=digit)
     return Amount(Fraction(number), str(number), digit / 2, digit / 2)
 

@@ -219,6 +219,7 @@ CLAIMS = (
         place="Sec. IV-C, Table VII",
         paper=_of_pil(PRINTED_PARAMS, "12.7"),
         measured=_of_pil(RECORDED_PARAMS, "12.7"),
+        note="PIL's parameters are printed as a whole number, and recorded of a network rebuilt from its description.",
     ),
     Claim(
         id="6.3-percent-of-pil",

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from analysis.evidence import Evidence
 from analysis.tabular.cells import NOT_MEASURED, Cell, compared, from_record
+from analysis.tabular.printed_costs import PUBLISHED_AS
 from bench.counts.conventions import CONVENTIONS, Convention, round_printed
 from bench.records.reported import Reported
 from bench.records.store import Found
@@ -44,10 +45,16 @@ def in_millions(value: float | Fraction) -> str:
 
 
 def params(evidence: Evidence, subject: str, printed: Reported) -> Cell:
-    """Measured parameters in millions, beside the print."""
+    """Measured parameters in millions, beside the print; in whole ones beside those of a source of whole numbers."""
     found = evidence.found(subject, "params")
     millions = None if found.record is None else Fraction(int(found.record.value), MILLION)
-    return compared(found, millions, printed)
+    published = PUBLISHED_AS.get((printed.table, printed.row))
+    if millions is None or printed.number is None or not (published and published.resolve().whole):
+        return compared(found, millions, printed)
+    if printed.number != int(printed.number):
+        return compared(found, millions, printed)
+    whole = round_printed(millions, 0)
+    return replace(compared(found, Fraction(whole), printed), text=whole, value=millions)
 
 
 def cost(evidence: Evidence, subject: str, convention: Convention, printed: Reported | None) -> Cell:

@@ -25,6 +25,7 @@ from analysis.timing.speed_cells import (
 from analysis.timing.timings import Setting
 from bench.counts.conventions import round_printed
 from bench.records.store import Found
+from dpn.input_size import hw_text
 
 MEASURE = "python -m bench measure --suite paper"
 LATENCY = f"{MEASURE} --metric latency --backend eager,onnxruntime --threads 1,all"
@@ -215,7 +216,7 @@ def _rows(evidence: Evidence, machine: str, metric: str, cells: Callable[[str], 
 def _input(cells: Iterable[Cell]) -> str:
     record = next(cell.record for cell in cells if cell.record is not None)
     size = record.protocol["input_hw"]
-    return "x".join(map(str, size)) if isinstance(size, list) else str(size)
+    return hw_text(size) if isinstance(size, list) else str(size)
 
 
 def _billions(evidence: Evidence, subject: str, metric: str) -> Cell:

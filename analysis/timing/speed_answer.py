@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from analysis.evidence import Evidence
-from analysis.plots.figure_latency import correlation, in_words
 from analysis.timing import speed, timings
 from analysis.timing.speed_cells import NAMED, PERCENT
-from analysis.timing.speed_data import figure_latency_data
-from analysis.timing.speed_machine import alarms, pair_verdicts
+from analysis.timing.speed_data import correlation, figure_latency_data, in_words
+from analysis.timing.speed_machine import alarms, flagged_copies, pair_verdicts
 from analysis.timing.speed_saved import Saving, savings
 from analysis.timing.speed_verdicts import Tally, by_backend
 from analysis.timing.timings import Setting
@@ -55,8 +54,8 @@ def _verdicts(compared: dict[str, list[Saving]]) -> Iterator[str]:
     """Whether a DPN is faster, and whether by as much as its multiply-adds promise; nothing where nothing is compared.
 
     For example "Of 324 comparisons of a DPN with a network that takes more multiply-adds (26 pairs in the settings of
-    3 machines; 33 are set aside), the DPN is faster in 290 and slower in 0. It saves clearly less time than
-    multiply-adds in 62 of 156 in eager, 0 of 96 in onnxruntime, and clearly more in 13 of all."
+    3 machines), 33 of which are set aside, the DPN is faster in 290 of 291 and slower in 0. It saves clearly less time
+    than multiply-adds in 62 of 129 in eager, 0 of 92 in onnxruntime, and clearly more in 13 of all."
     """
     found = list(chain.from_iterable(compared.values()))
     if not found:
@@ -64,12 +63,16 @@ def _verdicts(compared: dict[str, list[Saving]]) -> Iterator[str]:
     tally = Tally.of(found)
     pairs, machines = len({(s.ours, s.other) for s in found}), len(compared)
     where = f"{so_many(pairs, 'pair')} in the settings of {so_many(machines, 'machine')}"
-    aside = f"; {tally.aside} {'are' if tally.aside > 1 else 'is'} set aside" if tally.aside else ""
-    less = ", ".join(f"{own.larger} of {own.comparisons} in {backend}" for backend, own in by_backend(found).items())
+    aside = f", {tally.aside} of which {'are' if tally.aside > 1 else 'is'} set aside" if tally.aside else ""
+    less = ", ".join(f"{own.larger} of {own.judged} in {name}" for name, own in by_backend(found).items() if own.judged)
+    said = f"Of {tally.comparisons} comparisons of a DPN with a network that takes more multiply-adds ({where})"
+    if not tally.judged:
+        yield f"{said} all are set aside.{_not_in_turns(tally)}"
+        return
     yield (
-        f"Of {tally.comparisons} comparisons of a DPN with a network that takes more multiply-adds ({where}{aside}), "
-        f"the DPN is faster in {tally.faster} and slower in {tally.slower}. It saves clearly less time than "
-        f"multiply-adds in {less}, and clearly more in {tally.smaller} of all.{_not_in_turns(tally)}"
+        f"{said}{aside}, the DPN is faster in {tally.faster} of {tally.judged} and slower in {tally.slower}. It saves "
+        f"clearly less time than multiply-adds in {less}, and clearly more in {tally.smaller} of all."
+        f"{_not_in_turns(tally)}"
     )
 
 
@@ -146,9 +149,10 @@ def cards(evidence: Evidence) -> list[tuple[str, str]]:
     for machine in sorted({one.machine for one in evidence.copies}):
         (wrong, number), largest = pair_verdicts(evidence, machine), max(SLOWDOWNS)
         (hits, _) = pair_verdicts(evidence, machine, largest)
+        flagged = flagged_copies([one for one in evidence.copies if one.machine == machine])
         words = (
             f"pairs of records of one network called faster or slower on {machine}; so compared, {hits} of {number} "
-            f"slowdowns by {PERCENT * (largest - 1):.0f} % are found"
+            f"slowdowns by {PERCENT * (largest - 1):.0f} % are found{f'; {flagged}' if flagged else ''}"
         )
         found.append((f"{wrong} of {number}", words))
     return found or [("none", "networks timed; the noise floor is not measured")]

@@ -7,7 +7,17 @@ import pandas as pd
 from analysis.evidence import Evidence
 from analysis.tabular.printed_words import short_name
 from analysis.timing import timings
+from bench.correlation import kendall
 from bench.records.record import Record
+from bench.statistics import Interval
+
+COLUMNS = (
+    "machine", "setting", "drawn", "subject", "label", "macs", "live_macs", "batch", "seconds", "low", "high",
+    "confidence", "flags", "share", "bound", "measured_from",
+)  # fmt: skip
+
+LEAST_FOR_ORDER = 6
+"""Nominal costs below which an order says nothing: five points have 120 orders."""
 
 
 def figure_latency_data(evidence: Evidence) -> pd.DataFrame:
@@ -47,10 +57,29 @@ def figure_roofline_data(evidence: Evidence) -> pd.DataFrame:
     return data
 
 
-COLUMNS = (
-    "machine", "setting", "drawn", "subject", "label", "macs", "live_macs", "batch", "seconds", "low", "high",
-    "confidence", "flags", "share", "bound", "measured_from",
-)  # fmt: skip
+def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | None:
+    """Kendall's tau between a count and the time of a call, over the networks drawn; None for too few costs.
+
+    Its interval takes networks of one nominal cost, such as the ablations of one network, as one.
+
+    Args:
+        data: of the figure.
+        column: "macs" or "live_macs".
+    """
+    rows = data[data.drawn].dropna(subset=[column])
+    if rows.macs.nunique() < LEAST_FOR_ORDER or rows[column].nunique() < 2 or rows.seconds.nunique() < 2:
+        return None
+    return kendall(rows[column].astype(float).tolist(), rows.seconds.tolist(), groups=rows.macs.astype(float).tolist())
+
+
+def in_words(found: tuple[float, Interval] | None) -> str:
+    """Kendall's tau with its interval.
+
+    Example:
+        >>> in_words((0.8123, Interval(low=0.7, high=0.9, confidence=0.95))), in_words(None)
+        ('0.81 (0.70 to 0.90)', 'not known')
+    """
+    return "not known" if found is None else f"{found[0]:.2f} ({found[1].low:.2f} to {found[1].high:.2f})"
 
 
 def _most_complete(data: pd.DataFrame) -> str:

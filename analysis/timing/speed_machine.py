@@ -2,20 +2,27 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from statistics import median
 
 from analysis.evidence import Evidence
 from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.timing.speed_cells import PERCENT, flag_notes, marks_of, nothing_measured, rounded
 from analysis.timing.timings import setting_of
 from bench.records.record import Record
-from bench.records.rows import UNTRUSTED
-from bench.statistics import ALPHA, Comparison, Interval, share_interval
+from bench.records.rows import UNTRUSTED, row_of
+from bench.statistics import ALPHA, Comparison, Interval, compare_processes, least_p, share_interval
 from bench.verdicts.copies import Copies
 from bench.verdicts.noise_floor import FALSE_ALARMS, HOW_TO_MEASURE
 from bench.verdicts.trials import SLOWDOWNS
+from bench.verdicts.turns import APART
 from bench.verdicts.yardsticks import ASV_ALPHA, ASV_FACTOR, asv_rule, pytest_benchmark_rule
+from dpn.input_size import hw_text
+from dpn.program.quantities import so_many
 
 CEILINGS = {"arithmetic_ceiling": ("arithmetic", "GMAC/s"), "copy_ceiling": ("copy", "GB/s")}
+BETWEEN_HOURS = (1.25, 1.4, 1.5, 2.0)
+"""Slowdowns between records of different hours, of which a part is found."""
+
 Decided = tuple[Record, Comparison]
 Rule = Callable[[Decided], str]
 
@@ -99,7 +106,7 @@ def table_noise(evidence: Evidence) -> Table:
             *(Column(id=_column(ratio), label=_heading(ratio), group=_group(ratio)) for ratio in ratios),
         ),
         rows=tuple(rows),
-        notes=(*_of_duels(evidence), *_of_copies(evidence)),
+        notes=(*_of_duels(evidence), *_of_copies(evidence), *_of_hours(evidence)),
     )
 
 
@@ -158,17 +165,39 @@ def _of_copies(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def _of_hours(evidence: Evidence) -> Iterator[str]:
+    """What can be found between records that were not measured in turns, told by the latencies themselves."""
+    rows = [row_of(record) for record in evidence.store.current() if record.metric == "latency"]
+    judged = [row for row in rows if row.trusted and least_p(row.processes, row.processes) <= ALPHA]
+    times = [[[median(process)] for process in row.times_by_process] for row in judged]  # all that a process counts by
+    if not times:
+        return
+    found = []
+    for ratio in BETWEEN_HOURS:
+        slowed = [[[ratio * time for time in process] for process in one] for one in times]
+        verdicts = [
+            compare_processes(one, other, apart=APART).verdict for one, other in zip(times, slowed, strict=True)
+        ]
+        found.append(f"{verdicts.count('slower')} by {PERCENT * (ratio - 1):.0f} %")
+    yield (
+        f"Records of different hours have intervals that are {PERCENT * APART:.0f} % wider at either end. Of "
+        f"{so_many(len(times), 'latency', 'latencies')}, each compared so with itself, one side's times multiplied, "
+        f"are called slower when they are: {', '.join(found)}."
+    )
+
+
 def _of_flags(evidence: Evidence) -> str:
-    """How many of the copies would decide nothing elsewhere on the page, since their times are flagged."""
-    records = [record for one in evidence.copies for record in one.records]
+    """That some of the copies would decide nothing elsewhere on the page, if any would."""
+    told = flagged_copies(evidence.copies)
+    return f" {told}, as a busy machine makes them; elsewhere such times decide nothing." if told else ""
+
+
+def flagged_copies(sets: Sequence[Copies]) -> str:
+    """How many copies are flagged, such as "21 of 21 copies are flagged (disturbed)"; empty where none is."""
+    records = [record for one in sets for record in one.records]
     flagged = [record for record in records if UNTRUSTED & set(record.flags)]
     flags = " or ".join(sorted(UNTRUSTED & {flag for record in flagged for flag in record.flags}))
-    return (
-        f" {len(flagged)} of {len(records)} copies are flagged ({flags}), as a busy machine makes them; elsewhere such "
-        "times decide nothing."
-        if flagged
-        else ""
-    )
+    return f"{len(flagged)} of {len(records)} copies are flagged ({flags})" if flagged else ""
 
 
 def alarms(evidence: Evidence, machine: str) -> tuple[int, int, Interval] | None:
@@ -265,7 +294,7 @@ def _group(ratio: float) -> str:
 def _size(record: Record) -> str:
     size = record.protocol["input_hw"]
     assert isinstance(size, list)
-    return "x".join(map(str, size))
+    return hw_text(size)
 
 
 def _what(evidence: Evidence) -> str:

@@ -40,6 +40,11 @@ class Tally:
     smaller: int
     together: int
 
+    @property
+    def judged(self) -> int:
+        """Comparisons that can be in a verdict."""
+        return self.comparisons - self.aside
+
     @classmethod
     def of(cls, found: Iterable[Saving]) -> Self:
         """Counts comparisons; one that decides nothing is in neither of two opposites."""

@@ -125,7 +125,7 @@ CONVENTIONS: dict[str, Convention] = {
             flops_per_mac=2,
             divisor=10**9,
             whole=True,
-            source="the Fast Human Pose Estimation table, in whole numbers: MCA, JADA, LFP, PIL",
+            source="costs in whole numbers, attributed to the Fast Human Pose Estimation table: MCA, JADA, LFP, PIL",
         ),
     )
 }

@@ -192,8 +192,11 @@ def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> 
             ))  # fmt: skip
     evidence = Evidence(records_root=tmp_path)
     text = answers.ALL["speed"](evidence)
-    assert "(1 pair in the settings of 1 machine; 2 are set aside), the DPN is faster in 4 and slower in 0." in text
-    assert "in 2 of 2 in eager, 0 of 1 in compile, 2 of 2 in onnxruntime, 0 of 1 in openvino, and clearly more" in text
+    assert (
+        "(1 pair in the settings of 1 machine), 2 of which are set aside, the DPN is faster in 4 of 4 and slower in 0."
+        in text
+    )
+    assert "in 2 of 2 in eager, 2 of 2 in onnxruntime, and clearly more" in text
     rows = tables.table("table-time-verdicts", evidence).rows
     assert [row.cells["aside"].value for row in rows] == [0, 1, 0, 1]
     assert "84 % of its time in every setting (intervals from 82 to 87 %)." in text
@@ -204,7 +207,7 @@ def test_a_flagged_time_and_too_few_processes_decide_nothing(tmp_path: Path) -> 
                 flags=("disturbed",),
             ))  # fmt: skip
     text = answers.ALL["speed"](Evidence(records_root=tmp_path))
-    assert "; 6 are set aside), the DPN is faster in 0 and slower in 0." in text
+    assert "1 machine) all are set aside." in text
     assert "% of its time" not in text
 
 
@@ -235,7 +238,7 @@ def test_what_multiply_adds_bought_is_told_from_both_sides_by_back_end(tmp_path:
             ))  # fmt: skip
     evidence = Evidence(records_root=tmp_path)
     text = answers.ALL["speed"](evidence)
-    assert "(1 pair in the settings of 1 machine), the DPN is faster in 6 and slower in 0." in text
+    assert "(1 pair in the settings of 1 machine), the DPN is faster in 6 of 7 and slower in 0." in text
     assert (
         "less time than multiply-adds in 2 of 2 in eager, 0 of 1 in channels_last, 0 of 1 in compile, 2 of 2 in "
         "onnxruntime, 1 of 1 in openvino, and clearly more in 1 of all."
@@ -365,7 +368,7 @@ def test_the_verdicts_say_what_was_measured_in_turns(timed: Evidence, tmp_path: 
             store.append(record.model_copy(update={"detail": {**record.detail, "processes": processes}}))
     mixed = Evidence(records_root=tmp_path)
     assert in_turns(mixed) == [(2, 0), (2, 2)]
-    assert "2 were not timed in turns, and show nothing within 25 %." in speed_answer.answer(mixed)
+    assert "2 were not timed in turns, and show nothing within 30 %." in speed_answer.answer(mixed)
     assert "in turns" not in speed_answer.answer(timed)
 
 
@@ -386,6 +389,14 @@ def test_pairs_of_records_stand_below_the_duels(timed: Evidence, tmp_path: Path)
     assert len(table.notes) == 3
     (note,) = (note for note in table.notes if "3 copies of dpn1_32 at 64x48 (eager, 1 thread)" in note)
     assert "flagged" not in note
+
+
+def test_what_records_of_different_hours_can_show_is_told_by_the_records_themselves(timed: Evidence) -> None:
+    """The made-up processes of a record lie a few percent apart, so that half as slow again is found, a quarter not."""
+    note = tables.table("table-noise", timed).notes[-1]
+    assert note.startswith("Records of different hours have intervals that are 30 % wider at either end. Of ")
+    number = note.partition(" latencies")[0].rpartition(" ")[2]
+    assert note.endswith(f"0 by 25 %, {number} by 40 %, {number} by 50 %, {number} by 100 %.")
 
 
 def test_copies_alone_are_a_noise_floor(tmp_path: Path) -> None:

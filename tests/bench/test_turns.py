@@ -21,7 +21,7 @@ def row(record: Record) -> Row:
 @pytest.mark.parametrize(
     ("factor", "together", "apart"),
     [
-        (1.0, "same", "ambiguous"),  # they may lie 25 % apart all the same
+        (1.0, "same", "ambiguous"),  # they may lie as far apart all the same
         (1.15, "slower", "ambiguous"),  # less than an hour can make
         (1 / 1.15, "faster", "ambiguous"),
         (1 + APART, "slower", "ambiguous"),
