@@ -7,6 +7,7 @@ from dpn.program.interrupts import quiet
 from dpn.program.missing import told
 
 with quiet(), told():
+    from bench.machine import nvml
     from bench.verbs.accuracy import accuracy, trained
     from bench.verbs.compare import compare, export
     from bench.verbs.count import count, opinions
@@ -17,6 +18,7 @@ with quiet(), told():
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Does what the words say, by default those of the command line, and exits; see `cli.run`."""
+    nvml.number_alike()  # for the workers of older commits, too, which do not see to it
     cli.run(
         "python -m bench",
         "Counts and times networks, and keeps the numbers with their provenance.",

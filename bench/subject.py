@@ -10,15 +10,13 @@ from bench.onnx_file import OnnxFile
 from dpn import zoo
 from dpn.digests import digest_of
 from dpn.factories import NetworkError, imported
-from dpn.network_names import built, definition_of, parse_hw
+from dpn.network_names import built, definition_of
 from dpn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
     from bench.counts.macs import Count
-
-__all__ = ["DEFAULT_INPUT_HW", "Subject", "SubjectError", "parse_hw", "resolve"]
 
 DEFAULT_INPUT_HW = (256, 192)
 

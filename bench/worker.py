@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
-from bench.machine import disturbance, gpu
+from bench.machine import disturbance, gpu, nvml
 from bench.running import telemetry
 from bench.sampling.steady import steady_start
 from bench.sweeps.ceilings import Kind
@@ -171,6 +171,7 @@ def main(path: str, modules: list[str]) -> None:
     """Imports, says so, then forks a worker for each line of standard input until its end."""
     _die_with_parent()
     telemetry.switch_off()
+    nvml.number_alike()
     for module in modules:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished workers need no waiting for

@@ -7,6 +7,7 @@ sees is counted, declared free (`bench.counts.operators`), or unknown; a count w
 
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from bench.counts.conventions import AT_OUTPUT, KINDS
 from bench.counts.operator_counter import Operator, OperatorCounter
-from bench.counts.watching import Watcher, Where, attributes_kept, evaluation_mode, inside_modules, on_meta
+from bench.counts.watching import Watcher, Where, attributes_kept, evaluation_in_parts, inside_modules, on_meta
 from dpn.program.error_words import in_words
 
 
@@ -27,6 +28,9 @@ class CountError(RuntimeError):
 
 
 AWatcher = TypeVar("AWatcher", bound=Watcher)
+
+PACKED = "packed weights"
+"""What stands for the weights that a quantised module keeps in an object of torch's, where they are no parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Count:
         free: how often each free operator ran.
         unknown: how often each unknown operator ran, with the module it ran in; empty when the count is complete. Of a
             module that another thread runs nothing is seen but that: it is `ELSEWHERE`. Calls of functions in another
-            thread, outside of every module, are not noticed.
+            thread, outside of every module, are not noticed. Weights that `params` lacks are `PACKED`.
         maps: output shape of each module that returns one tensor, by dotted path, in the order of first completion.
         params_by_module: how many parameters each module itself holds, by dotted path, shared ones at their first
             place; without those that hold none.
@@ -114,10 +118,20 @@ def count(net: nn.Module, *inputs: Tensor | Sequence[int], device: str = "meta")
         params=held.total(),
         operators=counter.with_params(),
         free=dict(counter.free),
-        unknown=dict(counter.unknown + counter.where.elsewhere),
+        unknown=dict(counter.unknown + counter.where.elsewhere + _packed(net)),
         maps=counter.where.maps,
         params_by_module=dict(held),
         computed=dict(counter.computed),
+    )
+
+
+def _packed(net: nn.Module) -> Counter[tuple[str, str]]:
+    """The modules that hold packed weights; a scripted module is an object of torch's itself."""
+    modules = [(path, one) for path, one in net.named_modules() if not isinstance(one, torch.jit.ScriptModule)]
+    return Counter(
+        (PACKED, path)
+        for path, one in modules
+        if any(isinstance(held, torch.ScriptObject) for held in vars(one).values())
     )
 
 
@@ -148,7 +162,7 @@ def run_watched(
     tensors = [_tensor(value, device) for value in inputs]
     run = on_meta(net) if device == "meta" else net
     quiet = redirect_stdout(sys.stderr)
-    with attributes_kept(net), evaluation_mode(net), inside_modules(net) as where, torch.inference_mode(), quiet:
+    with attributes_kept(net), evaluation_in_parts(net), inside_modules(net) as where, torch.inference_mode(), quiet:
         watcher = watch(where, tensors)
         try:
             with torch.device(device), watcher:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from bench.counts.operators import RULES, Cost, Margins, is_free, shape_on_meta
+from bench.counts.operators import RULES, Cost, Margins, is_free, shape_on_meta, uncounted
 from bench.counts.watching import Watcher, Where
 
 
@@ -82,16 +82,19 @@ class OperatorCounter(Watcher):  # type: ignore[no-untyped-call]  # torch leaves
         """What torch calls in the place of each operator."""
         kwargs = kwargs or {}
         name = func._schema.name
-        if name not in RULES and not is_free(func):
+        why = uncounted(name, args)
+        if name not in RULES and not is_free(func) and not why:
             with self:  # a composite operator: what it is made of comes by here again
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
         shape = shape_on_meta(func, args)
         out = func(*args, **kwargs) if shape is None else torch.empty(shape, dtype=args[0].dtype, device="meta")
-        if name not in RULES and _computes(func):
+        if (why or name not in RULES) and _computes(func):
             self.computed[name] += 1
-        if name in RULES:
+        if why:
+            self.unknown[f"{name} {why}", self.where.path] += 1
+        elif name in RULES:
             margins = self._margins.get(args[0]) if args and isinstance(args[0], Tensor) else None
             self._add(name, RULES[name](args, kwargs, out, margins), out)
         elif is_free(func):

@@ -1,5 +1,6 @@
 """What one operator costs: every ATen operator that has multiply-adds, and those that are declared free."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -189,6 +190,7 @@ FREE: frozenset[str] = frozenset(
         "unsafe_chunk embedding one_hot tril triu diag_embed block_diag repeat repeat_interleave clone copy fill zero",
         "contiguous reshape _reshape_alias _unsafe_view view_copy _to_copy to lift_fresh lift_fresh_copy detach alias",
         "set resize squeeze unsqueeze transpose t as_strided where meshgrid channel_shuffle native_channel_shuffle",
+        "_embedding_bag _embedding_bag_forward_only",
         "rot90 new_empty new_zeros new_ones new_full empty_like zeros_like ones_like full_like arange linspace",
     )
     for name in line.split()
@@ -197,6 +199,12 @@ FREE: frozenset[str] = frozenset(
 
 Views and pointwise operators need no entry, unless, as `squeeze_`, they change the shape in place.
 """
+
+CONVOLUTIONS = re.compile(r"aten::conv(_transpose)?[123]d")
+"""Operators that torch makes of one that has a rule, or of three of real numbers where they are given complex ones."""
+
+BAGS = frozenset({"aten::_embedding_bag", "aten::_embedding_bag_forward_only"})
+"""Sums, means and maxima of rows of a table: (weight, indices, offsets, scale, mode, sparse, weights of rows, ...)."""
 
 CHANNEL_NORMS = frozenset({"aten::batch_norm", "aten::instance_norm", "aten::group_norm"})
 SUMS = frozenset({"aten::add", "aten::sub", "aten::mul"})
@@ -245,6 +253,17 @@ def _convolved_shape(*args: Any) -> tuple[int, ...] | None:
     if min(room) < 0 or weight.shape[0] % groups:
         return None
     return (image.shape[0], weight.shape[0], *(free // s + 1 for free, s in zip(room, stride, strict=True)))
+
+
+def uncounted(name: str, args: Sequence[Any]) -> str:
+    """What makes a call unknown though its operator is counted or free; empty where nothing does.
+
+    How many real multiply-adds a product of complex numbers takes, three or four, depends on who computes it; and in a
+    weighted sum of rows each element is one, of which there is no kind here.
+    """
+    if name in RULES or CONVOLUTIONS.fullmatch(name):
+        return "of complex numbers" if any(isinstance(one, Tensor) and one.is_complex() for one in args) else ""
+    return "with weights" if name in BAGS and len(args) > 6 and args[6] is not None else ""
 
 
 @cache

@@ -6,15 +6,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from dpn.evaluation_mode import evaluation_mode
 from dpn.torch_dispatch import Dispatch, unfused
-
-AModule = TypeVar("AModule", bound=nn.Module)
 
 ELSEWHERE = "whatever another thread runs"
 """What stands for the operators of a module that runs in a thread of its own."""
@@ -84,26 +83,10 @@ def on_meta(net: nn.Module) -> Callable[..., Any]:
 
 
 @contextmanager
-def evaluation_mode(net: nn.Module) -> Iterator[None]:
+def evaluation_in_parts(net: nn.Module) -> Iterator[None]:
     """Evaluation mode, and back to what every module was; see `in_parts`."""
-    training = [(module, module.training) for module in net.modules() if hasattr(module, "training")]
-    evaluating(net)
-    try:
-        with in_parts():
-            yield
-    finally:
-        for module, was in training:
-            module.training = was
-
-
-def evaluating(net: AModule) -> AModule:
-    """The network in evaluation mode; what `torch.export` wrote refuses to change its mode, which is fixed already."""
-    try:
-        return net.eval()
-    except NotImplementedError:
-        for module in net.modules():
-            module.training = False
-        return net
+    with evaluation_mode(net), in_parts():
+        yield
 
 
 @contextmanager

@@ -13,9 +13,7 @@ from pathlib import Path
 
 from bench.machine import gpu, processor
 from bench.machine.processor import Fact
-from dpn.processor import SYSTEM, cpu_quota, physical_cores, processors, read
-
-ROOT = Path(__file__).resolve().parents[2]
+from dpn.processor import SYSTEM, cores, cpu_quota, physical_cores, read
 
 TOOLS = ("torch", "numpy", "scipy", "fvcore", "ptflops", "onnx", "onnxruntime", "openvino")
 """Distributions whose versions are kept with every record, where they are installed."""
@@ -32,11 +30,6 @@ VARIABLES = (
 """Variables that threads, arithmetic and memory obey. None of them holds a path."""
 
 
-def cores() -> int:
-    """Processors that this process may run on."""
-    return len(processors())
-
-
 def memory_gib() -> int:
     """Installed memory in GiB, rounded; 0 where the system does not say."""
     try:
@@ -47,16 +40,18 @@ def memory_gib() -> int:
 
 @cache
 def machine(device: str = "cpu") -> str:
-    """A short key for this machine, made of what decides its speed: "amd-epyc-f25m17s1-2-cores", "nvidia-h200".
+    """A short key for this machine, made of what decides its speed: "amd-epyc-f25m17s1-2-cores".
+
+    With a GPU it names the processor too, which launches what the GPU runs: "nvidia-h200-on-amd-epyc-f26m2s1".
 
     Args:
         device: "cpu" or "cuda"; without a GPU the key for "cuda" says so.
     """
-    if device == "cuda":
-        name = gpu_name()
-        return slug(name) if name else f"{machine()}-without-gpu"
     generation = processor.generation()
-    return f"{slug(processor.name())}-{generation}{'-' if generation else ''}{cores()}-cores"
+    host = slug(processor.name()) + (f"-{generation}" if generation else "")
+    if device == "cuda" and (name := gpu_name()):
+        return f"{slug(name)}-on-{host}"
+    return f"{host}-{cores()}-cores" + ("-without-gpu" if device == "cuda" else "")
 
 
 def slug(name: str) -> str:

@@ -52,6 +52,14 @@ def questions(index: int) -> Questions | None:
     return None if handle is None else Questions(nvml, handle)
 
 
+def number_alike() -> None:
+    """Makes CUDA count GPUs by their places on the bus, as NVML does, in this process and those that it starts.
+
+    By itself CUDA counts from the fastest. Called before it starts; whoever has set the variable is obeyed.
+    """
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
+
 @cache
 def library(process: int) -> ModuleType | None:
     """NVML, started once for each process: a forked one does not share its parent's; None where it cannot be had."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.counts.watching import evaluating
+from dpn.evaluation_mode import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)

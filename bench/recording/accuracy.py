@@ -4,7 +4,6 @@ Imports no torch until a network is evaluated.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from bench.records.provenance import measured
 from bench.records.record import METRICS, Record, key_of
 from bench.records.store import Store
 from bench.subject import resolve
+from dpn.program.progress import Told
 
 if TYPE_CHECKING:
     from dpn.data.people import DataSet
@@ -27,9 +27,6 @@ METRIC_OF = {"coco": "ap", "mpii": "pckh"}
 
 EXAMPLES = 12
 """Of so many people a record keeps the predictions, to look at."""
-
-Told = Callable[[int, int], None]
-"""Is told how many people are finished, and of how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +138,8 @@ def record_of(question: Question, found: "Evaluation") -> Record:
     Raises:
         ValueError: nobody could be scored.
     """
+    from dpn.scoring import share
+
     scores = found.scores or {}
     value = share(scores)
     if value is None:
@@ -176,21 +175,6 @@ def examples(question: Question) -> dict[str, Any]:
     return {"examples": drawn}
 
 
-def share(scores: Mapping[str, Any]) -> float | None:
-    """The one number that publications compare, from 0 to 1; None where nobody could be scored.
-
-    Example:
-        >>> share({"AP": 0.699}), share({"pckh@0.5": {"mean": 87.5}}), share({})
-        (0.699, 0.875, None)
-    """
-    from dpn.scoring import headline
-
-    if not scores:
-        return None
-    name, number = headline(dict(scores))
-    return None if number is None else number if name == "AP" else number / 100
-
-
 def measure(
     question: Question, store: Store, *, again: bool = False, results: Path | None = None, told: Told | None = None
 ) -> tuple[Record, bool]:
@@ -201,7 +185,7 @@ def measure(
         store: where the record is, or goes.
         again: measure what the store has, too.
         results: a file for the results; what is predicted is kept beside it when this is stopped.
-        told: see `Told`.
+        told: see `dpn.evaluation.evaluate`.
 
     Raises:
         ValueError: nobody could be scored.

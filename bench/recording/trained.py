@@ -74,7 +74,7 @@ def collect(folders: Sequence[Path], store: Store, machine: str = "") -> Collect
     """
     if machine and not re.fullmatch(MACHINE_KEY, machine):
         raise ValueError(f"--machine {machine!r} is no key of a machine; give one of small letters, digits, dots and "
-                         "hyphens, such as nvidia-h200")  # fmt: skip
+                         "hyphens, such as nvidia-h200-on-amd-epyc-f26m2s1")  # fmt: skip
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         raise ValueError(f"no folder {', '.join(absent)}; name those that dpn train or sweep wrote to")
     found = Collected()
@@ -123,8 +123,8 @@ def record_of(run: RunFolder, machine: str = "") -> Record | None:
     if result is None:
         return None
     if str(result.get("device")).startswith("cuda") and not machine and environment.gpu_name() is None:
-        raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where it was "
-                         "trained, or add --machine with that machine's key, such as nvidia-h200")  # fmt: skip
+        raise ValueError(f"{run.path} was trained on a GPU, and this machine has none; collect it where that is, or "
+                         "add --machine with its key, such as nvidia-h200-on-amd-epyc-f26m2s1")  # fmt: skip
     try:
         record = read_line(_line(run, result, machine))
     except TrainingError:

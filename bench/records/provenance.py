@@ -1,11 +1,10 @@
 """The one place where a record gets its provenance: machine, versions, environment, commit, time. Imports no torch."""
 
-import datetime
 import math
 from typing import Any
 
 from bench.machine import environment
-from bench.records.record import EXACT, METRICS, Record
+from bench.records.record import EXACT, METRICS, Record, now
 from dpn import checkout
 
 
@@ -40,6 +39,6 @@ def measured(subject: str, digest: str, metric: str, value: float, *, device: st
         environment=environment.describe(device),
         commit=commit,
         dirty=dirty,
-        recorded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        recorded_at=now(),
         **fields,
     )

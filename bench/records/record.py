@@ -1,5 +1,6 @@
 """One measurement with everything that is needed to trust and to repeat it: `Record`. Imports no torch."""
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -76,6 +77,11 @@ def _finite(value: float) -> float:
     if not finite:
         raise ValueError("must be a finite number")
     return value
+
+
+def now() -> str:
+    """The time, as `Record.recorded_at` and others of its kind have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def key_of(machine: str, metric: str, version: int, digest: str, protocol: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 The store is the cache of every measurement: what is in it need not be measured again. A line is written whole and
 flushed; a line that cannot be read, or lacks what its metric's readers rely on, is a `Problem`, reported with file and
 line, and the rest is used. A file that cannot be read is told likewise, and is an error for who adds to it.
+The newest of some records is the one that was recorded last, wherever a merge of two branches has put its line.
 """
 
 import os
@@ -13,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.lines import Fault, Problem, grouped, read_line
-from bench.records.record import METRICS, Identity, Record, identity
+from bench.records.record import METRICS, Identity, Record, identity, now
+from dpn.checkout import ROOT
 from dpn.program.locks import LockError, taken
+from dpn.program.whole_files import write_all
 from dpn.spec import ModelSpec
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = ROOT / "results"
 RECORDS = RESULTS / "records"
+
+FORWARD = "brought_forward_at"
+"""Entry of the detail of a record that was brought forward: when, as in `recorded_at`."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,14 @@ class Store:
             return
         first, content = _tail(path, known)
         self._sizes[path] = known + len(content)
+        found: list[Record] = []
         for line, result in _parsed(content, first):
             if isinstance(result, Record):
-                self._add(result)
+                found.append(result)
             else:
                 self.problems.append(Problem(path, line, result))
+        for record in sorted(found, key=_since):
+            self._add(record)
 
     def warnings(self) -> list[str]:
         """What to say of the lines and files that could not be used: a sentence for each file and cause."""
@@ -102,7 +111,7 @@ class Store:
                 line = b"\n" + line
             size = file.seek(0, os.SEEK_END)
             try:
-                _write_whole(file.fileno(), line)
+                _write_synced(file.fileno(), line)
             except OSError:  # no room for all of it: a part of a line helps nobody
                 os.ftruncate(file.fileno(), size)
                 raise
@@ -136,14 +145,15 @@ class Store:
         """Whether there is a record with that key; it is the current one of that subject when this returns.
 
         A network that was changed, measured and changed back has its first record, but a newer one of another
-        definition; a network that was renamed has its record under another name. Both are appended again.
+        definition; a network that was renamed has its record under another name. Both are appended again, with the time
+        of that in their detail, so that they are newer than what was recorded in between.
         """
         known = self.newest(key)
         if known is None:
             return False
         known = known.model_copy(update={"subject": subject})
         if not self.is_current(known):
-            self.append(known)
+            self.append(known.model_copy(update={"detail": known.detail | {FORWARD: now()}}))
         return True
 
     def _add(self, record: Record) -> None:
@@ -183,6 +193,11 @@ class Store:
         return Found(stale, stale=stale is not None)
 
 
+def _since(record: Record) -> str:
+    """When a record was recorded, or brought forward."""
+    return str(record.detail.get(FORWARD, record.recorded_at))
+
+
 def _tail(path: Path, start: int) -> tuple[int, bytes]:
     """What follows the first `start` bytes, and the number of its first line; no writer is in the middle of a line."""
     with path.open("rb") as file:
@@ -198,9 +213,8 @@ def _parsed(content: bytes, first: int) -> Iterator[tuple[int, Record | Fault]]:
             yield number, read_line(line)
 
 
-def _write_whole(descriptor: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(descriptor, line) :]
+def _write_synced(descriptor: int, line: bytes) -> None:
+    write_all(descriptor, line)
     os.fsync(descriptor)
 
 

@@ -32,7 +32,7 @@ def prepare(cell: Cell, folder: Path, *, onnx: bool) -> dict[str, Any]:
         failures: for each back end that cannot run the network, the reason in one line.
 
     Raises:
-        RuntimeError: the network cannot be run at all.
+        RuntimeError: the network cannot be run at all, or gives nothing that back ends could be compared by.
     """
     subject = resolve(cell.subject, cell.input_hw)
     if subject.file is not None:
@@ -62,7 +62,7 @@ def _prepare_network(cell: Cell, subject: Subject, folder: Path, *, onnx: bool) 
         outputs = torch_runners.to_arrays(net(image))
     if not outputs:  # or every back end would agree with it
         raise RuntimeError(f"the answer of {cell.subject} holds no tensors that back ends could be compared by")
-    _write_reference(folder, image.numpy(), outputs)
+    _write_reference(cell, folder, image.numpy(), outputs)
     if onnx:
         try:
             with whole(folder / MODEL) as beside:
@@ -101,13 +101,16 @@ def _prepare_file(cell: Cell, subject: Subject, folder: Path) -> dict[str, Any]:
     session = onnx_runners.open_session(folder / MODEL, 1)
     image = image.astype(kind)
     outputs = session.run(None, {session.get_inputs()[0].name: image})
-    _write_reference(folder, image, [np.asarray(output, dtype=np.float32) for output in outputs])
+    _write_reference(cell, folder, image, [np.asarray(output, dtype=np.float32) for output in outputs])
     return {
         "digest": subject.spec_digest(), "macs": None, "weight_bytes": None, "activation_bytes": None, "failures": {},
     }  # fmt: skip
 
 
-def _write_reference(folder: Path, image: Any, outputs: list[Any]) -> None:
+def _write_reference(cell: Cell, folder: Path, image: Any, outputs: list[Any]) -> None:
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise RuntimeError(f"the answer of {cell.subject} to random numbers is not finite, so that no back end could "
+                           "be compared by it; mend what overflows or divides by 0")  # fmt: skip
     arrays = {"input": image, **{f"output_{number}": output for number, output in enumerate(outputs)}}
     with whole(folder / REFERENCE) as beside, beside.open("wb") as file:
         np.savez(file, **arrays)

@@ -92,8 +92,9 @@ def largest_difference(outputs: Sequence[NDArray[Any]], reference: Sequence[NDAr
             raise RuntimeError(f"output {number} has shape {got.shape} where fp32 eager has {wanted.shape}")
         if not got.size:
             continue
-        if not np.isfinite(got).all():
-            raise RuntimeError(f"output {number} has values that are not finite")
+        for values, whose in ((wanted, " of fp32 eager"), (got, "")):
+            if not np.isfinite(values).all():
+                raise RuntimeError(f"output {number}{whose} has values that are not finite")
         gap = float(np.abs(got - wanted, dtype=np.float64).max())
         worst = max(worst, gap / (float(np.abs(wanted).max()) or 1.0))
     return round(worst, 9)

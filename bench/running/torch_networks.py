@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.cell import Cell
 from bench.subject import resolve
+from dpn.evaluation_mode import evaluating
 from dpn.program.silence import silent
 from dpn.torch_dispatch import unfused
 
@@ -50,7 +51,7 @@ def seeded(cell: Cell) -> nn.Module:
     random.seed(SEED)
     np.random.seed(SEED)
     torch.manual_seed(SEED)
-    return resolve(cell.subject, cell.input_hw).factory().eval()
+    return evaluating(resolve(cell.subject, cell.input_hw).factory())
 
 
 def example(cell: Cell) -> Tensor:

@@ -164,9 +164,10 @@ def set_threads(threads: int) -> None:
 def set_products(precision: str) -> None:
     """Whether CUDA may round the factors of fp32 products to TF32: only where TF32 is asked for."""
     tf32 = precision == "tf32"
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")  # by torch's older switch, which compile reads
-    cudnn: Any = torch.backends.cudnn  # replaced by an object when it is imported, which annotations do not know
-    cudnn.conv.fp32_precision = "tf32" if tf32 else "ieee"
+    # By torch's older switches: compile reads the first, and networks may read or set the second, as cudnn.flags does,
+    # which torch refuses once convolutions alone were set by the newer one.
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
 
 

@@ -9,7 +9,8 @@ import tyro
 from bench import cell
 from bench.cell import Cell
 from bench.running import backends
-from bench.subject import Subject, parse_hw
+from bench.subject import Subject
+from dpn.input_size import asked_hw
 
 COUNTS = (
     "params", "macs", "live_macs", "activations", "weight_bytes", "activation_bytes", "layers", "second_opinions",
@@ -41,7 +42,7 @@ class Choices:
 
     def input_hw(self) -> tuple[int, int] | None:
         """The input size asked for."""
-        return parse_hw(self.input) if self.input else None
+        return asked_hw(self.input)
 
     def metrics(self) -> tuple[str, ...]:
         """The metrics asked for."""

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -231,9 +232,10 @@ def search_path(folder: Path | None = None) -> str:
 
 def waiting() -> str:
     """For whom a sweep waits, in words: the process, where it has said so, and the lock that it holds."""
-    path = machine_lock()
-    holder = path.read_text(errors="replace").strip()
-    process = f" (process {holder})" if holder.isdecimal() else ""
+    path, holder = machine_lock(), b""
+    with suppress(OSError), _opened(path) as lock:
+        holder = os.read(lock, 32).strip()
+    process = f" (process {holder.decode()})" if holder.isdigit() else ""
     return f"waiting for another sweep on this machine{process}, which holds {path}"
 
 
@@ -253,22 +255,46 @@ def machine_lock() -> Path:
 
 
 @contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor of the lock's file, which is made where there is none.
+
+    Raises:
+        OSError: it is no regular file of this user's: anybody can put a link in /tmp, to a file that would be emptied.
+    """
+    remedy = "remove it, or name a folder of your own in DPN_LOCKS"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OSError(f"the lock {path} cannot be opened ({error.strerror}); {remedy}") from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+            raise OSError(f"the lock {path} is no regular file of yours; {remedy}")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def machine_to_itself(waits: Callable[[], None] = say_that_it_waits) -> Iterator[None]:
     """Holds a lock that all sweeps of one user on one machine share, so that two of them take turns.
 
     Args:
         waits: called when another sweep has the machine, before this one waits for it.
+
+    Raises:
+        OSError: the lock's file is not this user's, or no file; see `_opened`.
     """
     path = machine_lock()
-    with path.open("ab", buffering=0) as lock:
-        if not taken(lock.fileno(), path):
+    with _opened(path) as lock:
+        if not taken(lock, path):
             waits()
-            taken(lock.fileno(), path, wait=True)
+            taken(lock, path, wait=True)
         with suppress(OSError):  # a full disk: whoever waits then does not learn for whom
-            lock.truncate(0)
-            lock.write(b"%d\n" % os.getpid())
+            os.ftruncate(lock, 0)
+            os.write(lock, b"%d\n" % os.getpid())
         try:
             yield
         finally:
             with suppress(OSError):
-                lock.truncate(0)
+                os.ftruncate(lock, 0)

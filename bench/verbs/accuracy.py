@@ -66,7 +66,8 @@ def trained(folders: Folders, machine: str = "", records: Path = RECORDS) -> int
 
     Args:
         folders: such as runs/; every folder below with a result.json is a finished run.
-        machine: the key of the machine that trained, such as nvidia-h200, where it was another than this one.
+        machine: the key of the machine that trained, such as nvidia-h200-on-amd-epyc-f26m2s1, where it was another than
+            this one.
         records: the folder of the records.
     """
     if not folders:

@@ -11,8 +11,9 @@ import tyro
 from bench.counts import conventions
 from bench.counts.parts import parts
 from bench.outlets.count_tables import show_count, show_opinions
-from bench.subject import parse_hw, resolve
+from bench.subject import resolve
 from bench.verbs.arguments import Network
+from dpn.input_size import asked_hw
 from dpn.program.cli import Flag, Input, Json
 
 
@@ -45,7 +46,7 @@ def count(
     unit = conventions.lookup(convention)
     if depth < 0:
         raise ValueError(f"--depth {depth}: must be 1 or more, such as 1 for the parts of the whole network")
-    subject = resolve(network, parse_hw(input_) if input_ else None)
+    subject = resolve(network, asked_hw(input_))
     from bench.recording.counting import count_subject, unknown_operators
 
     counted, digest = count_subject(subject, device)
@@ -96,7 +97,7 @@ def opinions(network: Network, input_: Input = None, as_json: Json = False) -> N
         input_: height and width of the input.
         as_json: print one object.
     """
-    subject = resolve(network, parse_hw(input_) if input_ else None)
+    subject = resolve(network, asked_hw(input_))
     from bench.counts import macs
     from bench.opinions.second_opinions import second_opinions, to_record_detail
     from bench.recording.counting import run_subject

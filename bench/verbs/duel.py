@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import tyro
 from bench.cell import Cell
 from bench.machine import environment
 from bench.records.record import Record
+from bench.records.rows import settings
 from bench.records.store import RECORDS, Store
 from bench.running import backends
 from bench.statistics import Comparison
@@ -23,9 +24,10 @@ from bench.sweeps.plan import Plan
 from bench.verbs.arguments import Setting
 from bench.verbs.exit_codes import errors_are_2
 from bench.verdicts import copies as copies_verdicts
-from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
+from bench.verdicts.duel import Duel, Rules, Side, checkout, commit_of, fight
 from bench.verdicts.trials import SLOWDOWNS, decided
 from bench.verdicts.trials import run as run_trials
+from dpn.checkout import commit
 from dpn.program.cli import Flag, Json
 from dpn.program.progress import progress
 
@@ -59,9 +61,10 @@ def duel(
     fails, failed = {"slower": gate, "ambiguous": fail_unjudged}, False
     with ExitStack() as stack:
         for name, side_a, side_b in _sides(stack, a, b, of, choices):
+            of_duel = _described(name, (a, b), (side_a, side_b))  # what is wrong with it, before it is fought
             fought = _shown(name, side_a, side_b, rules)
             failed |= fails.get(fought.comparison().verdict, False)
-            _print_duel(name, a, b, fought, side_a.cell.device, as_json=as_json)
+            _print_duel(of_duel, fought, side_a.cell.device, as_json=as_json)
     return int(failed)
 
 
@@ -105,11 +108,26 @@ def _only_cell(name: str, choices: Choices) -> Cell:
     return cells[0]
 
 
-def _print_duel(name: str, a: str, b: str, fought: Duel, device: str, *, as_json: bool) -> None:
+def _described(name: str, names: tuple[str, str], sides: Sequence[Side]) -> dict[str, Any]:
+    """What is timed, in which setting and by which code, as its line of JSON begins; says so where inputs differ."""
+    if len({side.cell.input_hw for side in sides}) > 1:
+        print(f"note: {name}: their inputs differ in size; --input HxW gives both one", file=sys.stderr)
+    setting = " against ".join(dict.fromkeys(settings(side.cell.protocol()) for side in reversed(sides)))
+    a, b = names
+    of_sides = {"a": _of_side(sides[0], a), "b": _of_side(sides[1], b)}
+    return {"name": f"{name} ({setting})", "a": a, "b": b, "sides": of_sides, "versions": environment.versions()}
+
+
+def _of_side(side: Side, name: str) -> dict[str, Any]:
+    code, dirty = (commit_of(name), False) if side.folder else commit()
+    return {"protocol": side.cell.protocol(), "commit": code, "dirty": dirty}
+
+
+def _print_duel(of_duel: dict[str, Any], fought: Duel, device: str, *, as_json: bool) -> None:
     found = fought.comparison()
     if as_json:
-        answer: dict[str, Any] = {
-            "name": name, "a": a, "b": b, "verdict": found.verdict, "ratio": found.ratio,
+        answer: dict[str, Any] = of_duel | {
+            "verdict": found.verdict, "ratio": found.ratio,
             "interval": [found.interval.low, found.interval.high], "confidence": found.interval.confidence,
             "p": found.p, "effect": found.effect, "rounds": len(fought.rounds), "reason": found.reason,
             "machine": environment.machine(device), "samples": [{"a": x, "b": y} for x, y in fought.rounds],
@@ -117,7 +135,7 @@ def _print_duel(name: str, a: str, b: str, fought: Duel, device: str, *, as_json
         }  # fmt: skip
         print(json.dumps(answer, allow_nan=False))
         return
-    print(f"{name}: {found.verdict}; time ratio {found.ratio:.3f} "
+    print(f"{of_duel['name']}: {found.verdict}; time ratio {found.ratio:.3f} "
           f"[{found.interval.low:.3f}, {found.interval.high:.3f}], {found.reason}")  # fmt: skip
 
 

@@ -11,11 +11,12 @@ import tyro
 from bench import suite
 from bench.outlets.terminal import show
 from bench.records.store import RECORDS
-from bench.subject import Subject, parse_hw, resolve
+from bench.subject import Subject, resolve
 from bench.sweeps.choices import Choices
 from bench.sweeps.measuring import count_networks, measure_cells, open_store
 from bench.sweeps.plan import Plan
 from bench.verbs.arguments import Networks, Setting
+from dpn.input_size import asked_hw, hw_text
 from dpn.program.cli import Flag, Input, Json
 from dpn.zoo import ZOO
 
@@ -32,7 +33,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    lines = [(spec.name, "x".join(map(str, spec.input_hw)), str(spec.joints), spec.paper) for spec in ZOO.values()]
+    lines = [(spec.name, hw_text(spec.input_hw), str(spec.joints), spec.paper) for spec in ZOO.values()]
     show(("name", "input", "joints", "in the paper"), lines, folds="in the paper", numbers=("joints",))
 
 
@@ -80,7 +81,7 @@ def verify(
         strict: exit with 1 when an operator is unknown, too.
         records: the folder of the records.
     """
-    wanted = _wanted(networks, suite_name, parse_hw(input_) if input_ else None)
+    wanted = _wanted(networks, suite_name, asked_hw(input_))
     return _code([count_networks(wanted, open_store(records), write=False, strict=strict)])
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.recording.count_changes import count_changes
 from bench.records.record import METRICS, Record, identity
-from bench.records.rows import CEILINGS, LARGER_IS_BETTER, TIMES, Row, quantities, rows
+from bench.records.rows import ABOUT_MEASURING, CEILINGS, LARGER_IS_BETTER, TIMES, Row, quantities, rows
 from bench.records.store import Store
 from bench.verdicts.fought import Fought
 from bench.verdicts.turns import compare_times
@@ -102,6 +102,7 @@ class Report:
         duels: fought live between the same two, where there were any.
         allowed: what would have failed and was let pass, in words; empty where nothing was.
         warnings: which lines of either set cannot be used, so that what they hold seems to be missing, and why.
+        unread: those files about counts of the first set that have such lines, so that HEAD's counts seem to be new.
     """
 
     compared: tuple[Compared, ...]
@@ -110,6 +111,7 @@ class Report:
     duels: tuple[Fought, ...] = ()
     allowed: str = ""
     warnings: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def noteworthy(self) -> tuple[Compared, ...]:
         """The entries whose verdict is neither equal nor same."""
@@ -147,12 +149,25 @@ def compare(base: Store, head: Store, *, effect: float = 0.05, across_machines: 
     pairs = [pair for pair in pairs if not any(id(row) in crossed for row in pair)] + list(crossing)
     compared = [_entry(first, second, effect) for first, second in pairs]
     warnings = (*_warnings("base", base), *_warnings("head", head))
-    return Report(compared=tuple(compared), effect=effect, head=tuple(new), warnings=warnings)
+    return Report(
+        compared=tuple(compared), effect=effect, head=tuple(new), warnings=warnings, unread=_unread_counts(base)
+    )  # fmt: skip
 
 
 def _warnings(side: str, store: Store) -> list[str]:
     """What the store says of lines that cannot be used, its files named as in every row."""
     return [f"{side}: {warning.removeprefix(f'{store.root}/')}" for warning in store.warnings()]
+
+
+def _unread_counts(store: Store) -> tuple[str, ...]:
+    """The files about counts that have a line which cannot be used, or cannot be read at all."""
+    said = store.warnings()
+    counts = {name for name, metric in METRICS.items() if metric.exact} - ABOUT_MEASURING
+    return tuple(
+        f"{path.parent.name}/{path.name}"
+        for path in sorted(store.root.glob("*/*.jsonl"))
+        if path.stem in counts and any(warning.startswith((f"{path},", f"{path}:")) for warning in said)
+    )
 
 
 def _quantities_and_opinions(found: list[Row]) -> list[Row]:

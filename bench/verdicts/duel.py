@@ -5,6 +5,7 @@ so that whatever else the machine does meets both alike.
 """
 
 import math
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +23,7 @@ from bench.sweeps.pool import Worker, Zygote, machine_to_itself
 from bench.sweeps.processes import modules_of, prepare
 from bench.sweeps.scratch import Scratch
 from bench.verdicts.revisions import unpack
+from dpn.checkout import GIT, ROOT
 from dpn.program.quantities import so_many
 
 Round = tuple[list[float], list[float]]
@@ -205,3 +207,9 @@ def checkout(revision: str) -> Iterator[Path]:
         if not (folder / "bench" / "worker.py").exists():
             raise ValueError(f"revision {revision!r} is from before networks could be timed; choose a later one")
         yield folder
+
+
+def commit_of(revision: str) -> str:
+    """The full name of a revision's commit; "unknown" where git has none."""
+    command = [*GIT, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "unknown"

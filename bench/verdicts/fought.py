@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from bench.statistics import Verdict
 
@@ -11,7 +11,7 @@ class Fought(BaseModel):
     """The outcome of one duel.
 
     Attributes:
-        name: what was timed, and which two revisions or networks.
+        name: what was timed, which two revisions or networks, and how they were run.
         verdict: of the second against the first.
         ratio: of their times, above 1 when the second is slower.
         interval: of the ratio.
@@ -25,12 +25,19 @@ class Fought(BaseModel):
 
     name: str
     verdict: Verdict
-    ratio: float
-    interval: tuple[float, float]
-    effect: float
-    rounds: int
+    ratio: PositiveFloat
+    interval: tuple[PositiveFloat, PositiveFloat]
+    effect: PositiveFloat
+    rounds: PositiveInt
     reason: str
     machine: str
+
+    @field_validator("interval")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] > ends[1]:
+            raise ValueError("its lower end comes first")
+        return ends
 
 
 def read(path: Path) -> tuple[Fought, ...]:

@@ -6,8 +6,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.machine.environment import ROOT
-from dpn.checkout import GIT
+from dpn.checkout import GIT, ROOT
 
 
 def unpack(revision: str, paths: Sequence[str], folder: Path, *, instead: str) -> None:

@@ -97,6 +97,15 @@ def noisy() -> nn.Module:
     return Noisy()
 
 
+class Overflowing(Conv):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x).exp() / 0
+
+
+def overflowing() -> nn.Module:
+    return Overflowing()
+
+
 def lacks_weights() -> nn.Module:
     raise FileNotFoundError("weights.pth is missing")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
-from bench.machine.environment import ROOT
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.subject import resolve
 from bench.sweeps import assemble
 from bench.sweeps.plan import Plan
 from bench.sweeps.sweep import Progress, Sweep
+from dpn.checkout import ROOT
 
 TINY = Plan(processes=2, most_processes=2, samples=4, least_s=0.01, most_s=0.1, width=10.0)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.machine.environment import ROOT
 from bench.peak_memory import alike
 from bench.sweeps.pool import Zygote
+from dpn.checkout import ROOT
 from tests.bench.waiting import wait_until
 
 LAYOUT = "import sys; print(list(map(id, (sys, len, print))), hash('a'), open('/proc/self/maps').read())"

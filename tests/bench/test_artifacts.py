@@ -1,5 +1,6 @@
 """What is written for the workers of a cell: reference, statistics, ONNX file, counts."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,6 +45,16 @@ def test_an_answer_without_tensors_is_refused_because_nothing_could_be_compared(
     cell = Cell(subject="tests.bench.networks:silent", input_hw=(8, 6))
     with pytest.raises(RuntimeError, match="networks:silent holds no tensors"):
         prepare(cell, tmp_path, onnx=False)
+    assert not (tmp_path / REFERENCE).exists()
+
+
+@pytest.mark.parametrize("onnx", [False, True])
+def test_an_answer_that_is_not_finite_is_refused_because_everything_agrees_with_it(tmp_path: Path, onnx: bool) -> None:
+    subject = "tests.bench.networks:overflowing"
+    if onnx:
+        subject = str(convolution(tmp_path / "net.onnx", (1, 3, 8, 6), value=float("inf")))
+    with pytest.raises(RuntimeError, match=f"^the answer of {re.escape(subject)} to random numbers is not finite"):
+        prepare(Cell(subject=subject, input_hw=(8, 6)), tmp_path, onnx=False)
     assert not (tmp_path / REFERENCE).exists()
 
 

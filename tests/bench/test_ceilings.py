@@ -72,12 +72,13 @@ def test_every_library_builds_its_work_and_does_it(library, operation):
 @pytest.fixture(autouse=True)
 def _torch_as_it_was():
     threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
-    products, cudnn = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+    products = torch.backends.cuda.matmul.fp32_precision
     benchmark = torch.backends.cudnn.benchmark
     yield
     torch.set_num_threads(threads)
     torch.set_grad_enabled(grad)
-    torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = products, cudnn
+    torch.backends.cuda.matmul.fp32_precision = products
+    torch.backends.cudnn.allow_tf32 = True  # as torch starts
     torch.backends.cudnn.benchmark = benchmark
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,6 +26,7 @@ from bench.verdicts import revisions
 from bench.verdicts.compare import INCOMPLETE, Compared, DifferentMachinesError, Report, compare
 from bench.verdicts.gate import Gate
 from bench.verdicts.revisions import unpack
+from bench.verdicts.turns import APART
 from dpn.program.missing import REMEDY
 from tests.bench.timing_records import MACHINE, count_record, timing_record
 from tests.test_workflows import commit, git
@@ -426,14 +428,41 @@ def test_memory_that_is_gone_fails_with_the_gate_of_memory() -> None:
 def test_memory_of_another_machine_or_that_could_not_be_judged_passes_and_the_latter_is_a_warning() -> None:
     gate = Gate(gate_memory=0.05)
     moved = report([of_memory(1e8)], [of_memory(2e8, machine=OTHER)], across_machines=True)
-    assert (gate.failures(moved), gate.warnings(moved)) == ((), [])
+    nothing = (
+        "--gate-memory 0.05: no peak of memory is in both sets on one machine, so that nothing is judged; "
+        "measure both sets on one machine"
+    )
+    assert (gate.failures(moved), gate.warnings(moved)) == ((), [nothing])
     flagged = report([of_memory(1e8)], [of_memory(2e8, flags=("disturbed",))])
     assert gate.failures(flagged) == ()
     open_ = "1 of 1 peak of memory could not be judged; none of these can fail, measure them again"
     assert gate.warnings(flagged) == [f"--gate-memory 0.05: {open_}"]
-    (failure,) = Gate(gate_memory=0.05, fail_unjudged=True).failures(flagged)
+    strict = dataclasses.replace(gate, fail_unjudged=True)
+    assert (strict.failures(moved), strict.warnings(moved)) == ((nothing,), [])
+    (failure,) = strict.failures(flagged)
     assert failure == "--gate-memory 0.05: 1 of 1 peak of memory could not be judged; measure them again"
-    assert Gate(gate_time=0.25).warnings(flagged) == []
+
+
+def test_a_gate_of_time_that_has_nothing_to_judge_is_a_warning_and_fails_where_that_is_asked_for(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would be green for ever, once the times are measured on another machine or no longer at all."""
+    counted, duels = count_record("a", "macs", 5), tmp_path / "duels.jsonl"
+    moved = folder_of(tmp_path / "moved", counted, timing_record("a", times(3), machine=OTHER))
+    asked: dict[str, Any] = {"across_machines": True, "gate": Gate(gate_time=0.5, allow_removed=True)}
+    nothing = (
+        "--gate-time 0.5: no time is in both sets on one machine, and no duel was fought, so that nothing is judged; "
+        "measure both sets on one machine, or give --duels\n"
+    )
+    for head in (moved, folder_of(tmp_path / "counted", counted)):
+        assert code_of(base, head, **asked) == 0
+        assert capsys.readouterr().err == f"warning: {nothing}"
+        strict = asked | {"gate": dataclasses.replace(asked["gate"], fail_unjudged=True)}
+        assert code_of(base, head, **strict) == 1
+        assert f"fails: {nothing}" in capsys.readouterr().out
+        duels.write_text(duel(verdict="same"))
+        assert code_of(base, head, **strict, duels=duels) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_what_came_and_what_other_metrics_lost_passes() -> None:
@@ -464,7 +493,8 @@ def test_completeness_that_differs_is_a_change(complete: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate_time", "sweep", "warns"), [(0.05, "sweep", False), (0.05, "another", True), (0.25, "another", False)]
+    ("gate_time", "sweep", "warns"),
+    [(0.05, "sweep", False), (0.05, "another", True), (APART, "another", True), (0.5, "another", False)],
 )
 def test_a_gate_below_what_times_apart_can_decide_is_one_warning(
     gate_time: float, sweep: str, warns: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -479,8 +509,8 @@ def test_a_gate_below_what_times_apart_can_decide_is_one_warning(
     ] if sweep != "sweep" else [folder_of(tmp_path / "one", timing_record("a", times()))] * 2  # fmt: skip
     assert code_of(*sides, gate=Gate(gate_time=gate_time, no_gate_counts=True)) == 0
     warning = (
-        "warning: --gate-time 0.05: 2 of the times were not measured in turns, where less than 25 % decides nothing; "
-        "python -m bench duel measures in turns\n"
+        f"warning: --gate-time {gate_time:g}: 2 of the times were not measured in turns: a slowdown below "
+        f"{100 * APART:g} % never fails, and for sure only one well beyond; python -m bench duel measures in turns\n"
     )
     assert capsys.readouterr().err == (warning if warns else "")
 
@@ -491,7 +521,7 @@ def test_a_stable_slowdown_that_was_not_measured_in_turns_is_shown_and_open() ->
     assert entry.verdict == "ambiguous"
     assert entry.interval is not None
     assert entry.interval[1] > 1.2 * 1.2
-    assert entry.notes[0].startswith("not measured in turns, which alone may make 25 %; ")
+    assert entry.notes[0].startswith(f"not measured in turns, which alone may make {100 * APART:g} %; ")
 
 
 @pytest.mark.parametrize("effect", [0, -0.1, float("nan"), float("inf")])
@@ -657,11 +687,45 @@ def test_nothing_in_common_is_not_a_pass(base: str, tmp_path: Path, capsys: pyte
         assert "have no quantity in common" in capsys.readouterr().err
 
 
-def test_a_line_that_is_no_record_does_not_hide_the_others(base: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with (Path(base) / "exact" / "macs.jsonl").open("a") as file:
+def test_a_line_that_is_no_record_does_not_hide_the_others(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = shutil.copytree(base, tmp_path / "head")
+    with (head / "exact" / "macs.jsonl").open("a") as file:
         file.write("{")
-    assert code_of(base, base) == 0
+    assert code_of(base, str(head)) == 0
     assert "line 2" in capsys.readouterr().err
+
+
+def spoilt(folder: str, metric: str) -> None:
+    """The first count of a file loses its value."""
+    path = Path(folder) / "exact" / f"{metric}.jsonl"
+    path.write_text(path.read_text().replace('"value":5', '"value":', 1))
+
+
+def test_counts_of_the_base_that_cannot_be_read_fail_until_that_is_allowed(tmp_path: Path) -> None:
+    """Else what became of them seems to be new, and passes."""
+    kept = [count_record("b", metric, 5) for metric in ("params", "macs", "second_opinions")]
+    base = folder_of(tmp_path / "base", *(count_record("a", record.metric, 5) for record in kept), *kept)
+    head = folder_of(tmp_path / "head", *(count_record("a", record.metric, 6) for record in kept), *kept)
+    for metric in ("macs", "second_opinions"):
+        spoilt(base, metric)
+    params = Path(base) / "exact" / "params.jsonl"
+    params.unlink()
+    params.mkdir()
+    found = compare(Store(Path(base)), Store(Path(head)))
+    said = "lines of the base cannot be used, and what became of their counts is not known; restore them, or"
+    unread = [f"exact/{metric}.jsonl: {said} --allow-changed {metric}" for metric in ("macs", "params")]
+    assert Gate().failures(found) == tuple(unread)
+    assert Gate(allow_changed="params").failures(found) == tuple(unread[:1])
+    assert Gate(allow_changed="all").failures(found) == Gate(no_gate_counts=True).failures(found) == ()
+
+
+def test_counts_of_the_head_that_cannot_be_read_are_gone(base: str, tmp_path: Path) -> None:
+    head = str(shutil.copytree(base, tmp_path / "head"))
+    spoilt(head, "macs")
+    (failure,) = Gate().failures(compare(Store(Path(base)), Store(Path(head))))
+    assert failure.startswith("exact/macs.jsonl: 1 row gone from the head: a ")
 
 
 def test_json_holds_every_row_exactly(base: str, tmp_path: Path) -> None:
@@ -744,7 +808,11 @@ def test_a_duel_that_ends_ambiguous_fails_where_that_is_asked_for(
     assert "fails: a: here against base: ambiguous, too noisy\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("line", ["{", duel(verdict="lost"), duel(ratio=None), "[]"])
+@pytest.mark.parametrize(
+    "line",
+    ["{", duel(verdict="lost"), duel(ratio=None), "[]", duel(ratio=-3), duel(interval=[1.6, 1.4]), duel(rounds=-1),
+     duel(interval=[0, 1]), duel(effect=0)],
+)  # fmt: skip
 def test_a_line_that_is_no_duel_is_named(
     line: str, base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

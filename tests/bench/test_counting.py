@@ -16,8 +16,9 @@ from bench.recording.counting import Outcome, count_records, count_subject, laye
 from bench.records.provenance import measured
 from bench.records.rows import rows
 from bench.records.store import Store
-from bench.subject import Subject, SubjectError, parse_hw, resolve
+from bench.subject import Subject, SubjectError, resolve
 from dpn.build import build
+from dpn.input_size import parse_hw
 from dpn.zoo import ZOO
 from tests.bench.micro_models import Layers
 

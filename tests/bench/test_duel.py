@@ -14,13 +14,14 @@ import pytest
 
 from bench.cell import Cell
 from bench.machine import gpu
-from bench.machine.environment import ROOT
 from bench.sweeps import pool
 from bench.sweeps.choices import Choices
 from bench.verbs import duel as duel_verbs
 from bench.verdicts import duel
 from bench.verdicts.duel import Duel, Rules, Side, checkout, fight
 from bench.verdicts.fought import read
+from dpn.checkout import ROOT
+from dpn.checkout import commit as checkout_commit
 from dpn.program.locks import is_locked
 from tests.bench.onnx_models import convolution
 
@@ -198,7 +199,30 @@ def test_what_is_printed_as_json_is_what_a_report_reads(
     expected = invented(1.2).comparison()
     assert (fought.verdict, fought.ratio, fought.rounds) == ("slower", expected.ratio, 8)
     assert fought.interval == (expected.interval.low, expected.interval.high)
-    assert json.loads((tmp_path / "duels.jsonl").read_text())["samples"][0]["b"][0] == 1.2
+    answer = json.loads((tmp_path / "duels.jsonl").read_text())
+    assert answer["samples"][0]["b"][0] == 1.2
+    commit, dirty = checkout_commit()
+    side = {"protocol": of_file(file).protocol(), "commit": commit, "dirty": dirty}
+    assert answer["sides"] == {"a": side, "b": side}
+    assert "onnxruntime" in answer["versions"]
+
+
+def test_duels_of_one_pair_in_two_settings_are_told_apart_and_inputs_of_two_sizes_are_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(duel_verbs, "fight", lambda *_: invented(1.0))
+    wider = str(convolution(tmp_path / "wider.onnx", (1, 3, 64, 64)))
+    for other, batch in ((file, "1"), (file, "2"), (wider, "1")):
+        duel_verbs.duel(file, other, choices=replace(CHOSEN, batch=batch), as_json=True)
+    said = capsys.readouterr()
+    (tmp_path / "duels.jsonl").write_text(said.out)
+    one, two = (f"64x48, batch {batch}, cpu, onnxruntime, fp32, 1 thread" for batch in "12")
+    assert [fought.name for fought in read(tmp_path / "duels.jsonl")] == [
+        f"{file} against {file} ({one})", f"{file} against {file} ({two})",
+        f"{wider} against {file} ({one.replace('x48', 'x64')} against {one})",
+    ]  # fmt: skip
+    note = f"note: {wider} against {file}: their inputs differ in size; --input HxW gives both one"
+    assert [line for line in said.err.splitlines() if "note" in line] == [note]
 
 
 @pytest.mark.usefixtures("in_git")
@@ -207,6 +231,7 @@ def test_a_revision_is_unpacked_and_one_that_does_not_exist_is_named() -> None:
         assert (folder / "bench" / "worker.py").is_file()
         assert (folder / "dpn" / "zoo.py").is_file()
     assert not folder.exists()
+    assert duel.commit_of("HEAD") == checkout_commit()[0]
     for name in ("no-such-branch", "--output=here"):
         with pytest.raises(ValueError, match=f"no revision '{name}' of this project"), checkout(name):
             pass
@@ -274,7 +299,7 @@ def test_somebodys_network_is_found_by_the_side_of_a_revision_too(tmp_path: Path
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["name"] == "mine:net: here against HEAD"
+    assert json.loads(done.stdout)["name"] == "mine:net: here against HEAD (16x16, batch 1, cpu, eager, fp32, 1 thread)"
 
 
 @pytest.mark.slow
@@ -292,5 +317,6 @@ def test_a_revision_against_the_files_as_they_are(capsys: pytest.CaptureFixture[
     chosen = Choices(metric="latency", input="64x48", threads="1")
     assert duel_verbs.duel("HEAD", "here", of="dpn1_32", choices=chosen, rules=SHORT, as_json=True) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["name"] == "dpn1_32: here against HEAD"
+    assert answer["name"] == "dpn1_32: here against HEAD (64x48, batch 1, cpu, eager, fp32, 1 thread)"
+    assert answer["sides"]["a"]["commit"] == checkout_commit()[0]
     assert answer["rounds"] == 2

@@ -13,9 +13,10 @@ import pytest
 
 import dpn.processor
 from bench.machine import environment, gpu, processor
-from bench.machine.environment import ROOT
 from bench.recording.counting import make_record
 from bench.subject import resolve
+from dpn.checkout import ROOT
+from dpn.processor import cores
 from tests.bench.provenance import provenance_fields
 
 EPYC = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: {model}\nmodel name\t: AMD EPYC\nstepping\t: 1\n"
@@ -57,29 +58,28 @@ def test_generations_with_one_name_have_two_keys(made_up: Path) -> None:
         forget()
         write(made_up, {"cpuinfo": EPYC.format(model=model) + "\n" + EPYC.format(model=99)})
         keys.append(environment.machine())
-    cores = environment.cores()
-    assert keys == [f"amd-epyc-f25m1s1-{cores}-cores", f"amd-epyc-f25m17s1-{cores}-cores"]
+    assert keys == [f"amd-epyc-f25m1s1-{cores()}-cores", f"amd-epyc-f25m17s1-{cores()}-cores"]
 
 
 def test_key_of_an_arm_processor(made_up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(made_up, {"cpuinfo": ARM})
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    assert environment.machine() == f"aarch64-i41pd0c-{environment.cores()}-cores"
+    assert environment.machine() == f"aarch64-i41pd0c-{cores()}-cores"
     assert processor.describe()["cpu_vector"] == "asimd bf16 sve"
 
 
 def test_key_without_cpuinfo(made_up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(made_up.iterdir())
     monkeypatch.setattr(platform, "processor", lambda: "Apple M3")
-    assert environment.machine() == f"apple-m3-{environment.cores()}-cores"
+    assert environment.machine() == f"apple-m3-{cores()}-cores"
     assert processor.describe() == {"cpu": "Apple M3"}
 
 
-def test_key_of_a_gpu(made_up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert made_up
+def test_key_of_a_gpu_names_the_processor_that_launches_for_it(made_up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(made_up, {"cpuinfo": EPYC.format(model=17)})
     monkeypatch.setattr(gpu, "describe", lambda: {"gpu": "NVIDIA H200", "gpu_ecc": True})
-    assert environment.machine("cuda") == "nvidia-h200"
+    assert environment.machine("cuda") == "nvidia-h200-on-amd-epyc-f25m17s1"
     assert environment.describe("cuda") == environment.describe() | {"gpu": "NVIDIA H200", "gpu_ecc": True}
 
 

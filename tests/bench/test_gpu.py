@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.__main__ import main
 from bench.machine import gpu
 from bench.machine import nvml as asking
 from bench.machine.gpu import GpuState, PowerSampler, integral, reasons
@@ -148,6 +149,16 @@ def test_gpus_are_counted_as_cuda_does(
     monkeypatch.setattr(nvml, "nvmlDeviceGetName", lambda handle: asked.append(handle) or "a GPU")
     assert (gpu.describe(index) is None) == (handle is None)
     assert asked == ([] if handle is None else [handle])
+
+
+def test_cuda_counts_gpus_as_nvml_does_unless_somebody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    asking.number_alike()
+    assert os.environ["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    monkeypatch.delenv("CUDA_DEVICE_ORDER")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 @pytest.mark.parametrize("missing", ["package", "driver"])

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal, weight_norm
 
-from bench.counts.macs import Count, CountError, count
+from bench.counts.macs import PACKED, Count, CountError, count
 from bench.counts.operator_counter import Operator
 from bench.counts.watching import ELSEWHERE
 from bench.opinions.opinion import blank_copy
@@ -423,6 +423,44 @@ def test_a_custom_operator_is_unknown() -> None:
         library.impl("mystery", lambda x: x.clone(), "CompositeExplicitAutograd")
         counted = count(Layers(torch.ops.dpn_test.mystery), (2, 3))
     assert dict(counted.unknown) == {("dpn_test::mystery", ""): 1}
+
+
+COMPLEX = {
+    "conv2d": nn.Conv2d(8, 6, 3, padding="same", dtype=torch.complex64),
+    "conv_transpose2d": nn.ConvTranspose2d(8, 6, 3, dtype=torch.complex64),
+    "linear": nn.Linear(8, 6, dtype=torch.complex64),
+}
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("name", COMPLEX)
+def test_products_of_complex_numbers_are_unknown_whatever_torch_makes_of_them(name: str, device: str) -> None:
+    net = nn.Sequential(nn.Identity(), COMPLEX[name])
+    counted = count(net, torch.zeros(1, 8, 8, 8, dtype=torch.complex64), device=device)
+    assert dict(counted.unknown) == {(f"aten::{name} of complex numbers", "1"): 1}
+    assert counted.operators == ()
+
+
+@pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
+def test_packed_weights_are_named_where_they_are_no_parameters_also_of_a_module_that_does_not_run() -> None:
+    """They would be a complete count of no parameters."""
+    packed = torch.ScriptObject.__new__(torch.ScriptObject)  # a quantised module's, whose making warns
+    head = nn.Identity()
+    head._packed_params = packed
+    net = Layers(lambda _head, conv, x: conv(x), head, nn.Conv2d(3, 4, 1))
+    assert dict(count(net, (1, 3, 8, 8)).unknown) == {(PACKED, "layers.0"): 1}
+    assert count(torch.jit.trace(nn.ReLU(), torch.zeros(1)), (2, 3), device="cpu").complete
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_a_bag_of_rows_is_free_as_a_row_is_unless_it_weighs_them(mode: str, device: str) -> None:
+    bag = nn.EmbeddingBag(10, 4, mode=mode)
+    assert count(bag, torch.zeros(2, 3, dtype=torch.long), device=device).complete
+    if mode == "sum":
+        weighed = Layers(lambda bag, x: bag(x, per_sample_weights=torch.ones(2, 3, device=x.device)), bag)
+        ((name, _),) = count(weighed, torch.zeros(2, 3, dtype=torch.long), device=device).unknown
+        assert name.endswith(" with weights")
 
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])

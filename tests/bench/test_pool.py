@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,11 @@ import psutil
 import pytest
 
 from bench.cell import Cell
-from bench.machine.environment import ROOT
 from bench.sweeps import pool
 from bench.sweeps.plan import Plan
 from bench.sweeps.pool import WorkerError, Zygote, machine_lock, machine_to_itself
 from bench.sweeps.processes import run_cell
+from dpn.checkout import ROOT
 from tests.bench.waiting import wait_until
 
 LIGHT = ("json",)
@@ -248,6 +249,27 @@ def test_the_lock_is_one_for_all_folders_for_temporary_files(tmp_path: Path, mon
     assert machine_lock() == Path("/tmp") / f"dpn-bench-{os.getuid()}.lock"
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert machine_lock().parent == tmp_path
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe", "foreign"])
+def test_a_lock_that_is_no_file_of_ones_own_is_refused_and_left_as_it_is(
+    kind: str, own_lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = machine_lock(), own_lock / "other"
+    (path if kind == "foreign" else other).write_text("precious")
+    if kind == "foreign":
+        monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((stat.S_IFREG, 0, 0, 1, os.getuid() + 1, *[0] * 5)))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(other if kind == "link" else own_lock / "nowhere")
+    with pytest.raises(OSError, match=rf"^the lock {path} .*; remove it, or .* DPN_LOCKS$"), machine_to_itself():
+        pass
+    assert (path if kind == "foreign" else other).read_text() == "precious"
+    assert not (own_lock / "nowhere").exists()
+    assert pool.waiting() == f"waiting for another sweep on this machine, which holds {path}"
 
 
 def test_two_sweeps_take_turns(own_lock: Path, tmp_path: Path) -> None:

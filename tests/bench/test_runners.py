@@ -82,17 +82,22 @@ def test_openvino_computes_in_the_precision_that_is_asked_for_or_says_no(folder:
 
 
 def test_either_of_torchs_switches_for_products_says_the_same() -> None:
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    cudnn: Any = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.benchmark
     try:
         for precision, word in (("tf32", "high"), ("fp32", "highest")):
             set_products(precision)
             assert torch.get_float32_matmul_precision() == word
             assert torch.backends.cuda.matmul.allow_tf32 is (precision == "tf32")
             assert torch.backends.cuda.matmul.fp32_precision == ("tf32" if precision == "tf32" else "ieee")
+            assert cudnn.allow_tf32 is (precision == "tf32")
+            assert {cudnn.conv.fp32_precision == "tf32", cudnn.rnn.fp32_precision == "tf32"} == {precision == "tf32"}
+            with cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):  # as a network may do
+                assert cudnn.allow_tf32
     finally:
-        set_products("fp32")
+        cudnn.allow_tf32 = True  # as torch starts
         torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.benchmark = before[1]
+        cudnn.benchmark = before[1]
 
 
 def test_threads_are_those_of_the_cell(folder: Path) -> None:
@@ -161,6 +166,13 @@ def test_a_missing_preparation_says_so(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_an_error(outputs: list[Any], reason: str) -> None:
     with pytest.raises(RuntimeError, match=reason):
         largest_difference(outputs, [np.array([1.0, 2.0, 3.0])])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_reference_that_is_not_finite_is_not_blamed_on_the_back_end(value: float) -> None:
+    for got in (1.0, value):
+        with pytest.raises(RuntimeError, match="output 0 of fp32 eager has values that are not finite"):
+            largest_difference([np.array([got])], [np.array([value])])
 
 
 @given(

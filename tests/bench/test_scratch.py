@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.machine.environment import ROOT
 from bench.sweeps import scratch
 from bench.sweeps.pool import Zygote
 from bench.sweeps.scratch import OWNER, Scratch
+from dpn.checkout import ROOT
 from tests.bench.waiting import wait_until
 
 HOLDER = """

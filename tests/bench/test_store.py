@@ -13,8 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from bench.counts.conventions import AT_OUTPUT, KINDS
+from bench.records.lines import Fault, read_line
 from bench.records.record import EXACT, METRICS, Record
-from bench.records.store import RECORDS, Store
+from bench.records.store import FORWARD, RECORDS, Store
 from dpn.spec import replace
 from dpn.zoo import ZOO
 from tests.bench.timing_records import timing_record
@@ -70,14 +71,16 @@ def test_an_older_record_is_brought_forward_unchanged_and_once(tmp_path: Path) -
     store, first = Store(tmp_path), a_record(value=1)
     assert not store.bring_forward(first.key(), first.subject)
     store.append(first)
-    store.append(a_record(value=2, spec_digest="another"))
+    store.append(a_record(value=2, spec_digest="another", recorded_at="2026-01-02T00:00:00+00:00"))
     for _ in range(2):
         assert store.bring_forward(first.key(), first.subject)
     assert store.bring_forward(first.key(), "renamed")
-    read = Store(tmp_path).records
-    assert [record.value for record in read] == [1, 2, 1, 1]
-    assert read[2] == first
-    assert read[3] == first.model_copy(update={"subject": "renamed"})
+    there = Store(tmp_path)
+    assert [record.value for record in there.records] == [1, 2, 1, 1]
+    assert there.is_current(first)
+    read = [one.model_copy(update={"detail": {**one.detail, FORWARD: ""}}) for one in there.records]
+    assert read[2] == read[0]
+    assert read[3] == read[0].model_copy(update={"subject": "renamed"})
 
 
 def test_find_prefers_the_newest_current_record(tmp_path: Path) -> None:
@@ -162,6 +165,10 @@ def with_sizes(*sizes: int) -> dict[str, Any]:
         ({"detail": {"interval": [10.0, 0.0]}}, "detail.interval: 10.0 to 0.0 is not positive and around the value"),
         ({"detail": {"interval": [0.0, 1.0]}}, "detail.interval: 0.0 to 1.0 is not positive and around the value 0.5"),
         ({"value": 3.0}, "detail.interval: 0.5 to 0.5 is not positive and around the value 3.0"),
+        (
+            {"value": 0.500001, "detail": {"interval": [0.4, 0.6]}},
+            "value: 0.500001 is not the median of its samples, 0.5",
+        ),
     ],
 )
 def test_a_time_that_contradicts_itself_is_named_and_the_rest_is_used(
@@ -178,6 +185,44 @@ def test_a_time_that_contradicts_itself_is_named_and_the_rest_is_used(
     (problem,) = read.problems
     assert problem.line == 2
     assert f"not a record of {metric}: {message}" in problem.fault.message
+
+
+@pytest.mark.parametrize("metric", ["memory", "energy"])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"value": 0.0}, "value: Input should be greater than 0"),
+        ({"value": -1.0}, "value: Input should be greater than 0"),
+        ({"value": float("inf")}, "value: "),
+        ({"samples": ()}, "samples: Tuple should have at least 1 item"),
+        ({"value": 2.5}, "value: 2.5 is not the median of its samples, 2.0"),
+    ],
+)
+def test_memory_and_energy_are_positive_and_the_median_of_their_samples(
+    metric: str, fields: dict[str, Any], message: str
+) -> None:
+    good = timing_record("a", [[3.0, 1.0, 2.0]], metric=metric)
+    assert read_line(good.model_dump_json().encode()) == good
+    fault = read_line(good.model_copy(update=fields).model_dump_json().encode())
+    assert isinstance(fault, Fault)
+    assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    ("metric", "version", "value"),
+    [("latency", 1, 2.0), ("throughput", 1, 2.0), ("latency", 2, 5.0), ("throughput", 2, 5.0), ("copy", 1, 5.0)],
+)
+def test_a_time_is_the_median_over_processes_and_was_that_of_all_samples(
+    metric: str, version: int, value: float
+) -> None:
+    fields = {"metric": metric, "metric_version": version, "detail": {"interval": [1.0, 9.0]}}
+    times = [[1.0, 2.0, 2.0], [8.0]]
+    right, wrong = (
+        read_line(timing_record("a", times, value=one, copy_number=0, copies=2, **fields).model_dump_json().encode())
+        for one in (value, 7.0 - value)
+    )
+    assert isinstance(right, Record)
+    assert isinstance(wrong, Fault)
 
 
 def test_a_torn_last_line_does_not_swallow_the_next_record(tmp_path: Path) -> None:
@@ -291,6 +336,24 @@ def test_two_branches_that_both_add_records_merge_with_the_lines_of_both(tmp_pat
     store = Store(tmp_path)
     assert store.problems == []
     assert sorted(record.value for record in store.records) == [0, 1, 2]
+
+
+def test_what_was_recorded_last_is_the_newest_wherever_a_merge_has_put_it(tmp_path: Path) -> None:
+    """Of two lines of one second the later is."""
+    days = ("2026-01-02", "2026-01-01", "2026-01-02", "2026-01-01")
+    written = [
+        a_record(
+            value=value, recorded_at=f"{day}T00:00:00+00:00", spec_digest=SPEC.digest() if value % 2 else "another"
+        )
+        for value, day in enumerate(days)
+    ]
+    for record in written:
+        Store(tmp_path).append(record)
+    store = Store(tmp_path)
+    assert [record.value for record in store.records] == [1, 3, 0, 2]
+    assert store.current() == [written[2]]
+    assert (store.newest(written[0].key()), store.newest(written[1].key())) == (written[2], written[3])
+    assert store.find(SPEC, "macs").record == written[3]
 
 
 def test_a_record_is_strict() -> None:

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from bench.machine.environment import ROOT
 from bench.running.telemetry import REPORTERS
 from bench.sweeps.pool import WorkerError, Zygote
+from dpn.checkout import ROOT
 
 IMPORTING = """
 import sys, threading

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bench.records.store import RESULTS, Store
 from dpn.program import cli
 from dpn.training.errors import TrainingError
 from dpn.training.folder import RunFolder, rows
-from dpn.training.recipes import RECIPES, Recipe, replace
+from dpn.training.recipes import RECIPES, Recipe
 from tests.analysis.made_up_runs import VERSIONS, train, write_run
 
 RECIPE = RECIPES["quick/dpn1_32_lite"]
@@ -153,15 +154,17 @@ def test_a_run_of_a_gpu_is_not_said_to_be_of_this_cpu(tmp_path: Path, monkeypatc
     write_run(tmp_path / "runs", RECIPE, 0.3, result={"device": "cuda:0"})
     store = Store(tmp_path / "records")
     assert "add --machine" in collect([tmp_path], store).refused[0]
-    assert collect([tmp_path], store, "nvidia-h200").added == 1
+    assert collect([tmp_path], store, "nvidia-h200-on-amd-epyc-f26m2s1").added == 1
     (record,) = store.records
-    assert (record.machine, record.environment) == ("nvidia-h200", {"device": "cuda"})
+    assert (record.machine, record.environment) == ("nvidia-h200-on-amd-epyc-f26m2s1", {"device": "cuda"})
 
 
 @pytest.mark.parametrize("machine", ["h200/4", "/tmp/x", "..", "H200", "an h200", "h200\n"])
 def test_a_machine_that_is_no_key_is_refused(machine: str, tmp_path: Path) -> None:
     write_run(tmp_path / "runs", RECIPE, 0.3)
-    with pytest.raises(ValueError, match=r"^--machine .* is no key of a machine; give one .* such as nvidia-h200$"):
+    with pytest.raises(
+        ValueError, match=r"^--machine .* is no key of a machine; give one .* such as nvidia-h200-on-.*$"
+    ):
         collect([tmp_path / "runs"], Store(tmp_path / "records"), machine)
     assert not (tmp_path / "records").exists()
 

@@ -130,6 +130,17 @@ def test_a_child_that_a_network_forks_does_not_answer_in_its_place(tmp_path: Pat
             assert set(worker.ask("sample", calls=1, per=1)) == {"seconds"}
 
 
+def test_an_interpreter_that_measures_counts_gpus_as_nvml_does_before_it_imports(
+    tmp_path: Path, own_lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert own_lock.is_dir()
+    (tmp_path / "ordered.py").write_text("import os\n\nassert os.environ['CUDA_DEVICE_ORDER'] == 'PCI_BUS_ID'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER")
+    Zygote(("ordered",)).close()
+
+
 def test_a_folder_for_temporary_files_with_a_long_name_is_an_error_with_a_remedy(
     own_lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ def timing_record(
     } | fields.pop("detail", {})
     made: dict[str, Any] = {
         "spec_digest": f"digest-of-{subject}", "metric": metric.name, "metric_version": metric.version,
-        "unit": metric.unit, "value": statistics.median(samples), "samples": samples, "protocol": PROTOCOL | protocol,
+        "unit": metric.unit, "value": statistics.median(medians), "samples": samples, "protocol": PROTOCOL | protocol,
         "detail": detail, "machine": MACHINE, "versions": {"python": "3.11.7", "torch": "2.13.0+cpu"},
         "environment": {"system": "Linux"}, "commit": "c" * 40, "dirty": False,
         "recorded_at": "2026-01-01T00:00:00+00:00",

@@ -1,6 +1,10 @@
 """What records of what a machine did must hold: times, memory, ceilings, trials, refusals. Imports no torch."""
 
-from typing import Annotated, Self
+import math
+from collections.abc import Sequence
+from itertools import islice
+from statistics import median
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +21,9 @@ from bench.records.fields.parts import (
     Whole,
     Word,
 )
+
+CLOSE = 1e-9
+"""How near, relatively, a value is to the median that it is: other programs round the last digits otherwise."""
 
 
 class OfProcess(Process):
@@ -45,8 +52,12 @@ class TimedDetail(Part):
 
 
 class Timed(Fields):
-    """A time, or a rate."""
+    """A time or rate: the median of the processes' medians, in version 1 of latency and throughput of all samples."""
 
+    POOLED: ClassVar[int] = 1
+    """The last version whose value is the median of all samples."""
+
+    metric_version: Positive
     value: More
     samples: tuple[More, ...]
     protocol: Setting
@@ -60,7 +71,15 @@ class Timed(Fields):
         sizes = sum(process.samples for process in self.detail.processes)
         if sizes != len(self.samples):
             raise ValueError(f"detail.processes: their samples add up to {sizes}, not {len(self.samples)}")
+        rest = iter(self.samples)
+        each = [median(islice(rest, process.samples)) for process in self.detail.processes]
+        _check_median(self.value, self.samples if self.metric_version <= self.POOLED else each)
         return self
+
+
+def _check_median(value: float, of: Sequence[float]) -> None:
+    if not math.isclose(value, median(of), rel_tol=CLOSE):
+        raise ValueError(f"value: {value} is not the median of its samples, {median(of)}")
 
 
 class BytesDetail(AnyDetail):
@@ -71,10 +90,17 @@ class BytesDetail(AnyDetail):
 
 
 class OfSetting(Fields):
-    """Something else that a cell has: memory, energy."""
+    """Something else that a cell has, one sample for each process: memory, energy."""
 
+    value: More
+    samples: Annotated[tuple[More, ...], Field(min_length=1)]
     protocol: Setting
     detail: BytesDetail
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        _check_median(self.value, self.samples)
+        return self
 
 
 class Fought(Part):
@@ -114,6 +140,8 @@ class CopySetting(Setting):
 
 class Copy(Timed):
     """A latency of one of several copies of a network."""
+
+    POOLED: ClassVar[int] = 0
 
     protocol: CopySetting
 
