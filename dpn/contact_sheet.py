@@ -14,6 +14,7 @@ from dpn.data.augment import Change, Sample, apply, draw, generator
 from dpn.data.images import LARGEST_PX
 from dpn.data.people import Example, Examples
 from dpn.drawing import COLORS_BGR, Side, draw_person, side
+from dpn.input_size import hw_text
 from dpn.protocols import Protocol
 
 BACKGROUND = (32, 28, 26)
@@ -80,7 +81,7 @@ def sheet(
         raise ValueError(
             f"{len(examples)} people on {count} tiles in {columns} columns; a sheet needs at least 1 of each"
         )
-    columns, size = min(columns, count), f"{input_hw[0]}x{input_hw[1]}"
+    columns, size = min(columns, count), hw_text(input_hw)
     height, width = _page_hw(_tile_hw(input_hw), count, columns)
     if height * width > MOST_PX or max(height, width) > LARGEST_PX:
         raise ValueError(f"{count} tiles of {size} are more than a picture holds; ask for fewer, or for other columns")

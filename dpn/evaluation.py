@@ -10,7 +10,6 @@ In five lines, where COCO is in a folder "coco" and weights in a file:
 
 import dataclasses
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,10 @@ from dpn.kept_predictions import Kept, kept, others_kept
 from dpn.network_code import code_digest
 from dpn.network_names import Network
 from dpn.program.cli import note
+from dpn.program.progress import Told
 from dpn.protocols import CodecName, Kind, Protocol
 from dpn.runtime import Precision, Runtime
 from dpn.scoring import check_before, scores_of, write_predictions, write_submission
-
-Done = Callable[[int, int], None]
-"""Is told, at the start and after each batch, how many people are finished, and of how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +54,7 @@ class Evaluation:
         device: the kind that it ran on, such as cpu or cuda.
         products: what convolutions in fp32 were multiplied in on a GPU (`dpn.gpu_products`); else None.
         n_people: boxes that were predicted.
-        scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco.Scores`), or PCKh in percent
+        scores: COCO's numbers from 0 to 1 (`dpn.metrics.coco_scores.Scores`), or PCKh in percent
             (`dpn.metrics.pckh.Scores.as_dict`); None where there is no truth to score against.
         n_predicted: people whom this run predicted, the others having been kept by one that was stopped.
         wall_s: seconds that this took, reading and scoring included. It is no latency.
@@ -98,7 +95,7 @@ class Evaluation:
 
 def evaluate(
     network: Network, data: DataSet, protocol: Protocol, input_hw: tuple[int, int] | None = None,
-    runtime: Runtime | None = None, *, results: Path | None = None, done: Done | None = None,
+    runtime: Runtime | None = None, *, results: Path | None = None, done: Told | None = None,
 ) -> Evaluation:  # fmt: skip
     """Predicts everybody, writes the results file if one is asked for, and scores.
 
@@ -112,7 +109,7 @@ def evaluate(
         input_hw: height and width of the input in pixels; by default the network's own, or that of the publications.
         runtime: see `Runtime`.
         results: a file for the results, see `dpn.scoring.write_predictions`.
-        done: see `Done`.
+        done: is told, at the start and after each batch, how many people are finished, and of how many.
 
     Raises:
         DataError: an image cannot be used, or there is no truth and no `results` either.
@@ -181,7 +178,7 @@ class _Run:
             "device": self.device,
         }
 
-    def predict(self, before: Kept | None, done: Done | None) -> Floats:
+    def predict(self, before: Kept | None, done: Told | None) -> Floats:
         """(N, K, 3): rows that were kept before, and the rest as the network sees them, kept as they come."""
         from dpn.inference import predict
 

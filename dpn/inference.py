@@ -1,6 +1,5 @@
 """From a network and people in images to keypoints: crops, heatmaps, mirrored heatmaps, joints in image pixels."""
 
-import contextlib
 import math
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -16,18 +15,18 @@ from dpn.arrays import Floats
 from dpn.data.people import DataSet
 from dpn.data.problems import DataError
 from dpn.data.samples import InferenceSamples, collate, to_input, worker_init
-from dpn.data.workers import cores
+from dpn.evaluation_mode import evaluation_mode
 from dpn.half_precision import TYPES, arithmetic
 from dpn.heatmaps import Codec, decode, flip_average, to_image
+from dpn.input_size import hw_text
 from dpn.network_output import OutputError, final_heatmaps, stride_of
+from dpn.processor import cores
 from dpn.program.error_words import first_said, in_words
 from dpn.protocols import Protocol
 from dpn.runtime import Runtime, check_input
 from dpn.skeletons import Skeleton
 
-__all__ = ["Done", "Forward", "OutputError", "Runtime", "final_heatmaps", "predict"]
-
-Done = Callable[[int, Floats], None]
+OnBatch = Callable[[int, Floats], None]
 """Is told after each batch: the row of its first person, and (n, K, 3) keypoints from there on."""
 
 NEEDED = ("crop", "center", "scale")
@@ -39,7 +38,7 @@ WORKERS_OF_GPU = 4
 
 def predict(
     net: nn.Module, data: DataSet, protocol: Protocol, input_hw: tuple[int, int], runtime: Runtime | None = None, *,
-    done: Done | None = None,
+    done: OnBatch | None = None,
 ) -> Floats:  # fmt: skip
     """Where the network sees everybody's joints, as HRNet's validation finds them.
 
@@ -51,7 +50,7 @@ def predict(
         protocol: colours, codec and whether to average.
         input_hw: height and width of the network's input in pixels.
         runtime: see `Runtime`, which has defaults.
-        done: see `Done`; what it raises ends the prediction.
+        done: see `OnBatch`; what it raises ends the prediction.
 
     Returns:
         (N, K, 3) float64: x and y in image pixels and the heatmap's maximum as score, one row for each person in the
@@ -67,7 +66,7 @@ def predict(
     heatmaps_of = Forward(net, data.skeleton, protocol, runtime)
     found = [np.empty((0, len(data.skeleton.joints), 3))]
     first = 0
-    with inference_mode(net), torch.inference_mode():
+    with evaluation_mode(net), torch.inference_mode():
         for batch in _batches(data, protocol, input_hw, runtime, heatmaps_of.device):
             heatmaps = heatmaps_of(batch["crop"].to(heatmaps_of.device, non_blocking=True))
             codec = codec_of(heatmaps, protocol, input_hw)
@@ -115,7 +114,7 @@ class Forward:
         """
         check_input(input_hw)
         image = to_input(torch.zeros((1, *input_hw, 3), dtype=torch.uint8, device=self.device))
-        with inference_mode(self._net), torch.inference_mode():
+        with evaluation_mode(self._net), torch.inference_mode():
             self._forward(image)
 
     def _forward(self, images: Tensor) -> Tensor:
@@ -173,7 +172,7 @@ def check_aspect(data: DataSet, input_hw: tuple[int, int]) -> None:
         ratio = float(scales[0, 0] / scales[0, 1])
         raise ValueError(
             f"{data.name} was opened for inputs {ratio:.3f} times as wide as high, and this network's is "
-            f"{input_hw[0]}x{input_hw[1]}; open it with input_hw={input_hw}"
+            f"{hw_text(input_hw)}; open it with input_hw={input_hw}"
         )
 
 
@@ -194,18 +193,6 @@ def device_of(name: str) -> torch.device:
         reason = first_said(error)
         raise ValueError(f"no device {name!r} here ({reason}); give another, such as --device cpu") from error
     return device
-
-
-@contextlib.contextmanager
-def inference_mode(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode; afterwards each of its modules is in its own mode again, frozen ones too."""
-    training = [module for module in net.modules() if module.training]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 class _Samples(Dataset[Any]):

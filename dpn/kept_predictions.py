@@ -18,7 +18,7 @@ import numpy as np
 from dpn.arrays import Floats
 from dpn.digests import digest_of
 from dpn.program.locks import taken
-from dpn.program.whole_files import make_folder
+from dpn.program.whole_files import make_folder, write_all
 
 
 class Kept:
@@ -36,9 +36,7 @@ class Kept:
 
     def add(self, keypoints: Floats) -> None:
         """Appends rows (m, K, 3)."""
-        left = memoryview(np.ascontiguousarray(keypoints, dtype="<f8").tobytes())
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        write_all(self._descriptor, np.ascontiguousarray(keypoints, dtype="<f8").tobytes())
 
 
 @contextmanager
@@ -63,7 +61,7 @@ def kept(results: Path, asked: dict[str, Any], joints: int) -> Iterator[Kept]:
         content = path.read_bytes()
         if not content.startswith(header):  # it is new, or a kill cut its header short
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, header)
+            write_all(descriptor, header)
             content = header
         row_bytes = joints * 3 * 8
         count = (len(content) - len(header)) // row_bytes

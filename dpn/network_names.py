@@ -169,22 +169,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, int | float | str)
-
-
-def parse_hw(text: str) -> tuple[int, int]:
-    """Height and width from "256x192".
-
-    Example:
-        >>> parse_hw("256x192")
-        (256, 192)
-
-    Raises:
-        NetworkError: the text has another form, or OpenCV could not crop to that size.
-    """
-    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text, re.ASCII)
-    if match is None:
-        raise NetworkError(
-            "an input size is HEIGHTxWIDTH in pixels, such as 256x192, of 9999 at most and without channels, of which "
-            f"every image has 3, not {text!r}"
-        )
-    return int(match[1]), int(match[2])

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from dpn.input_size import hw_text
+
 
 class OutputError(RuntimeError):
     """What a network returns cannot be decoded; the message says why, and what to do where something can be done."""
@@ -67,9 +69,9 @@ def stride_of(heatmap_hw: tuple[int, int], input_hw: tuple[int, int]) -> int:
     """
     stride = input_hw[0] // heatmap_hw[0]
     if stride < 1 or (heatmap_hw[0] * stride, heatmap_hw[1] * stride) != tuple(input_hw):
-        shown = ["x".join(map(str, side)) for side in (heatmap_hw, input_hw)]
         raise OutputError(
-            f"heatmaps of {shown[0]} are no whole fraction of an input of {shown[1]}; try another --input"
+            f"heatmaps of {hw_text(heatmap_hw)} are no whole fraction of an input of {hw_text(input_hw)}; "
+            "try another --input"
         )
     return stride
 

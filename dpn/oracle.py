@@ -21,13 +21,11 @@ from dpn.inference import check_aspect, codec_of, shifts
 from dpn.metrics.coco import results
 from dpn.protocols import CodecName, Protocol
 from dpn.runtime import check_input
-from dpn.scoring import headline, scores_of
+from dpn.scoring import scores_of, share
 from dpn.skeletons import Skeleton
 
 BATCH = 64
 """People whose heatmaps are in memory at once: 13 MB at 256x192."""
-
-PERFECT = {"coco": 1.0, "mpii": 100.0}
 
 MEAN_ERROR_PX: dict[CodecName, float] = {"quarter": 1.75, "dark": 0.75, "udp": 0.25}
 """How far joints may be off on the average, in pixels of the crop at stride 4. In theory: 1.53 for the quarter codec,
@@ -113,7 +111,7 @@ def oracle(data: DataSet, protocol: Protocol, input_hw: tuple[int, int], stride:
     scores = _scores(data, keypoints, protocol)
     within = _without(data, labelled & ~inside) if (labelled & ~inside).any() else data
     reachable = scores if within is data else _scores(within, keypoints, protocol)
-    perfect = headline(reachable)[1] == PERFECT[data.kind]
+    perfect = share(reachable) == 1
     suppressed = len(data) - len(results(data.people, keypoints, protocol)) if data.kind == "coco" else 0
     placed = _are_placed(errors, codec)
     return Verdict(

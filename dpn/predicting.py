@@ -22,7 +22,8 @@ from dpn.data.picture_files import Boxes, file_names, image_ids, output_paths
 from dpn.data.problems import DataError, Problem
 from dpn.drawing import draw_person, write_png
 from dpn.inference import Forward, predict
-from dpn.metrics.coco import results, write_results
+from dpn.metrics.coco import results
+from dpn.metrics.coco_results import write_results
 from dpn.metrics.oks import rescore
 from dpn.network_names import Network
 from dpn.network_output import OutputError

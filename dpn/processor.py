@@ -31,6 +31,11 @@ def processors() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
+def cores() -> int:
+    """How many processors this process may use, hardware threads of one core each for itself."""
+    return len(processors())
+
+
 def physical_cores() -> int:
     """Cores that this process may use, those with two hardware threads once."""
     siblings = [read(SYSTEM / f"cpu/cpu{number}/topology/thread_siblings_list") for number in processors()]

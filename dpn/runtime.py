@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dpn.data.workers import check_workers
+from dpn.input_size import hw_text
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -45,6 +46,5 @@ def check_input(input_hw: tuple[int, int]) -> None:
     """Raises ValueError where an input (height and width in pixels) is so large that it would fill the memory."""
     if max(input_hw) > LARGEST_INPUT_PX:
         raise ValueError(
-            f"an input of {input_hw[0]}x{input_hw[1]} is more than {LARGEST_INPUT_PX:,} px on a side; "
-            "give a smaller --input"
+            f"an input of {hw_text(input_hw)} is more than {LARGEST_INPUT_PX:,} px on a side; give a smaller --input"
         )

@@ -16,7 +16,8 @@ import numpy as np
 from dpn.arrays import Floats
 from dpn.data.people import DataSet
 from dpn.data.problems import DataError, Problem
-from dpn.metrics import average_precision, coco, pckh
+from dpn.metrics import average_precision, coco, coco_scores, pckh
+from dpn.metrics.coco_results import write_results
 from dpn.metrics.oks import labelled_oks
 from dpn.metrics.resampling import Weighted
 from dpn.metrics.uncertainty import Name, Units
@@ -50,7 +51,7 @@ def check_before(data: DataSet, results: Path | None) -> None:
 
 
 def scores_of(
-    data: DataSet, keypoints: Floats, protocol: Protocol, *, engine: coco.Engine = "pycocotools"
+    data: DataSet, keypoints: Floats, protocol: Protocol, *, engine: coco_scores.Engine = "pycocotools"
 ) -> dict[str, Any] | None:  # fmt: skip
     """The data set's own numbers, or None where others keep the truth.
 
@@ -62,7 +63,7 @@ def scores_of(
             times as fast.
 
     Returns:
-        COCO's numbers by the names of `dpn.metrics.coco.Scores`, or PCKh as `dpn.metrics.pckh.Scores.as_dict`.
+        COCO's numbers by the names of `dpn.metrics.coco_scores.Scores`, or PCKh as `dpn.metrics.pckh.Scores.as_dict`.
     """
     if data.truth is None:
         return None
@@ -86,10 +87,10 @@ def numbers_in(scores: Mapping[str, Any]) -> dict[Name, float]:
     """What a weighted scorer finds, by its place in the scores of `scores_of`; NaN where there is no number.
 
     Example:
-        >>> list(numbers_in(dict.fromkeys(coco.NAMES, 0.5)))[:2]
+        >>> list(numbers_in(dict.fromkeys(coco_scores.NAMES, 0.5)))[:2]
         [('AP',), ('AP50',)]
     """
-    tables = {(): coco.NAMES} if "AP" in scores else {(f"pckh@{at:g}",): NAMES for at in pckh.THRESHOLDS}
+    tables = {(): coco_scores.NAMES} if "AP" in scores else {(f"pckh@{at:g}",): NAMES for at in pckh.THRESHOLDS}
     found: dict[Name, float] = {}
     for place, names in tables.items():
         table = scores[place[0]] if place else scores
@@ -137,7 +138,7 @@ def similarities(data: DataSet, keypoints: Floats) -> Floats | None:
     return found
 
 
-def headline(scores: dict[str, Any]) -> tuple[str, float | None]:
+def headline(scores: Mapping[str, Any]) -> tuple[str, float | None]:
     """The one number that publications compare, and its name: COCO's AP from 0 to 1, or MPII's PCKh@0.5 in percent.
 
     Example:
@@ -147,6 +148,19 @@ def headline(scores: dict[str, Any]) -> tuple[str, float | None]:
     return ("AP", scores["AP"]) if "AP" in scores else ("PCKh@0.5", scores["pckh@0.5"]["mean"])
 
 
+def share(scores: Mapping[str, Any]) -> float | None:
+    """The number of `headline` from 0 to 1, whatever its unit; None where nobody could be scored.
+
+    Example:
+        >>> share({"AP": 0.699}), share({"pckh@0.5": {"mean": 87.5}}), share({})
+        (0.699, 0.875, None)
+    """
+    if not scores:
+        return None
+    name, number = headline(scores)
+    return None if number is None else number if name == "AP" else number / 100
+
+
 def write_predictions(path: Path, data: DataSet, keypoints: Floats, protocol: Protocol) -> None:
     """Writes what the data set's scoring reads: COCO's results in JSON, or MPII's pred.mat; whole or not at all.
 
@@ -154,7 +168,7 @@ def write_predictions(path: Path, data: DataSet, keypoints: Floats, protocol: Pr
         OSError: the file cannot be written.
     """
     if data.kind == "coco":
-        coco.write_results(path, coco.results(data.people, keypoints, protocol))
+        write_results(path, coco.results(data.people, keypoints, protocol))
     else:
         pckh.write_predictions(path, keypoints)
 

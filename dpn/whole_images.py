@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from dpn.arrays import Floats, Pixels
 from dpn.data.coco_problems import PERSON
 from dpn.data.problems import DataError, Problem
-from dpn.inference import device_of, inference_mode
+from dpn.evaluation_mode import evaluation_mode
+from dpn.inference import device_of
 from dpn.network_names import Network
 from dpn.network_output import OutputError
 from dpn.networks.part_affinity import parse
@@ -80,7 +81,7 @@ class WholeImages:
         device = device_of(self.runtime.device)
         net = self.network.net.to(device)  # not in inference mode, whose tensors can never be trained
         find = _by_parts if isinstance(self.network.spec, OpenPoseSpec) else _by_regions
-        with inference_mode(net), torch.inference_mode():
+        with evaluation_mode(net), torch.inference_mode():
             found = find(net, image, device, self.height_px)
         return [
             {

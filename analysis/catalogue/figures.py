@@ -25,14 +25,6 @@ from analysis.plots import (
     figure_tapestry,
     figure_training,
 )
-from analysis.plots.field_figure_data import (
-    figure_2_data,
-    figure_bounded_data,
-    figure_orders_data,
-    figure_tapestry_data,
-)
-from analysis.plots.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
-from analysis.timing.speed_data import figure_latency_data, figure_roofline_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +70,7 @@ FIGURES: dict[str, Drawing] = {
             "(c) DPM, (d) strided convolutions, as in the paper, here from the exact engine. Layers run upwards, from "
             "input to output; a line is a tap. The area of a filled circle is the number of paths from there to the "
             "output, which is written below the input. A ring is not read.",
-            data=figure_2_data,
+            data=figure_2.data,
             draw=figure_2.draw,
             alt=figure_2.alt,
         ),
@@ -88,7 +80,7 @@ FIGURES: dict[str, Drawing] = {
             caption="Which positions output u and its neighbour u+1 read of each map, along one axis, from the output "
             "down to the input. Coverage: the share that u reads of what it spans. Overlap: the share of what u reads "
             "that u+1 reads too. Dilations run from input to output.",
-            data=figure_tapestry_data,
+            data=figure_tapestry.data,
             draw=figure_tapestry.draw,
             alt=figure_tapestry.alt,
         ),
@@ -99,7 +91,7 @@ FIGURES: dict[str, Drawing] = {
             "coverage are the same; what an output reads of the maps in between, and shares there with its "
             "neighbour, are not. Coverage is the mean over the input and the maps in between, overlap over the latter. "
             "HDC is the rule of Wang et al. (2018), which was made to prevent gridding.",
-            data=figure_orders_data,
+            data=figure_orders.data,
             draw=figure_orders.draw,
             alt=figure_orders.alt,
         ),
@@ -109,7 +101,7 @@ FIGURES: dict[str, Drawing] = {
             caption="One module of 256-64-256 bottlenecks on the paper's two sizes of map. A tap is live where it "
             "meets the map; the multiply-adds of the others multiply padding. Effective inputs are two to the power of "
             "the path entropy, the mean over all outputs. The first two do not depend on the order of the dilations.",
-            data=figure_bounded_data,
+            data=figure_bounded.data,
             draw=figure_bounded.draw,
             alt=figure_bounded.alt,
         ),
@@ -132,7 +124,7 @@ FIGURES: dict[str, Drawing] = {
             title="Figure 3",
             caption="AP on COCO val2017 over the number of parameters, for every network of Table VI with both. "
             "Dots are the paper's numbers, rings the parameters measured here; APs are the paper's throughout.",
-            data=figure_3_data,
+            data=figure_3.data,
             draw=figure_3.draw,
             alt=figure_3.alt,
         ),
@@ -142,7 +134,7 @@ FIGURES: dict[str, Drawing] = {
             caption="Reported AP of every DPN of Tables II to VI over its measured multiply-adds. A grey line is one "
             "cost: all ablations of one width, number of modules n and resolution share it. Open marks leave out the "
             "multiply-adds whose tap falls on padding. Table IV trains its high-resolution networks for longer.",
-            data=figure_efficiency_data,
+            data=figure_efficiency.data,
             draw=figure_efficiency.draw,
             alt=figure_efficiency.alt,
         ),
@@ -174,7 +166,7 @@ FIGURES: dict[str, Drawing] = {
             caption="Measured multiply-adds of Table VI's DPNs by stage, and inside their modules by kind of layer and "
             "dilation d. The outlined part multiplies padding: its taps never meet the map. G is 10^9; each panel has "
             "its own scale.",
-            data=figure_layers_data,
+            data=figure_layers.data,
             draw=figure_layers.draw,
             alt=figure_layers.alt,
         ),
@@ -186,7 +178,7 @@ FIGURES: dict[str, Drawing] = {
             "rank correlation with its 95 % interval (bootstrap over costs: networks of one cost are drawn together). "
             "Named networks are those that the paper compares; the csv has every machine and setting, and the "
             "confidence of each interval.",
-            data=figure_latency_data,
+            data=figure_latency.data,
             draw=figure_latency.draw,
             alt=figure_latency.alt,
         ),
@@ -196,7 +188,7 @@ FIGURES: dict[str, Drawing] = {
             caption="Each tick is a network: the least time that the machine's ceilings allow over the time measured, "
             "where the nearer ceiling is that of arithmetic or of copying. All networks of one strip ran in one "
             "setting.",
-            data=figure_roofline_data,
+            data=figure_roofline.data,
             draw=figure_roofline.draw,
             alt=figure_roofline.alt,
         ),

@@ -10,6 +10,7 @@ from analysis.timing import timings
 from bench.machine import environment, processor
 from bench.records.record import EXACT, Record
 from dpn import checkout
+from dpn.processor import cores
 
 SHORT = 10
 """Digits of a commit that are shown."""
@@ -51,7 +52,7 @@ def of_page(evidence: Evidence) -> dict[str, str]:
     head, dirty = checkout.commit()
     records = evidence.store.records
     return {
-        "made on": f"{processor.name()}, {environment.cores()} cores, {environment.memory_gib()} GiB",
+        "made on": f"{processor.name()}, {cores()} cores, {environment.memory_gib()} GiB",
         "with": ", ".join(f"{tool} {version}" for tool, version in environment.versions().items()),
         "from commit": head[:SHORT] + (" with uncommitted changes" if dirty else ""),
         "records": of_records(records) if records else "none",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from analysis.effective_fields.erf_metrics import Shape, Values
 from analysis.receptive_fields.field_output import by_preference
 from bench.counts.macs import CountError
-from bench.counts.watching import evaluation_mode, inside_modules
+from bench.counts.watching import evaluation_in_parts, inside_modules
 from bench.running.torch_networks import flatten
 from dpn.program.error_words import in_words
 
@@ -215,7 +215,7 @@ def as_it_was(net: nn.Module, *, training: bool, seed: int = 0) -> Iterator[None
             stack.enter_context(torch.random.fork_rng(devices=[]))
             torch.manual_seed(seed)
         else:
-            stack.enter_context(evaluation_mode(net))
+            stack.enter_context(evaluation_in_parts(net))
         stack.callback(lambda: [parameter.requires_grad_(True) for parameter in needing])
         for parameter in needing:
             parameter.requires_grad_(False)

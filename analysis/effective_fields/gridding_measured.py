@@ -24,8 +24,6 @@ RESAMPLES = 1000
 
 Maps = NDArray[np.float64]
 Units = Sequence[tuple[int, int]]
-Networks = nn.Module | Iterable[nn.Module]
-"""One network, or several of one shape, each of which is one independent draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,77 +79,59 @@ class Measured:
         return over_draws((self.low, self.high), self.images, self.networks)
 
 
-def neighbour_cosines(
-    nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0, done: Done | None = None
-) -> tuple[Measured, ...]:
-    """Cosine of the squared-gradient maps of neighbouring units, on each map; the last row is the mean over `to`.
+def measured_neighbours(
+    nets: Iterable[nn.Module], images: Tensor, watched: Watched, *, seed: int = 0, done: Done | None = None
+) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
+    """What squared gradients of neighbouring units say of each map; the last row of both is the mean over `to`.
 
-    Maps are averaged over images first, and cosines then over pairs, and over networks. Where a unit reads nothing, the
-    cosine is 0.
+    Maps are averaged over images first; what they have is then a mean over pairs, or units, and over networks.
 
     Args:
-        nets: the network, left as it was, or several, one after another.
+        nets: the networks, left as they were, each of which is one independent draw.
         images: (B, C, H, W), at least two.
         watched: the units, their neighbours and the maps.
         seed: of cotangents and bootstrap.
-        done: told how many images are done.
+        done: told how many images are done, each once for every network.
+
+    Returns:
+        The cosines of neighbours' maps, 0 where a unit reads nothing; and the fan-in's high shares, as
+        `path_matrices.high_share`, of the units without their neighbours. A map that is one point has 0.75, as white
+        noise does, so a high share alone says nothing of gridding.
 
     Raises:
         KeyError: no such map.
-        ValueError: fewer than two images, or no units or maps.
+        ValueError: fewer than two images, or no networks, units or maps.
     """
+    _check(images, watched)
     first = [(y, x) for y, x in watched.units for _ in watched.steps]
     second = [(y + dy, x + dx) for y, x in watched.units for dy, dx in watched.steps]
     each = list(dict.fromkeys([*first, *second]))
     pairs = [(each.index(a), each.index(b)) for a, b in zip(first, second, strict=True)]
+    own = [each.index(unit) for unit in watched.units]
     weights = _resampled(len(images), seed)
-    rows = []
-    for net in _listed(nets):
-        found = _gradients(net, images, watched, each, seed, done)
-        rows.append([_pair_cosines(maps, pairs, weights) for maps in found.values()])
-    return _told(watched, rows, len(images), len(pairs), seed)
+    cosines, shares = [], []
+    for net in nets:
+        found = squared_gradients(net, images, each, of=watched.of, to=watched.maps, seed=seed, done=done)
+        maps = [found[name] for name in watched.maps]  # a map that has several names may come under all of them
+        cosines.append([_pair_cosines(one, pairs, weights) for one in maps])
+        shares.append([_mean_share(one[own], weights) for one in maps])
+    return (
+        _told(watched, cosines, len(images), len(pairs), seed),
+        _told(watched, shares, len(images), len(own), seed),
+    )
 
 
-def high_shares(
-    nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0, done: Done | None = None
-) -> tuple[Measured, ...]:
-    """Fan-in: share of the spectral energy of units' squared-gradient maps above half the Nyquist frequency.
+def high_shares_out(nets: Iterable[nn.Module], images: Tensor, watched: Watched) -> tuple[Measured, ...]:
+    """The fan-out's high shares: of how strongly every map responds to one position of the image, `squared_responses`.
 
-    As `path_matrices.high_share`, of the mean over images, and then the mean over units; arguments, rows and errors
-    are those of `neighbour_cosines`, whose neighbours are not asked. A map that is one point has 0.75, as white noise
-    does, so this alone says nothing of gridding.
-    """
-    weights = _resampled(len(images), seed)
-    rows = [
-        _shares(_gradients(net, images, watched, watched.units, seed, done), weights, len(watched.units))
-        for net in _listed(nets)
-    ]
-    return _told(watched, rows, len(images), len(watched.units), seed)
-
-
-def high_shares_out(nets: Networks, images: Tensor, watched: Watched, *, seed: int = 0) -> tuple[Measured, ...]:
-    """Fan-out: the same of how strongly every map responds to one position of the image (`squared_responses`).
-
-    The units are positions of the image here.
+    The units are positions of the image here; the rest is as in `measured_neighbours`.
     """
     _check(images, watched)
-    weights, rows = _resampled(len(images), seed), []
-    for net in _listed(nets):
-        found = squared_responses(net, images, watched.units, to=watched.maps, seed=seed)
-        rows.append(_shares(found, weights, len(watched.units)))
-    return _told(watched, rows, len(images), len(watched.units), seed)
-
-
-def _listed(nets: Networks) -> Iterable[nn.Module]:
-    return (nets,) if isinstance(nets, nn.Module) else nets
-
-
-def _gradients(
-    net: nn.Module, images: Tensor, watched: Watched, units: Units, seed: int, done: Done | None = None
-) -> dict[str, Maps]:
-    _check(images, watched)
-    found = squared_gradients(net, images, units, of=watched.of, to=watched.maps, seed=seed, done=done)
-    return {name: found[name] for name in watched.maps}  # a map that has several names may come under all of them
+    weights, rows = _resampled(len(images)), []
+    for net in nets:
+        found = squared_responses(net, images, watched.units, to=watched.maps)
+        rows.append([_mean_share(maps, weights) for maps in found.values()])
+    return _told(watched, rows, len(images), len(watched.units))
 
 
 def _check(images: Tensor, watched: Watched) -> None:
@@ -162,7 +142,7 @@ def _check(images: Tensor, watched: Watched) -> None:
         )
 
 
-def _resampled(images: int, seed: int) -> Maps:
+def _resampled(images: int, seed: int = 0) -> Maps:
     """(1 + resamples, images) how often each image counts; in the first row all count once."""
     counts = np.random.default_rng(seed).multinomial(images, [1 / images] * images, size=RESAMPLES)
     return np.concatenate([np.ones((1, images)), counts]).astype(np.float64)
@@ -180,16 +160,14 @@ def _pair_cosines(maps: Maps, pairs: Units, weights: Maps) -> Maps:
     return cosines / len(pairs)
 
 
-def _shares(found: dict[str, Maps], weights: Maps, units: int) -> list[Maps]:
-    rows = []
-    for maps in found.values():
-        shares = np.zeros(len(weights))
-        for one in maps:
-            flat, low = one.reshape(len(one), -1), half_band(one, (1, 2)).reshape(len(one), -1)
-            energy, kept = _quadratic(flat @ flat.T, weights), _quadratic(flat @ low.T, weights)
-            shares += np.divide(energy - kept, energy, out=np.zeros_like(energy), where=energy > 0)
-        rows.append(shares / units)
-    return rows
+def _mean_share(maps: Maps, weights: Maps) -> Maps:
+    """(resamples,) mean high share over units of (units, images, H, W), from products between images."""
+    shares = np.zeros(len(weights))
+    for one in maps:
+        flat, low = one.reshape(len(one), -1), half_band(one, (1, 2)).reshape(len(one), -1)
+        energy, kept = _quadratic(flat @ flat.T, weights), _quadratic(flat @ low.T, weights)
+        shares += np.divide(energy - kept, energy, out=np.zeros_like(energy), where=energy > 0)
+    return shares / len(maps)
 
 
 def _quadratic(products: Maps, weights: Maps) -> Maps:
@@ -204,7 +182,7 @@ def _pooled(rows: Maps, seed: int) -> Maps:
 
 
 def _told(
-    watched: Watched, rows: Sequence[Sequence[Maps]], images: int, units: int, seed: int
+    watched: Watched, rows: Sequence[Sequence[Maps]], images: int, units: int, seed: int = 0
 ) -> tuple[Measured, ...]:  # fmt: skip
     """Each map's row, and the mean over maps with an interval of its own: the maps share their images.
 

@@ -179,11 +179,11 @@ def last_module(subject: Subject) -> "Watched":
 def _made(
     subject: Subject, watched: "Watched", protocol: Protocol, trained: Path | None, told: dict[str, Any], done: Done
 ) -> Record:
-    from analysis.effective_fields.gridding_measured import neighbour_cosines
+    from analysis.effective_fields.gridding_measured import measured_neighbours
 
     images = pictures(subject, protocol)
-    rows = neighbour_cosines(networks(subject, protocol, images, trained), images, watched, done=done)
-    return record(subject, watched, rows, told)
+    cosines, _ = measured_neighbours(networks(subject, protocol, images, trained), images, watched, done=done)
+    return record(subject, watched, cosines, told)
 
 
 def record(subject: Subject, watched: "Watched", rows: "Sequence[Measured]", told: dict[str, Any]) -> Record:

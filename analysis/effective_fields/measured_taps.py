@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from analysis.effective_fields.field_pass import forward
 from analysis.effective_fields.responses import IMAGES_AT_ONCE
-from bench.counts.watching import evaluation_mode
+from bench.counts.watching import evaluation_in_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class MeasuredTaps:
     is_1x1: bool
 
 
-def measured_taps(net: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[MeasuredTaps, ...]:
+def measured_taps(net: nn.Module, images: Tensor) -> tuple[MeasuredTaps, ...]:
     """Which taps of each convolution get any gradient, for a random signed cotangent at every output.
 
     A tap that only ever meets padding gets exactly none. A tap can also get none because of the weights, such as one
@@ -40,7 +40,6 @@ def measured_taps(net: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Mea
     Args:
         net: the network, left as it was; the map that it returns is what matters.
         images: (B, C, H, W).
-        seed: of the cotangents.
 
     Raises:
         CountError: the forward pass failed.
@@ -50,11 +49,11 @@ def measured_taps(net: nn.Module, images: Tensor, *, seed: int = 0) -> tuple[Mea
     weights = [layer.weight for layer in layers.values()]
     asked = [weight.requires_grad for weight in weights]
     totals = [torch.zeros(weight.shape[2:]) for weight in weights]
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(0)
     try:
         for weight in weights:
             weight.requires_grad_()
-        with evaluation_mode(net), torch.enable_grad():
+        with evaluation_in_parts(net), torch.enable_grad():
             for first in range(0, len(images), IMAGES_AT_ONCE):
                 out = forward(net, images[first : first + IMAGES_AT_ONCE])
                 if not isinstance(out, Tensor):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from analysis.effective_fields.field_pass import forward
-from bench.counts.watching import evaluation_mode
+from bench.counts.watching import evaluation_in_parts
 
 IMAGES_AT_ONCE = 8
 
@@ -45,7 +45,7 @@ def squared_responses(
     _load_forward_formulas()
     draw = torch.Generator().manual_seed(seed)
     found: dict[str, list[Maps]] = {}
-    with evaluation_mode(net), torch.no_grad():
+    with evaluation_in_parts(net), torch.no_grad():
         for y, x in positions:
             tangent = torch.zeros_like(images)
             signs = torch.randint(0, 2, images.shape[:2], generator=draw)

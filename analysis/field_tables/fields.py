@@ -11,6 +11,7 @@ from analysis.tabular.cells import NOT_MEASURED, Cell, Column, Row, Table, label
 from analysis.tabular.printed_words import short_name
 from bench.records.record import Record
 from dpn import dilation
+from dpn.input_size import hw_text
 
 MAP_HW = (32, 24)
 """Maps of the modules at the paper's default resolution (Table I)."""
@@ -112,7 +113,7 @@ def table_sees(evidence: Evidence) -> Table:
             if cell.subject in evidence.zoo:
                 title = short_name(table.cell(row, table.columns[0]).printed)
                 cells = _sees(evidence.record(cell.subject, "receptive_field"))
-                cells |= {"network": label(title), "input": label(_input(evidence, cell.subject))}
+                cells |= {"network": label(title), "input": label(hw_text(evidence.zoo[cell.subject].input_hw))}
                 rows.append(Row(f"{name}/{row}", cells, rule_above=bool(rows) and name not in rows[-1].id))
     return Table(
         id="table-sees",
@@ -132,10 +133,6 @@ def table_sees(evidence: Evidence) -> Table:
             "network returns several maps, its output is the heatmaps.",
         ),
     )
-
-
-def _input(evidence: Evidence, subject: str) -> str:
-    return "x".join(map(str, evidence.zoo[subject].input_hw))
 
 
 def _sees(record: Record | None) -> dict[str, Cell]:

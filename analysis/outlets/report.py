@@ -22,12 +22,11 @@ from markdown_it import MarkdownIt
 
 from analysis.outlets import render
 from analysis.outlets.publish import UP
-from bench.machine import environment
 from bench.records.store import RESULTS
 from dpn import checkout
+from dpn.processor import cores
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ROOT / "notebooks"
+NOTEBOOKS = checkout.ROOT / "notebooks"
 REPORT = RESULTS / "report"
 CHAPTERS = ("summary", "network", "fields", "cost", "speed", "ablations", "comparison", "claims", "reproduce")
 """The notebooks in the page's order; a chapter's title is its notebook's first heading."""
@@ -83,7 +82,7 @@ def write_report(out: Path = REPORT, *, records: Path | None = None, done: Calla
 def _chapters(folder: Path, parameters: dict[str, str], done: Callable[[str], None]) -> list[Chapter]:
     """Runs all notebooks, as many at a time as there are processors, and reads them back in the page's order."""
     # Processes, not threads: in those the notebook client leaves its event loops open.
-    with ProcessPoolExecutor(min(environment.cores(), len(CHAPTERS)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(cores(), len(CHAPTERS)), mp_context=get_context("spawn")) as pool:
         runs = {name: pool.submit(execute, NOTEBOOKS / f"{name}.ipynb", folder, parameters) for name in CHAPTERS}
         chapters = []
         try:
@@ -115,7 +114,7 @@ def execute(source: Path, folder: Path, parameters: dict[str, str]) -> dict[str,
     try:
         notebook = _started(lambda: papermill.execute_notebook(
             str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
-            cwd=str(ROOT), extra_arguments=["--log-level=ERROR"],
+            cwd=str(checkout.ROOT), extra_arguments=["--log-level=ERROR"],
         ))  # fmt: skip
     except PapermillExecutionError as error:
         raise ReportError(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
 
 PANELS: Mapping[str, tuple[str, str]] = {
     "a": ("sbl_r50", "SBL, ResNet-50"),

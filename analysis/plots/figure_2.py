@@ -2,20 +2,91 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
+from analysis.receptive_fields.axes import SAME, Window
+from analysis.receptive_fields.field_graph import Edge, Map, Pointwise
+from analysis.receptive_fields.receptive_field import FieldGraph
+from analysis.receptive_fields.stacks import stack
+from dpn import dilation
+
+SHOWN = 8
+"""Positions on either side of the centre: one more than any of its outputs reads."""
+
+LAYERS = 3
+"""Layers in each panel of the paper's figure."""
 
 TITLES = {"normal": "normal", "dilated": "dilated", "DPM": "DPM", "stride": "strided"}
 ONE_PATH_PT = 3.0
 """Diameter of a position with one path; areas go with the number of paths."""
 
 LEFT_IN, RIGHT_IN, PANEL_IN, PITCH_IN = 0.42, 0.46, 0.86, 1.14
+
+
+def data(_evidence: Evidence) -> pd.DataFrame:
+    """One row for each position of the four maps of the four panels of the paper's Figure 2.
+
+    Columns: panel, name, map (0 is the input), dilation and stride (of the layer that makes the map; missing for the
+    input), position (in its own map, from the centre), place (the same in positions of the input), paths (to the
+    centre output; 0: it reads nothing here), taps (of a position with paths: places that it reads in the map below),
+    rf (the output's receptive field in this map, holes included).
+    """
+    width = 2 * SHOWN + 1
+    panels = {
+        "normal": stack(dilation.normal(LAYERS), (1, width)),
+        "dilated": stack(dilation.constant(2, LAYERS), (1, width)),
+        "DPM": stack(dilation.pyramid(LAYERS), (1, width)),
+        "stride": _strided(width),
+    }
+    rows = []
+    for letter, (name, graph) in zip("abcd", panels.items(), strict=True):
+        rows += [{"panel": letter, "name": name, **row} for k in range(LAYERS + 1) for row in _positions(graph, k)]
+    return pd.DataFrame(rows).astype({"dilation": "Int64", "stride": "Int64"})
+
+
+def _strided(width: int) -> FieldGraph:
+    """One row of 3-wide convolutions of stride 2, whose maps are centred where a window's middle tap stands at 2 o."""
+    window = Window(3, 2, 1, 1)
+    maps = [Map("input", "", (1, 1, width))]
+    for layer in range(LAYERS):
+        width = (width + 1) // 2
+        maps.append(Map("convolution", f"layer {layer + 1}", (1, 1, width),
+                        (Edge(layer, SAME, window, Pointwise(0, 0, 1)),), (layer,)))  # fmt: skip
+    return FieldGraph(tuple(maps), {"input": 0, "output": LAYERS})
+
+
+def _positions(graph: FieldGraph, k: int) -> list[dict[str, object]]:
+    """The rows of one map of Figure 2."""
+    centres = [one.shape[2] // 2 for one in graph.maps]
+    jumps = [int(graph.extent(i, 0).jump_hw[1]) for i in range(len(graph.maps))]
+    unit = (0, centres[-1])
+    paths = graph.backward("output", [unit], kind="paths", to=[k])[k].values[0, 0]
+    edge = graph.maps[k].edges[0] if k else None
+    window = edge.x if edge and isinstance(edge.x, Window) else None
+    rows: list[dict[str, object]] = []
+    for index, count in enumerate(paths.tolist()):
+        read = window.reads(np.array([index])).ravel().tolist() if window and count else []
+        rows.append(
+            {
+                "map": k,
+                "dilation": window.dilation if window else None,
+                "stride": window.stride if window else None,
+                "position": index - centres[k],
+                "place": (index - centres[k]) * jumps[k],
+                "paths": count,
+                "taps": " ".join(str((tap - centres[k - 1]) * jumps[k - 1]) for tap in read),
+                "rf": graph.extent("output", k).size_hw[1],
+            }
+        )
+    return rows
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -7,10 +7,39 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import frame, rows_of, source_of, value_of
 from analysis.plots.labels import place_labels
 from analysis.tabular.cost_cells import MILLION
+from analysis.tabular.printed_words import short_name
+
+
+def data(evidence: Evidence) -> pd.DataFrame:
+    """One row for each network of Table VI with a reported AP and number of parameters.
+
+    Columns: row, label, ap (percent), params_reported (millions, as printed), params_measured (exact; missing where
+    nothing current is measured), reported_from, measured_from.
+    """
+    table = evidence.reported["table-6"]
+    rows = []
+    for row in table.rows:
+        ap, params = table.cell(row, "ap"), table.cell(row, "params")
+        if ap.number is None or params.number is None:
+            continue
+        record = evidence.record(params.subject, "params")
+        rows.append(
+            {
+                "row": row,
+                "label": short_name(table.cell(row, table.columns[0]).printed),
+                "ap": float(ap.number),
+                "params_reported": float(params.number),
+                "params_measured": value_of(record),
+                "reported_from": f"{params.table}, row {row}",
+                "measured_from": source_of(record),
+            }
+        )
+    return frame(rows, integers=("params_measured",))
 
 
 def draw(data: pd.DataFrame) -> Figure:

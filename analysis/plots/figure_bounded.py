@@ -9,15 +9,56 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.field_figure_data import NAMES
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
+from analysis.plots.schedules import NAMES, TAPESTRIES
+from analysis.receptive_fields.gridding import gridding
+from analysis.receptive_fields.live_taps import bottleneck_macs
+from dpn.spec import DPNSpec
+from dpn.zoo import ZOO
+
+BOUNDED = ("dpn1_64", "dpn1_64_highres")
+"""Networks whose modules run at the paper's two sizes of map."""
 
 MEGA = 10**6
 TAPS = 9
 """Of a 3x3 kernel; a layer whose live share is one of them is a 1x1 convolution."""
 
 LEFT_IN, WIDTH_IN = 0.62, style.COLUMN_IN - 0.62 - 0.16
+
+
+def data(_evidence: Evidence) -> pd.DataFrame:
+    """One row for each number that zero padding changes in a module, on the paper's two sizes of map.
+
+    Columns: quantity ("taps": live share of a 3x3 layer's taps; "nominal macs" and "live macs": multiply-adds of a
+    whole module; "inputs": effective inputs over the map's area, mean over outputs), map ("32×24"), schedule (of
+    "inputs"; the others do not depend on the order), dilation and is_1x1 (of "taps"), value.
+    """
+    rows: list[dict[str, object]] = []
+    for name in BOUNDED:
+        spec = ZOO[name]
+        assert isinstance(spec, DPNSpec), name
+        size = "×".join(map(str, spec.module_hw))
+        for schedule in ("dpm", "reversed"):
+            found = gridding(TAPESTRIES[schedule], spec.module_hw)
+            rows.append(
+                {"quantity": "inputs", "map": size, "schedule": schedule, "value": found.bounded[0].effective_share}
+            )
+            if schedule != "dpm":
+                continue
+            for layer in found.layers:
+                step, one = layer.dilation_hw[0], layer.is_1x1
+                rows.append(
+                    {"quantity": "taps", "map": size, "dilation": step, "is_1x1": one, "value": layer.live_share}
+                )
+            nominal, live = bottleneck_macs(found.layers, spec.channels, spec.width)
+            rows += [
+                {"quantity": f"{kind} macs", "map": size, "value": macs}
+                for kind, macs in (("nominal", nominal), ("live", live))
+            ]
+    order = ["quantity", "map", "schedule", "dilation", "is_1x1", "value"]
+    return pd.DataFrame(rows)[order].astype({"dilation": "Int64", "is_1x1": "boolean"})
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -8,9 +8,62 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import GIGA, rows_of
+from analysis.plots.frames import GIGA, frame, rows_of, source_of, value_of
 from analysis.plots.labels import place_labels
+from analysis.plots.schedules import schedule_of
+from analysis.tabular.cost_cells import title
+from dpn.spec import DPNSpec, ModelSpec
+
+
+def data(evidence: Evidence) -> pd.DataFrame:
+    """One row for each AP that Tables II to VI report for a DPN of the zoo, with the network's measured multiply-adds.
+
+    A network with one AP in several tables has one row that names them all; with two different APs it has two.
+
+    Columns: subject, tables, group (networks that differ in the number of modules and in dilation), modules, schedule
+    (a key of `style.SCHEDULES`), label (in the figure, where group, modules and schedule do not say all), ap (percent),
+    macs and live_macs (exact; missing where nothing current is measured), measured_from.
+    """
+    tables: dict[tuple[str, float], list[str]] = {}
+    for name in ("table-2", "table-3", "table-4", "table-5", "table-6"):
+        for cell in evidence.reported[name].cells.values():
+            if cell.metric == "ap" and cell.number is not None and _is_dpn(evidence, cell.subject):
+                found = tables.setdefault((cell.subject, float(cell.number)), [])
+                found += [name] if name not in found else []
+    rows = []
+    for (subject, ap), names in tables.items():
+        macs, live = evidence.record(subject, "macs"), evidence.record(subject, "live_macs")
+        rows.append(
+            {
+                "subject": subject,
+                "tables": " ".join(names),
+                **_kind(evidence.zoo[subject]),
+                "ap": ap,
+                "macs": value_of(macs),
+                "live_macs": value_of(live),
+                "measured_from": source_of(macs),
+            }
+        )
+        if sum(name == subject for name, _ in tables) > 1:
+            rows[-1]["label"] = title(names[0])
+    return frame(rows, integers=("macs", "live_macs"))
+
+
+def _is_dpn(evidence: Evidence, subject: str) -> bool:
+    return subject in evidence.zoo and evidence.zoo[subject].family.startswith("dpn")
+
+
+def _kind(spec: ModelSpec) -> dict[str, Any]:
+    """What of a DPN decides its place in the efficiency figure; one that is no plain DPN stands alone, by its name."""
+    if not isinstance(spec, DPNSpec):
+        return {"group": "", "modules": 0, "schedule": "dpm", "label": spec.name.replace("dpn", "DPN")}
+    high = spec.conv2_stride == 1
+    group = f"DPNn_{spec.width}" + (f", {spec.module_hw[0]}×{spec.module_hw[1]}" if high else "")
+    schedule = schedule_of(spec)
+    label = f"D = {spec.dilations[0]}" if schedule == "constant" else ""
+    return {"group": group, "modules": spec.modules, "schedule": schedule, "label": label}
 
 
 def draw(data: pd.DataFrame) -> Figure:

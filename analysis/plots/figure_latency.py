@@ -10,15 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from analysis.plots import style
-from analysis.plots.figure_data import GIGA, rows_of
+from analysis.plots.frames import GIGA, rows_of
 from analysis.plots.labels import place_labels
-from bench.correlation import kendall
-from bench.statistics import Interval
+from analysis.timing.speed_data import correlation, figure_latency_data, in_words
 
 PANELS = (("macs", "Nominal"), ("live_macs", "Live"))
 TICKS = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 3))
-LEAST_FOR_ORDER = 6
-"""Nominal costs below which an order says nothing: five points have 120 orders."""
+
+data = figure_latency_data
 
 
 def draw(data: pd.DataFrame) -> Figure:
@@ -42,31 +41,6 @@ def draw(data: pd.DataFrame) -> Figure:
         _panel(axes, rows, rows[column].astype(float) / GIGA)
     _legend(figure, shown)
     return figure
-
-
-def correlation(data: pd.DataFrame, column: str) -> tuple[float, Interval] | None:
-    """Kendall's tau between a count and the time of a call, over the networks drawn; None for too few costs.
-
-    Its interval takes networks of one nominal cost, such as the ablations of one network, as one.
-
-    Args:
-        data: of the figure.
-        column: "macs" or "live_macs".
-    """
-    rows = data[data.drawn].dropna(subset=[column])
-    if rows.macs.nunique() < LEAST_FOR_ORDER or rows[column].nunique() < 2 or rows.seconds.nunique() < 2:
-        return None
-    return kendall(rows[column].astype(float).tolist(), rows.seconds.tolist(), groups=rows.macs.astype(float).tolist())
-
-
-def in_words(found: tuple[float, Interval] | None) -> str:
-    """Kendall's tau with its interval.
-
-    Example:
-        >>> in_words((0.8123, Interval(low=0.7, high=0.9, confidence=0.95))), in_words(None)
-        ('0.81 (0.70 to 0.90)', 'not known')
-    """
-    return "not known" if found is None else f"{found[0]:.2f} ({found[1].low:.2f} to {found[1].high:.2f})"
 
 
 def _title(rows: pd.DataFrame, column: str) -> str:

@@ -6,8 +6,48 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import GIGA, rows_of
+from analysis.plots.frames import GIGA, frame, rows_of, source_of
+from dpn.spec import DPNSpec
+
+
+def data(evidence: Evidence) -> pd.DataFrame:
+    """One row for each stage of Table VI's DPNs, and inside the modules one for each kind of layer.
+
+    Columns: subject, stage (conv0, conv1, conv2, dpm 1 .., fuse, heatmap), part ("all", and inside modules "1×1" or
+    "3×3"), dilation (of the 3×3), operators, macs, live_macs, measured_from. A network without a record has one row
+    without numbers.
+    """
+    frames = []
+    table = evidence.reported["table-6"]
+    subjects = [table.cell(row, "ap").subject for row in table.rows]
+    for subject in (s for s in subjects if isinstance(evidence.zoo.get(s), DPNSpec)):
+        record = evidence.record(subject, "layers")
+        if record is None:
+            frames.append(pd.DataFrame([{"subject": subject, "stage": "", "part": "", "operators": 0}]))
+            continue
+        columns = record.detail["columns"]
+        places = [
+            _place(module, kernel, step)
+            for module, kernel, step in zip(columns["module"], columns["kernel"], columns["dilation"], strict=True)
+        ]
+        layers = pd.DataFrame(places, columns=["stage", "part", "dilation"])
+        layers = layers.assign(macs=columns["macs"], live_macs=columns["live_macs"], operators=1)
+        sums = layers.groupby(["stage", "part", "dilation"], sort=False, dropna=False).sum().reset_index()
+        frames.append(sums.assign(subject=subject, measured_from=source_of(record)))
+    data = pd.concat(frames, ignore_index=True)
+    order = ["subject", "stage", "part", "dilation", "operators", "macs", "live_macs", "measured_from"]
+    return frame(data.reindex(columns=order), integers=("dilation", "operators", "macs", "live_macs"))
+
+
+def _place(module: str, kernel: list[int], step: list[int]) -> tuple[str, str, int | None]:
+    """Stage, part and dilation of an operator: "dpm.1.0.conv2" is in stage "dpm 1"."""
+    first, *rest = module.split(".")
+    if first != "dpm":
+        return first, "all", None
+    size = "×".join(map(str, kernel))
+    return f"dpm {rest[0]}", size, step[0] if max(kernel) > 1 else None
 
 
 def draw(data: pd.DataFrame) -> Figure:

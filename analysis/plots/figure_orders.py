@@ -4,9 +4,31 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.field_figure_data import NAMES
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
+from analysis.plots.schedules import NAMES, TAPESTRIES
+from analysis.receptive_fields.gridding import orders
+
+
+def data(_evidence: Evidence) -> pd.DataFrame:
+    """One row for each order of a DPM's dilations, the one with the largest overlap first.
+
+    Columns: dilations (input to output), schedule ("dpm", "reversed", else empty), mean_backward_coverage,
+    mean_interior_overlap, hdc_m2 and hdc_passes (the rule of Wang et al. 2018 as printed).
+    """
+    named = {TAPESTRIES[name]: name for name in ("dpm", "reversed")}
+    return pd.DataFrame(
+        {
+            "dilations": " ".join(map(str, order.dilations)),
+            "schedule": named.get(order.dilations, ""),
+            "mean_backward_coverage": order.mean_backward_coverage,
+            "mean_interior_overlap": order.mean_interior_overlap,
+            "hdc_m2": order.hdc_m2,
+            "hdc_passes": order.hdc_passes,
+        }
+        for order in orders(TAPESTRIES["dpm"])
+    )
 
 
 def draw(data: pd.DataFrame) -> Figure:

@@ -5,11 +5,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
+from analysis.timing.speed_data import figure_roofline_data
 
 KINDS = {"dpn": "DPN", "other": "all other networks"}
 LONGEST = 24
 """Characters of a strip's name that fit beside it: "channels_last, 2 threads"."""
+
+data = figure_roofline_data
 
 
 def draw(data: pd.DataFrame) -> Figure:

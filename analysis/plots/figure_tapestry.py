@@ -8,9 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.field_figure_data import NAMES
-from analysis.plots.figure_data import rows_of
+from analysis.plots.frames import rows_of
+from analysis.plots.schedules import NAMES, TAPESTRIES
+from analysis.receptive_fields.gridding import gridding
+from analysis.receptive_fields.path_matrices import support
 
 TRACKS = {"u": (0.0, 0.4), "next": (-0.4, 0.0), "both": (-0.4, 0.4)}
 """Bottom and top of each reader's track, from the middle of a map's row: looks differ in form, not only in colour."""
@@ -19,6 +22,33 @@ LEFT_IN, RIGHT_IN, OVERLAP_IN, PANEL_IN, PITCH_IN = 0.26, 0.80, 0.44, 0.90, 1.15
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top, in data coordinates."""
+
+
+def data(_evidence: Evidence) -> pd.DataFrame:
+    """One row for each position that output u, at 0, or its neighbour u+1 reads, in every map of four unbounded stacks.
+
+    Columns: schedule (a key of `TAPESTRIES`), dilations (input to output), map (0 is the input), position, readers
+    ("u", "next" or "both"), coverage and overlap (of the map's row, see `gridding.MapRow`; no overlap at the output).
+    """
+    rows = []
+    for schedule, dilations in TAPESTRIES.items():
+        for one in gridding(dilations).maps:
+            reads = support(dilations[one.map :])
+            first = {place - reads.span // 2 for place in range(reads.span) if reads.bits >> place & 1}
+            second = {place + 1 for place in first}
+            for place in sorted(first | second):
+                rows.append(
+                    {
+                        "schedule": schedule,
+                        "dilations": " ".join(map(str, dilations)),
+                        "map": one.map,
+                        "position": place,
+                        "readers": "both" if place in first & second else "u" if place in first else "next",
+                        "coverage": one.backward_coverage,
+                        "overlap": one.overlap,
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def draw(data: pd.DataFrame) -> Figure:

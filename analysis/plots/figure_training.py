@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from analysis.evidence import Evidence
 from analysis.plots import style
-from analysis.plots.figure_data import rows_of, schedule_of
+from analysis.plots.frames import rows_of
+from analysis.plots.schedules import schedule_of
 from analysis.tabular.cost_cells import title
 from analysis.trained import trained_runs
 from analysis.trained.trained_runs import COLLECT, TABLES, command

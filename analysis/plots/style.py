@@ -172,9 +172,9 @@ def figure_style(dark: bool = False) -> Iterator[Theme]:
         _theme.reset(token)
 
 
-def canvas(height_in: float, width_in: float = COLUMN_IN) -> Figure:
-    """An empty figure outside pyplot, so that nothing global holds it; its texts can be measured at once."""
-    figure = Figure(figsize=(width_in, height_in))
+def canvas(height_in: float) -> Figure:
+    """An empty figure of one column outside pyplot, so that nothing global holds it; texts can be measured at once."""
+    figure = Figure(figsize=(COLUMN_IN, height_in))
     FigureCanvasAgg(figure)
     return figure
 

@@ -15,6 +15,7 @@ import numpy as np
 from analysis.receptive_fields.hdc import Hdc, hdc
 from analysis.receptive_fields.live_taps import LayerTaps, layer_taps
 from analysis.receptive_fields.path_matrices import (
+    KERNEL,
     Support,
     backward_paths,
     count_phases,
@@ -154,9 +155,7 @@ class Order:
     hdc_passes: bool | None
 
 
-def gridding(
-    dilations: Sequence[int], map_hw: tuple[int, int] | None = None, modules: int = 1, kernel: int = 3
-) -> Gridding:
+def gridding(dilations: Sequence[int], map_hw: tuple[int, int] | None = None, modules: int = 1) -> Gridding:
     """Everything about one stack, on unbounded maps and, where a size is given, on bounded ones with zero padding.
 
     Example:
@@ -165,26 +164,26 @@ def gridding(
         (127, 0.882, True)
 
     Raises:
-        ValueError: a dilation or a size below 1, or an even kernel.
+        ValueError: a dilation or a size below 1.
     """
-    graph = stack(dilations, map_hw or (1, 1), kernel=kernel, modules=modules)
+    graph = stack(dilations, map_hw or (1, 1), modules=modules)
     layers = tuple(dilations) * modules
-    rows = tuple(_map_row(k, layers, kernel) for k in range(len(layers) + 1))
+    rows = tuple(_map_row(k, layers) for k in range(len(layers) + 1))
     taps = layer_taps(graph) if map_hw else ()
     return Gridding(
-        dilations=tuple(dilations), modules=modules, kernel=kernel, map_hw=map_hw,
+        dilations=tuple(dilations), modules=modules, kernel=KERNEL, map_hw=map_hw,
         rf=rows[0].backward_span, support=rows[0].backward_read,
         mean_backward_coverage=fmean(row.backward_coverage for row in rows[:-1]),
         mean_forward_coverage=fmean(row.forward_coverage for row in rows[1:]),
         mean_interior_overlap=_mean([row.overlap for row in rows[1:-1]]),
-        hdc=hdc(dilations, kernel), maps=rows, bounded=_bounded(layers, map_hw, kernel) if map_hw else (),
+        hdc=hdc(dilations), maps=rows, bounded=_bounded(layers, map_hw) if map_hw else (),
         layers=taps, live_share=sum(row.live_reads for row in taps) / sum(row.reads for row in taps) if taps else None,
     )  # fmt: skip
 
 
-def _map_row(k: int, layers: Sequence[int], kernel: int) -> MapRow:
-    back, ahead = support(layers[k:], kernel), support(layers[:k], kernel)
-    paths, fan_out = path_counts(layers[k:], kernel), path_counts(layers[:k], kernel)
+def _map_row(k: int, layers: Sequence[int]) -> MapRow:
+    back, ahead = support(layers[k:]), support(layers[:k])
+    paths, fan_out = path_counts(layers[k:]), path_counts(layers[:k])
     inside = k < len(layers)
     entropy = float(entropy_bits(paths))
     return MapRow(
@@ -200,11 +199,11 @@ def _map_row(k: int, layers: Sequence[int], kernel: int) -> MapRow:
     )  # fmt: skip
 
 
-def _bounded(layers: Sequence[int], map_hw: tuple[int, int], kernel: int) -> tuple[BoundedRow, ...]:
+def _bounded(layers: Sequence[int], map_hw: tuple[int, int]) -> tuple[BoundedRow, ...]:
     """Both axes have path matrices of their own; what the plane has is their product. One map's are held at a time."""
-    forward = zip(*(forward_paths(layers, size, kernel) for size in map_hw), strict=True)
+    forward = zip(*(forward_paths(layers, size) for size in map_hw), strict=True)
     reached = [prod(mean_coverage(paths.T > 0) for paths in axes) for axes in forward]
-    backward = zip(*(backward_paths(layers, size, kernel) for size in map_hw), strict=True)
+    backward = zip(*(backward_paths(layers, size) for size in map_hw), strict=True)
     rows = []
     for k, axes in zip(range(len(layers), -1, -1), backward, strict=True):
         reads = [paths > 0 for paths in axes]
@@ -220,7 +219,7 @@ def _bounded(layers: Sequence[int], map_hw: tuple[int, int], kernel: int) -> tup
     return tuple(rows[::-1])
 
 
-def orders(dilations: Sequence[int], kernel: int = 3) -> tuple[Order, ...]:
+def orders(dilations: Sequence[int]) -> tuple[Order, ...]:
     """All different orders of some dilations, best first: by mean interior overlap, then by mean backward coverage.
 
     Example:
@@ -231,7 +230,7 @@ def orders(dilations: Sequence[int], kernel: int = 3) -> tuple[Order, ...]:
     Raises:
         ValueError: none, or more than eight dilations, or one below 1.
     """
-    stack(dilations, (1, 1), kernel=kernel)
+    stack(dilations, (1, 1))
     if len(dilations) > MOST_PERMUTED:
         raise ValueError(f"{len(dilations)} dilations have too many orders; give at most {MOST_PERMUTED}")
     known: dict[tuple[int, ...], tuple[Support, float, float]] = {}
@@ -239,14 +238,14 @@ def orders(dilations: Sequence[int], kernel: int = 3) -> tuple[Order, ...]:
     def rest(order: tuple[int, ...]) -> tuple[Support, float, float]:
         key = tuple(sorted(order))  # a support does not depend on the order of what remains
         if key not in known:
-            found = support(key, kernel)
+            found = support(key)
             known[key] = found, found.coverage, found.overlap
         return known[key]
 
     rows = []
     for order in sorted(set(permutations(dilations))):
         supports, coverages, overlaps = zip(*(rest(order[k:]) for k in range(len(order))), strict=True)
-        verdict = hdc(order, kernel)
+        verdict = hdc(order)
         row = Order(
             dilations=order, rf=supports[0].span, support=supports[0].read, mean_backward_coverage=fmean(coverages),
             mean_interior_overlap=_mean(overlaps[1:]), hdc_m2=verdict.m2, hdc_passes=verdict.passes,

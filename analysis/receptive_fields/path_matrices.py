@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from analysis.receptive_fields.axes import Connection, Window, connect
 
+KERNEL = 3
+"""Taps of a layer on an axis."""
+
 
 @dataclass(frozen=True)
 class Support:
@@ -70,31 +73,31 @@ class Support:
         return gcd(*(position - positions[0] for position in positions)) or None
 
 
-def support(dilations: Sequence[int], kernel: int = 3) -> Support:
+def support(dilations: Sequence[int]) -> Support:
     """What one output of a stack reads of its input along one axis; a sum of sets, the same in any order."""
     bits = 1
     for dilation in dilations:
-        bits = reduce(or_, (bits << tap * dilation for tap in range(kernel)))
+        bits = reduce(or_, (bits << tap * dilation for tap in range(KERNEL)))
     return Support(bits)
 
 
-def path_counts(dilations: Sequence[int], kernel: int = 3) -> NDArray[Any]:
+def path_counts(dilations: Sequence[int]) -> NDArray[Any]:
     """(span,) number of paths from each position that one output of a stack spans, along one axis, to that output.
 
     Example:
         >>> path_counts((2, 1)).tolist()
         [1, 1, 2, 1, 2, 1, 1]
     """
-    counts = np.ones(1, dtype=_exact(dilations, kernel))
+    counts = np.ones(1, dtype=_exact(dilations, KERNEL))
     for dilation in dilations:
-        wider = np.zeros(len(counts) + (kernel - 1) * dilation, dtype=counts.dtype)
-        for tap in range(kernel):
+        wider = np.zeros(len(counts) + (KERNEL - 1) * dilation, dtype=counts.dtype)
+        for tap in range(KERNEL):
             wider[tap * dilation : tap * dilation + len(counts)] += counts
         counts = wider
     return counts
 
 
-def backward_paths(dilations: Sequence[int], size: int, kernel: int = 3) -> Iterator[NDArray[Any]]:
+def backward_paths(dilations: Sequence[int], size: int, kernel: int = KERNEL) -> Iterator[NDArray[Any]]:
     """(outputs, units) numbers of paths on a bounded axis, zero padded, from each map's units; the output comes first.
 
     Args:
@@ -111,7 +114,7 @@ def backward_paths(dilations: Sequence[int], size: int, kernel: int = 3) -> Iter
     return accumulate(layers, lambda paths, layer: layer.backward(paths, -1), initial=_alone(dilations, size, kernel))
 
 
-def forward_paths(dilations: Sequence[int], size: int, kernel: int = 3) -> Iterator[NDArray[Any]]:
+def forward_paths(dilations: Sequence[int], size: int, kernel: int = KERNEL) -> Iterator[NDArray[Any]]:
     """(units, inputs) numbers of paths to each map's units, the input first; arguments are those of `backward_paths`.
 
     Example:

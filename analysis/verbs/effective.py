@@ -5,10 +5,11 @@ from typing import Annotated
 
 import tyro
 
-from analysis.effective_fields.erf_records import PROTOCOL, Protocol
+from analysis.effective_fields.erf_records import PROTOCOL, SHOWN, Protocol, measure_effective
 from analysis.verbs.named_networks import measure_named
 from bench.records.store import RECORDS
 from bench.subject import Subject
+from bench.sweeps.measuring import open_store
 from bench.verbs.arguments import Networks
 from dpn.program.cli import Flag
 
@@ -28,8 +29,6 @@ def effective(
         again: estimate what the records have, too.
         records: the folder of the records.
     """
-    from analysis.effective_fields.erf_records import SHOWN, measure_effective
-    from bench.sweeps.measuring import open_store
 
     def measure(subjects: list[Subject]) -> int:
         return measure_effective(subjects, open_store(records, write=True), protocol, trained=weights, again=again)

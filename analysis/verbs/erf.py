@@ -14,8 +14,9 @@ from analysis.effective_fields.erf_estimate import Estimate, Scalar
 from analysis.effective_fields.trained_weights import initial_kind, load_trained
 from analysis.effective_fields.untraced_axes import caution
 from bench.machine import environment
-from bench.subject import Subject, parse_hw, resolve
+from bench.subject import Subject, resolve
 from bench.verbs.arguments import Network
+from dpn.input_size import asked_hw
 from dpn.program.cli import Json, note
 from dpn.program.progress import progress
 from dpn.program.quantities import so_many
@@ -60,7 +61,7 @@ class Asked:
 
     def input_hw(self) -> tuple[int, int] | None:
         """The input size asked for."""
-        return parse_hw(self.input) if self.input else None
+        return asked_hw(self.input)
 
     def units(self) -> tuple[tuple[int, int], ...] | None:
         """The unit asked for, as the estimator takes it."""

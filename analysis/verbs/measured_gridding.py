@@ -6,12 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.effective_fields.few_draws import FEW_IMAGES
-from analysis.effective_fields.gridding_records import (
-    Protocol,
-    around_middle,
-    networks,
-    pictures,
-)
+from analysis.effective_fields.gridding_records import Protocol, around_middle, networks, pictures
 from analysis.effective_fields.untraced_axes import untraced
 from analysis.receptive_fields.field_rows import Row
 from analysis.receptive_fields.field_text import say, show_rows
@@ -40,7 +35,7 @@ def measured_gridding(
         trained: a file of weights, instead of random ones.
     """
     from analysis.effective_fields.effective import shapes_read
-    from analysis.effective_fields.gridding_measured import Watched, high_shares, high_shares_out, neighbour_cosines
+    from analysis.effective_fields.gridding_measured import Watched, high_shares_out, measured_neighbours
     from analysis.effective_fields.measured_taps import measured_taps
 
     questions = [
@@ -54,11 +49,10 @@ def measured_gridding(
         doubts |= untraced(graph, shapes_read(nets[0], images, asked.of, asked.to))
     height, width = subject.input_hw
     image = Watched(units=((height // 2, width // 2),), to=_reached(graph, pairs))
-    with progress(subject.name, (2 * len(questions) + 2) * len(images) * len(nets)) as bar:
+    with progress(subject.name, (len(questions) + 2) * len(images) * len(nets)) as bar:
         rows = []
         for asked in questions:
-            cosines = neighbour_cosines(nets, images, asked, done=bar.advance)
-            shares = high_shares(nets, images, asked, done=bar.advance)
+            cosines, shares = measured_neighbours(nets, images, asked, done=bar.advance)
             rows += [
                 {"of": asked.of, "to": one.map, "cosine": _told(one), "high_share_in": _told(other)}
                 for one, other in zip(cosines[:-1], shares[:-1], strict=True)

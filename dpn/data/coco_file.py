@@ -8,8 +8,6 @@ from dpn.data.coco_problems import PERSON, problems_in, problems_in_detections
 from dpn.data.json_files import parse, read_bytes
 from dpn.data.problems import DataError, Problem
 
-__all__ = ["coco_in", "detections_in", "problems_in", "problems_in_detections", "read_coco"]
-
 
 def read_coco(path: Path) -> dict[str, Any]:
     """The content of an annotation file, validated, with what its people may lack (`_complete`).

@@ -136,7 +136,8 @@ def open_examples(asked: Asked) -> Examples:
         raise ValueError("networks learn from true boxes, since no joints are known for detected ones: --boxes truth")
     options = synthetic_options(asked.data)
     if options:
-        from dpn.data.synthetic_set import SyntheticExamples, first_of
+        from dpn.data.synthetic_examples import SyntheticExamples
+        from dpn.data.synthetic_set import first_of
         from dpn.synthetic.figures import SyntheticFigures
 
         return SyntheticExamples(

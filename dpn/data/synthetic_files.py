@@ -40,6 +40,7 @@ from dpn.data.synthetic_detections import detections
 from dpn.data.synthetic_set import first_of
 from dpn.data.workers import check_workers, in_order
 from dpn.program.locks import LockError, taken
+from dpn.program.whole_files import write_all
 from dpn.protocols import Kind
 from dpn.synthetic.figures import GENERATOR_VERSION, SyntheticFigures
 
@@ -169,9 +170,7 @@ def _write_image(job: _Job, index: int) -> None:
     line = json.dumps([index + 1, *describe(scene, index)]).encode() + b"\n"
     journal = os.open(job.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        left = memoryview(line)
-        while left:  # in one piece where the disk takes it, since others append too
-            left = left[os.write(journal, left) :]
+        write_all(journal, line)  # in one piece where the disk takes it, since others append too
     finally:
         os.close(journal)
     _write(job.work, job.images / file_name(index + 1), [encode(scene.image)])

@@ -30,8 +30,6 @@ from dpn.protocols import Kind, Protocol
 from dpn.skeletons import COCO_17
 from dpn.synthetic.figures import GENERATOR_VERSION, SyntheticFigures
 
-__all__ = ["SyntheticExamples", "SyntheticImages", "coco_content", "first_of", "open_synthetic", "subject_crops"]
-
 FIRST = {"val": 0, "train": TRAIN_FIRST}
 """The first scene of each split."""
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import cv2
 
-from dpn.processor import processors
+from dpn.processor import cores
 from dpn.program.interrupts import withheld
 from dpn.program.progress import progress
 
@@ -33,11 +33,6 @@ MOST_WORKERS = 256
 
 QUIET_S = 2.0
 """Seconds before a progress bar appears."""
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(processors())
 
 
 def in_order(work: Callable[[Item], Result], items: Sequence[Item], *, title: str, workers: int | None = None

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dpn.data.samples import to_input
+from dpn.evaluation_mode import evaluation_mode
 from dpn.export.formats import CONTENTS, Format, check_installed, has, open_file
 from dpn.export.graph import Deployed, Pixels
 from dpn.heatmaps import Codec, decode
-from dpn.inference import called, codec_of, inference_mode
+from dpn.inference import called, codec_of
 from dpn.network_names import Network
 from dpn.network_output import final_heatmaps
 from dpn.program.error_words import first_line
@@ -118,7 +119,7 @@ def export(network: Network, wanted: Wanted, path: Path) -> Exported:
     check_input(wanted.input_hw)
     if network.spec:
         network.spec.check_input(*wanted.input_hw)
-    with inference_mode(network.net), torch.no_grad(), silent():
+    with evaluation_mode(network.net), torch.no_grad(), silent():
         graph = _graph(network, wanted)
         metadata = _metadata(network, wanted, graph)
         content = _content(graph, metadata, wanted)

@@ -13,12 +13,9 @@ from dpn.data.coco_problems import PERSON
 from dpn.data.crops import PIXEL_STD
 from dpn.data.people import People
 from dpn.metrics import average_precision
-from dpn.metrics.coco_results import read_results, write_results
-from dpn.metrics.coco_scores import NAMES, Engine, Scores, as_scores, refuse_other_images
+from dpn.metrics.coco_scores import Scores, as_scores, refuse_other_images
 from dpn.metrics.oks import Rows, nms_by_image, rescore, soft_nms
 from dpn.protocols import Protocol
-
-__all__ = ["NAMES", "Engine", "Scores", "read_results", "results", "score", "write_results"]
 
 FIELDS = ("image_id", "category_id", "keypoints", "score")
 """Of a row of results: what is scored."""
@@ -71,7 +68,7 @@ def score(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Scores:
     Args:
         truth: the content of an annotation file; it may lack `info`.
         rows: of a results file for its images; none at all score 0. Fields beside the four of `results` are not read,
-            see `read_results`.
+            see `dpn.metrics.coco_results.read_results`.
 
     Raises:
         ValueError: rows of other images.

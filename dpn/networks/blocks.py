@@ -1,11 +1,14 @@
 """Building blocks that several network families share."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
 Norm = Callable[[int], nn.Module]
 """Makes a normalisation of so many channels, such as nn.BatchNorm2d."""
+
+HE_NORMAL = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
 
 
 def bn_relu(channels: int) -> tuple[nn.Module, nn.Module]:
@@ -92,18 +95,20 @@ def bottlenecks(
 
 
 def init_from_scratch(net: nn.Module) -> None:
-    """The recipe's initialisation: weights of convolutions N(0, 0.001), their biases 0, batch norm 1 and 0.
+    """The recipe's initialisation: weights of convolutions N(0, 0.001), their biases 0; batch norm has its 1 and 0.
 
     As in the published SimpleBaseline and HRNet code, whose recipe the paper follows; ImageNet weights, where there
     are any, are loaded over it.
     """
+    init_convolutions(net, partial(nn.init.normal_, std=0.001))
+
+
+def init_convolutions(net: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
+    """Draws the weights of all convolutions in a network and sets their biases to 0."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             if module.weight.is_meta:  # has no values, and torch would load its compiler, for seconds, to draw none
                 continue
-            nn.init.normal_(module.weight, std=0.001)
+            draw(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)

@@ -3,20 +3,19 @@
 Lin et al., CVPR 2017. Layers, initialisation and parameter names are those of torchvision.
 """
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpn.networks.blocks import HE_NORMAL, init_convolutions
 from dpn.networks.resnet import ResNet
 
 CHANNELS = 256
 STRIDES = (4, 8, 16, 32)
 """Pixels of the image to a cell of P2 to P5."""
-
-HE_NORMAL = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -74,17 +73,6 @@ class FeaturePyramid(nn.Module):
             merged[finer] = merged[finer] + coarse
         levels = [layer(level) for layer, level in zip(self.layer_blocks, merged, strict=True)]
         return [*levels, F.max_pool2d(levels[-1], 1, stride=2)]
-
-
-def init_convolutions(net: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
-    """Draws the weights of all convolutions in a network and sets their biases to 0."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            if module.weight.is_meta:  # has no values, and torch would load its compiler, for seconds, to draw none
-                continue
-            draw(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 def _leave_out_count(_norm: nn.Module, state: MutableMapping[str, Tensor], prefix: str, *_: object) -> None:

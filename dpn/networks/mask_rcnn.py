@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpn.networks.feature_pyramid import CHANNELS, HE_NORMAL, STRIDES, PyramidBackbone, init_convolutions
+from dpn.networks.blocks import HE_NORMAL, init_convolutions
+from dpn.networks.feature_pyramid import CHANNELS, STRIDES, PyramidBackbone
 from dpn.networks.rcnn_boxes import (
     Weights,
     at_least,

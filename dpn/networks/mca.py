@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dpn.networks.blocks import conv_bn_relu
 from dpn.networks.hourglass import LEVELS, Hourglass, Place, Residual
 from dpn.spec import MCASpec
 
@@ -107,13 +108,13 @@ class MCA(nn.Module):
         widths = [2 * CHANNELS if stack == stacks[-1] else CHANNELS for stack in stacks]
         self.stem = _stem()
         self.hourglasses = nn.ModuleList(Hourglass(LEVELS, _block) for _ in stacks)
-        self.features = nn.ModuleList(_linear(CHANNELS, width) for width in widths)
-        self.attended = nn.ModuleList(_linear(width, width) for width in widths)
+        self.features = nn.ModuleList(conv_bn_relu(CHANNELS, width, 1, bias=True) for width in widths)
+        self.attended = nn.ModuleList(conv_bn_relu(width, width, 1, bias=True) for width in widths)
         self.heads = nn.ModuleList(
             (PartHead if stack >= spec.stacks // 2 else HolisticHead)(width, spec.joints, spec.attention_kernel)
             for stack, width in enumerate(widths)
         )
-        self.merge_features = nn.ModuleList(_linear(CHANNELS, CHANNELS) for _ in stacks[1:])
+        self.merge_features = nn.ModuleList(conv_bn_relu(CHANNELS, CHANNELS, 1, bias=True) for _ in stacks[1:])
         self.merge_heatmaps = nn.ModuleList(nn.Conv2d(spec.joints, CHANNELS, 1) for _ in stacks[1:])
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
@@ -150,8 +151,3 @@ def _block(place: Place, level: int) -> nn.Module:
     if place != "up1":
         return Residual(CHANNELS, CHANNELS)
     return nn.Sequential(Residual(CHANNELS, CHANNELS), *(ResidualPool(CHANNELS) for _ in range(level - 2)))
-
-
-def _linear(in_channels: int, out_channels: int) -> nn.Sequential:
-    """A 1x1 convolution with bias, batch norm and ReLU."""
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))

@@ -9,7 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dpn.networks.feature_pyramid import CHANNELS, init_convolutions
+from dpn.networks.blocks import init_convolutions
+from dpn.networks.feature_pyramid import CHANNELS
 from dpn.networks.rcnn_boxes import Weights, anchors, at_least, clip, decode, nms, precise
 from dpn.networks.rcnn_training import Target, proposal_losses
 

@@ -27,6 +27,17 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         beside.write_bytes(content)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of it to an open file; `os.write` may take a part, as where a disk fills up.
+
+    Raises:
+        OSError: there is no room; what was written stays.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """`write_whole` for what writes to a path by itself, or is looked at before it gets its name.

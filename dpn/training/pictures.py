@@ -7,7 +7,8 @@ import numpy as np
 from torch import nn
 
 from dpn.drawing import drawn_crop, write_png
-from dpn.inference import Runtime, predict
+from dpn.inference import predict
+from dpn.runtime import Runtime
 from dpn.training.order import spread
 from dpn.training.prepare import Prepared
 

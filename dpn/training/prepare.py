@@ -9,8 +9,9 @@ from dpn.data.augment import NONE
 from dpn.data.opening import INPUT_HW, Asked, LabelledPeople, open_data, open_examples
 from dpn.data.people import DataSet, Examples
 from dpn.data.subset import first_people
+from dpn.evaluation_mode import evaluation_mode
 from dpn.heatmaps import Codec
-from dpn.inference import called, codec_of, inference_mode
+from dpn.inference import called, codec_of
 from dpn.network_names import built, definition_of
 from dpn.network_output import final_heatmaps
 from dpn.program.cli import note
@@ -95,6 +96,6 @@ def _check_others(recipe: Recipe, examples: Examples, data: DataSet) -> None:
 
 def _codec(net: nn.Module, rules: Protocol, input_hw: tuple[int, int], joints: int) -> Codec:
     """The targets of this network, at the resolution of its heatmaps."""
-    with inference_mode(net), torch.no_grad():
+    with evaluation_mode(net), torch.no_grad():
         output = called(net, torch.zeros(1, 3, *input_hw))
     return codec_of(final_heatmaps(output, joints, input_hw), rules, input_hw)

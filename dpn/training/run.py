@@ -16,11 +16,11 @@ from dpn import checkout
 from dpn.data.opening import LabelledPeople
 from dpn.data.people import Examples
 from dpn.gpu_products import advice
-from dpn.inference import Runtime
 from dpn.processor import multiplies_in
 from dpn.program.cli import note
 from dpn.program.progress import Told
 from dpn.program.whole_files import write_whole
+from dpn.runtime import Runtime
 from dpn.synthetic.figures import GENERATOR_VERSION
 from dpn.training import pretrained, state
 from dpn.training.batch_norm import synchronise

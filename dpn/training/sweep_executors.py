@@ -21,7 +21,7 @@ from dpn.training.sweep_options import SweepOptions
 
 REMEDY = f"sweeps need submitit; {install('training')}, or: pip install submitit"
 
-WORKERS_OF_GPU = 4
+WORKERS_ON_CLUSTER = 4
 """Of a run on a cluster, for each of its GPUs."""
 
 FOREVER_MIN = 10 * 365 * 24 * 60
@@ -194,7 +194,7 @@ def settled(options: SweepOptions) -> SweepOptions:
     if options.at_once is not None and options.at_once < 1:
         raise ValueError(f"--at-once is at least 1, not {options.at_once}")
     if options.executor == "slurm":
-        workers, at_once = WORKERS_OF_GPU if options.gpus else 1, options.at_once or sys.maxsize
+        workers, at_once = WORKERS_ON_CLUSTER if options.gpus else 1, options.at_once or sys.maxsize
     else:
         gpus = _gpus(options)
         at_once = options.at_once or len(gpus) or processor.granted_cores()

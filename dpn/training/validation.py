@@ -11,9 +11,10 @@ from torch import nn
 
 from dpn.arrays import Floats
 from dpn.data.people import DataSet
-from dpn.inference import Runtime, predict
+from dpn.inference import predict
 from dpn.protocols import Protocol
-from dpn.scoring import headline, scores_of, similarities
+from dpn.runtime import Runtime
+from dpn.scoring import scores_of, share, similarities
 from dpn.training.order import shard
 from dpn.training.stopping import Stopped
 
@@ -66,9 +67,7 @@ def validate(
         raise Stopped
     keypoints = together(len(data), shares)
     scores = scores_of(data, keypoints, protocol, engine="own") or {}
-    name, number = headline(scores)
-    score = float(number or 0.0) / (1 if name == "AP" else 100)
-    return scores | {"score": score, "mean_oks": mean_oks(data, keypoints)}
+    return scores | {"score": float(share(scores) or 0.0), "mean_oks": mean_oks(data, keypoints)}
 
 
 def _agree_on_buffers(net: nn.Module) -> None:

@@ -13,9 +13,9 @@ import tyro
 
 from dpn.data.opening import Asked, open_data, synthetic_options
 from dpn.data.people import Boxes, DataSet
+from dpn.input_size import asked_hw, hw_text
 from dpn.metrics.resampling import Draws
 from dpn.metrics.uncertainty import Uncertainty
-from dpn.network_names import parse_hw
 from dpn.program.cli import Json, Name, fail, note
 from dpn.program.progress import progress
 from dpn.protocols import CodecName, Protocol
@@ -69,7 +69,7 @@ class Wanted:
             split=self.split,
             boxes=self.boxes,
             protocol=self.protocol,
-            input_hw=parse_hw(self.input) if self.input else input_hw,
+            input_hw=asked_hw(self.input) or input_hw,
             annotations=self.annotations,
             images=self.images,
             detections=self.detections,
@@ -140,7 +140,7 @@ def evaluate(
     flip = "with flip test" if found.flip_test else "without flip test"
     soft = ", soft suppression" if found.soft_nms else ""
     conventions = f"protocol {wanted.protocol} ({protocol.color.upper()} images), {found.codec} codec, {flip}{soft}"
-    print(f"{net.name} at {_size(found.input_hw)} on {data.name} ({found.boxes} boxes), {conventions}")
+    print(f"{net.name} at {hw_text(found.input_hw)} on {data.name} ({found.boxes} boxes), {conventions}")
     if found.scores is None:
         print("there is no ground truth to score against; submit the results to those who have it")
     else:
@@ -228,7 +228,7 @@ def _say_verdict(verdict: "Verdict", *, first: bool) -> None:
     shown = ["-" if number is None else f"{number:.4f}" for number in numbers]
     flip = "yes" if verdict.flip_test else "no"
     print(
-        f"{_size(verdict.input_hw):>9} {verdict.codec:>8} {flip:>8} {shown[0]:>9} {shown[1]:>9} "
+        f"{hw_text(verdict.input_hw):>9} {verdict.codec:>8} {flip:>8} {shown[0]:>9} {shown[1]:>9} "
         f"{verdict.mean_error_px:>8.3f} {verdict.worst_error_px:>8.3f}  {_reason(verdict)}"
     )
 
@@ -241,7 +241,3 @@ def _reason(verdict: "Verdict") -> str:
     if verdict.n_suppressed:
         said += f"; {verdict.n_suppressed:,} people are too alike to another"
     return said
-
-
-def _size(input_hw: tuple[int, int]) -> str:
-    return "x".join(map(str, input_hw))

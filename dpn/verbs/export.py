@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dpn.network_names import parse_hw
+from dpn.input_size import asked_hw, hw_text
 from dpn.program.cli import OUT, Input, Json, Name, note
 from dpn.program.missing import install
 
@@ -42,11 +42,11 @@ def export(
     from dpn.protocols import protocol as protocol_named
 
     net = network(name, weights)
-    input_hw = parse_hw(input_) if input_ else net.input_hw or INPUT_HW["coco"]
+    input_hw = asked_hw(input_) or net.input_hw or INPUT_HW["coco"]
     wanted = Wanted(
         format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels
     )
-    size = "x".join(map(str, input_hw))
+    size = hw_text(input_hw)
     path = output or Path(f"{net.name.partition(':')[2] or net.name}-{size}{ENDINGS[format]}")
     found = exported(net, wanted, path)
     note(net.note_under(protocol))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from dpn.network_names import parse_hw
+from dpn.input_size import asked_hw
 from dpn.program.cli import OUT, Input, Name, note
 from dpn.runtime import Runtime
 
@@ -47,7 +47,7 @@ def predict(
     drawing = Drawing(output=output, joint_score=joint_score, person_score=person_score)
     known = read_boxes(boxes, images) if boxes else None
     net = network(name, weights)
-    input_hw = parse_hw(input_) if input_ else None
+    input_hw = asked_hw(input_)
     if WholeImages.can(net):
         if input_hw:
             raise ValueError(f"{name} scales each photograph by its own rule; leave out --input")

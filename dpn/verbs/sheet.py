@@ -11,7 +11,7 @@ from dpn.data.augment import NONE
 from dpn.data.opening import Asked, open_data, open_examples
 from dpn.data.people import Examples
 from dpn.drawing import write_png
-from dpn.network_names import parse_hw
+from dpn.input_size import asked_hw
 from dpn.program.cli import OUT
 from dpn.program.quantities import so_many
 from dpn.verbs.data import Where
@@ -65,8 +65,7 @@ def show(
         )
     if drawn.seed < 0:
         raise ValueError(f"a seed is 0 or more, not {drawn.seed}")
-    input_hw = parse_hw(drawn.input) if drawn.input else None
-    asked = replace(where.asked(), protocol=drawn.protocol, input_hw=input_hw)
+    asked = replace(where.asked(), protocol=drawn.protocol, input_hw=asked_hw(drawn.input))
     protocol = asked.known_protocol
     if not drawn.augment:
         protocol = replace(protocol, augmentation=NONE)

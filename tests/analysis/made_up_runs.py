@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.recording.trained import collect
 from bench.records.record import METRICS, Record
 from bench.records.store import Store
 from dpn.training.folder import LOG_COLUMNS
-from dpn.training.recipes import RECIPES, Recipe, replace
+from dpn.training.recipes import RECIPES, Recipe
 from dpn.zoo import ZOO
 from tests.bench.timing_records import count_record
 

@@ -10,13 +10,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.plots import figure_2, figure_bounded, figure_orders, figure_tapestry, style
-from analysis.plots.field_figure_data import (
-    TAPESTRIES,
-    figure_2_data,
-    figure_bounded_data,
-    figure_orders_data,
-    figure_tapestry_data,
-)
+from analysis.plots.schedules import TAPESTRIES
 from analysis.receptive_fields.stacks import stack
 from dpn import dilation
 
@@ -29,22 +23,22 @@ REVERSED_COVERAGE = (1, 0.504, 0.256, 0.133, 0.072, 0.046)
 
 @pytest.fixture(scope="module")
 def two() -> pd.DataFrame:
-    return figure_2_data(Evidence())
+    return figure_2.data(Evidence())
 
 
 @pytest.fixture(scope="module")
 def tapestry() -> pd.DataFrame:
-    return figure_tapestry_data(Evidence())
+    return figure_tapestry.data(Evidence())
 
 
 @pytest.fixture(scope="module")
 def permuted() -> pd.DataFrame:
-    return figure_orders_data(Evidence())
+    return figure_orders.data(Evidence())
 
 
 @pytest.fixture(scope="module")
 def bounded() -> pd.DataFrame:
-    return figure_bounded_data(Evidence())
+    return figure_bounded.data(Evidence())
 
 
 def drawn(draw, data: pd.DataFrame):

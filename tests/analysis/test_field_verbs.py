@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from analysis.receptive_fields.field_rows import extent_row
 from analysis.receptive_fields.field_text import shown
 from analysis.receptive_fields.field_trace import trace, trace_subject
 from analysis.receptive_fields.live_taps import LayerTaps
+from analysis.verbs import measured_gridding
 from analysis.verbs.effective import effective
 from analysis.verbs.erf import erf
 from analysis.verbs.gridding import BRIEF, Between, gridding
@@ -28,7 +31,8 @@ from analysis.verbs.measured_gridding import show_measured
 from analysis.verbs.neighbours import neighbours
 from analysis.verbs.receptive_field import receptive_field
 from analysis.verbs.trace import trace as trace_verb
-from bench.subject import parse_hw, resolve
+from bench.subject import resolve
+from dpn.input_size import parse_hw
 from dpn.program.cli import message
 from tests.analysis.random_networks import Apply
 
@@ -255,6 +259,21 @@ def test_what_cannot_be_measured_of_a_network_says_why(run: Run) -> None:
     assert 0 < found["neighbours"][0]["cosine"]["value"] < 1
     assert "wrap it so that it returns one map" in found["taps"]
     assert "not measured: " in run(*arguments)
+
+
+def test_the_bar_of_measured_gridding_ends_where_everything_is_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    asked, done = list[float](), list[float]()
+
+    def progress(_title: str, total: float) -> Any:
+        asked.append(total)
+        return nullcontext(SimpleNamespace(advance=done.append))
+
+    monkeypatch.setattr(measured_gridding, "progress", progress)
+    name = "tests.analysis.test_field_verbs:Two"
+    run("gridding", name, "--input", "8x8", "--of", "conv", "--to", "input", "--measured", "--images", "3")
+    assert asked == [sum(done)] == [3 * 3]  # gradients, responses and taps of three images
 
 
 def test_gradients_are_measured_where_the_wiring_cannot_be_told(

@@ -17,8 +17,7 @@ from matplotlib.text import Annotation, Text
 
 from analysis.catalogue.figures import FIGURES
 from analysis.evidence import Evidence
-from analysis.plots import figure_3, figure_files, style
-from analysis.plots.figure_data import figure_3_data, figure_efficiency_data, figure_layers_data
+from analysis.plots import figure_3, figure_efficiency, figure_files, figure_layers, style
 from analysis.plots.labels import place_labels, text_box
 from bench.counts.conventions import AT_OUTPUT, KINDS
 from bench.records.record import EXACT, METRICS, Record
@@ -220,7 +219,7 @@ def test_no_label_seems_to_name_another_point() -> None:
 
 
 def test_figure_3_shows_every_row_reported_and_measured(full: Evidence) -> None:
-    data = figure_3_data(full)
+    data = figure_3.data(full)
     assert set(data.row) == {"dpn4_32", "dpn4_64", *RIVALS}  # OpenPose and Mask R-CNN report no parameters
     (axes,) = drawn("figure-3", full).axes
     reported = set(zip(data.params_reported, data.ap, strict=True))
@@ -232,7 +231,7 @@ def test_figure_3_shows_every_row_reported_and_measured(full: Evidence) -> None:
 
 
 def test_a_measured_number_far_from_the_reported_one_is_joined_to_it(full: Evidence) -> None:
-    data = figure_3_data(full)
+    data = figure_3.data(full)
     data.loc[data.row == "sbl_r50", "params_measured"] = 44_000_000
     with style.figure_style():
         (axes,) = figure_3.draw(data).axes
@@ -244,7 +243,7 @@ def test_a_measured_number_far_from_the_reported_one_is_joined_to_it(full: Evide
 
 def test_figure_3_without_records_says_so_and_draws_no_ring(nothing: Evidence) -> None:
     (axes,) = drawn("figure-3", nothing).axes
-    data = figure_3_data(nothing)
+    data = figure_3.data(nothing)
     assert len(marks(axes)) == len(data) == 8
     assert "measured: no records yet" in [text.get_text() for text in axes.get_legend().get_texts()]
 
@@ -252,11 +251,11 @@ def test_figure_3_without_records_says_so_and_draws_no_ring(nothing: Evidence) -
 def test_a_stale_record_is_not_drawn(tmp_path: Path) -> None:
     older = replace(ZOO["dpn4_64"], conv2_blocks=3)
     Store(tmp_path).append(record(older, "params", 3_000_000))
-    assert figure_3_data(Evidence(records_root=tmp_path)).params_measured.isna().all()
+    assert figure_3.data(Evidence(records_root=tmp_path)).params_measured.isna().all()
 
 
 def test_efficiency_has_one_mark_for_each_result_and_one_guide_for_each_cost(full: Evidence) -> None:
-    data = figure_efficiency_data(full)
+    data = figure_efficiency.data(full)
     assert data.macs.notna().all()
     expected = [(x / 1e9, ap) for column in ("macs", "live_macs") for x, ap in zip(data[column], data.ap, strict=True)]
     axes = drawn("figure-efficiency", full).axes
@@ -266,7 +265,7 @@ def test_efficiency_has_one_mark_for_each_result_and_one_guide_for_each_cost(ful
 
 
 def test_efficiency_knows_the_tables_schedules_and_both_aps_of_dpn1_64(full: Evidence) -> None:
-    data = figure_efficiency_data(full).set_index("subject")
+    data = figure_efficiency.data(full).set_index("subject")
     assert data.loc["dpn4_64", "tables"] == "table-2 table-4 table-6"
     assert data.loc["dpn4_32_d8", ["schedule", "label", "ap"]].tolist() == ["constant", "D = 8", 48.7]
     assert data.loc["dpn4_32_reversed", "schedule"] == "reversed"
@@ -288,7 +287,7 @@ def test_efficiency_and_layers_without_records_name_the_command(nothing: Evidenc
 
 
 def test_layers_add_up_to_the_record(full: Evidence) -> None:
-    data = figure_layers_data(full)
+    data = figure_layers.data(full)
     for name, rows in data.groupby("subject"):
         columns = full.record(name, "layers").detail["columns"]
         assert rows.macs.sum() == sum(columns["macs"])
@@ -300,7 +299,7 @@ def test_layers_add_up_to_the_record(full: Evidence) -> None:
 
 
 def test_layers_bars_are_the_sums_above_and_below(full: Evidence) -> None:
-    data = figure_layers_data(full)
+    data = figure_layers.data(full)
     panels = iter(drawn("figure-layers", full).axes)
     for _, rows in data.groupby("subject", sort=False):
         for axes, part in zip((next(panels), next(panels)), (rows, rows[rows.part != "all"]), strict=True):
@@ -338,7 +337,7 @@ def test_the_same_data_give_the_same_bytes_in_another_process_with_other_setting
 @pytest.fixture(scope="module")
 def folder(full: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("figures")
-    figure_files.write_figure(figure_3.draw, figure_3_data(full), "figure-3", where)
+    figure_files.write_figure(figure_3.draw, figure_3.data(full), "figure-3", where)
     return where
 
 
@@ -353,7 +352,7 @@ def test_the_files_need_no_font_and_carry_no_date(folder: Path, full: Evidence) 
         assert 'id="patch_1"><path' in svg
         assert "fill: none" in svg[svg.index('id="patch_1"') :][:200]
     table = pd.read_csv(folder / "figure-3.csv")
-    assert table.params_measured.tolist() == figure_3_data(full).params_measured.tolist()
+    assert table.params_measured.tolist() == figure_3.data(full).params_measured.tolist()
 
 
 def test_compacting_moves_nothing_by_more_than_a_thousandth_of_a_point() -> None:
@@ -378,7 +377,7 @@ def test_the_alt_texts_hold_the_numbers(full: Evidence, nothing: Evidence) -> No
     assert "DPN4_64 3.3 million, AP 69.9" in words["figure-3"]
     assert "32 DPN results" in words["figure-efficiency"]
     assert "dpn4_64: conv0" in words["figure-layers"]
-    assert "not measured yet" in FIGURES["figure-layers"].alt(figure_layers_data(nothing))
+    assert "not measured yet" in FIGURES["figure-layers"].alt(figure_layers.data(nothing))
 
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.

@@ -9,14 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analysis.effective_fields.gridding_measured import (
-    Measured,
-    Networks,
-    Watched,
-    high_shares,
-    high_shares_out,
-    neighbour_cosines,
-)
+from analysis.effective_fields.gridding_measured import Measured, Watched, high_shares_out, measured_neighbours
 from analysis.effective_fields.measured_taps import measured_taps
 from analysis.effective_fields.random_weights import WEIGHTS
 from analysis.effective_fields.responses import squared_responses
@@ -59,15 +52,15 @@ Unit = tuple[int, int]
 
 
 def cosines(
-    nets: Networks, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
+    net: nn.Module, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
 ) -> tuple[Measured, ...]:
-    return neighbour_cosines(nets, images, Watched(units=units, to=to), seed=seed)
+    return measured_neighbours([net], images, Watched(units=units, to=to), seed=seed)[0]
 
 
 def shares(
-    nets: Networks, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
+    net: nn.Module, images: Tensor, units: Sequence[Unit], *, to: Sequence[str], seed: int = 0
 ) -> tuple[Measured, ...]:
-    return high_shares(nets, images, Watched(units=units, to=to), seed=seed)
+    return measured_neighbours([net], images, Watched(units=units, to=to), seed=seed)[1]
 
 
 def random_network(block: Block, dilations: Sequence[int], channels: int, seed: int) -> nn.Sequential:
@@ -168,7 +161,7 @@ def test_the_response_of_a_linear_network_is_its_squared_path_counts() -> None:
     for k, name in enumerate(found, 1):
         truth = exact[min(k, 3)].values.astype(float) ** 2
         assert np.array_equal(found[name], np.stack([truth, truth], axis=1))
-    row = high_shares_out(net, images, Watched(units=[(9, 3)], to=["1"]))[0]
+    row = high_shares_out([net], images, Watched(units=[(9, 3)], to=["1"]))[0]
     assert row.value == pytest.approx(high_share(exact[2].values[0].astype(float) ** 2))
 
 
@@ -246,7 +239,7 @@ def test_a_mean_over_steps_and_over_maps_leaves_out_what_is_only_told_of() -> No
     net, images = random_network(plain, (4, 2, 1), 8, 2), noise(8, (20, 16), 4)
     asked = Watched(units=[(9, 8)], to=["0", "1"], also=["input"])
     below, right, both = (
-        neighbour_cosines(net, images, replace(asked, steps=steps))
+        measured_neighbours([net], images, replace(asked, steps=steps))[0]
         for steps in (((1, 0),), ((0, 1),), ((1, 0), (0, 1)))
     )
     assert [row.map for row in both] == ["0", "1", "input", "mean"]
@@ -260,15 +253,27 @@ def test_several_networks_are_a_mean_whose_interval_knows_that_they_differ() -> 
     images = noise(8, (20, 16), 8)
     nets = [random_network(plain, (4, 2, 1), 8, seed) for seed in range(8)]
     each = [cosines(net, images, [(9, 8)], to=["0"])[0] for net in nets]
-    (row, _) = cosines(nets, images, [(9, 8)], to=["0"])
+    asked = Watched(units=[(9, 8)], to=["0"])
+    row = measured_neighbours(nets, images, asked)[0][0]
     assert (row.networks, row.images) == (8, 8)
     assert row.value == pytest.approx(np.mean([one.value for one in each]))
-    (alike, _) = cosines([nets[0]] * 8, images, [(9, 8)], to=["0"])
+    alike = measured_neighbours([nets[0]] * 8, images, asked)[0][0]
     assert (alike.value, alike.low, alike.high) == pytest.approx((each[0].value, each[0].low, each[0].high))
     spread = np.std([one.value for one in each], ddof=1) / np.sqrt(len(nets))
     assert row.high - row.low > 2 * spread
     with pytest.raises(ValueError, match="no networks"):
-        cosines([], images, [(9, 8)], to=["0"])
+        measured_neighbours([], images, asked)
+
+
+def test_cosines_and_shares_come_from_one_pass_in_which_each_image_is_done_once() -> None:
+    net, images = random_network(plain, (4, 2, 1), 8, 2), noise(8, (20, 16), 4)
+    asked, done = Watched(units=[(9, 8), (3, 3)], to=["0", "1"], steps=((1, 0), (0, 1))), list[int]()
+    near, rough = measured_neighbours([net, net], images, asked, done=done.append)
+    assert sum(done) == 2 * len(images)
+    assert [[row.units for row in rows] for rows in (near, rough)] == [[4] * 3, [2] * 3]
+    alone = [measured_neighbours([net, net], images, replace(asked, units=[unit]))[1] for unit in asked.units]
+    for mean, one, other in zip(rough, *alone, strict=True):  # a unit's neighbours have no part in its share
+        assert mean.value == pytest.approx((one.value + other.value) / 2)
 
 
 def test_a_module_that_is_called_again_tells_of_its_first_call() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from analysis.trained import trained_answer, trained_runs
 from analysis.trained.orderings import claimed, once, over_seeds
 from bench.recording.trained import collect
 from bench.records.store import Store
-from dpn.training.recipes import RECIPES, replace
+from dpn.training.recipes import RECIPES
 from tests.analysis.made_up_runs import DATA, evidence_of, networks, write_run
 
 EMPTY = Evidence(records_root=Path("/nonexistent"))

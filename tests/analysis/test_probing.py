@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.effective_fields.probing import probe
+from analysis.effective_fields import probing
+from analysis.effective_fields.probing import Probed, probe
 from analysis.receptive_fields.field_trace import trace
 
 
@@ -13,18 +14,22 @@ def test_without_gates_probing_finds_the_exact_support() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=2, dilation=2), nn.Conv2d(4, 4, 3, stride=2, padding=1))
     exact = trace(net, (1, 3, 20, 16)).backward("output", [(4, 4), (0, 7)])[0].support
-    found = probe(net, (20, 16), [(4, 4), (0, 7)], images=2)
+    found = probe(net, (20, 16), [(4, 4), (0, 7)])
     assert np.array_equal(found.support, exact)
     assert found.at_least_hw == ((7, 7), (4, 5))
 
 
-def test_gates_only_ever_hide() -> None:
+def test_gates_only_ever_hide(monkeypatch: pytest.MonkeyPatch) -> None:
+    def probed(images: int) -> Probed:
+        monkeypatch.setattr(probing, "IMAGES", images)
+        return probe(net, (24, 24), [(6, 6)])
+
     torch.manual_seed(0)
     net = nn.Sequential(
         *(layer for _ in range(3) for layer in (nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())), nn.MaxPool2d(2)
     )
     exact = trace(net, (1, 3, 24, 24)).backward("output", [(6, 6)])[0].support
-    few, many = (probe(net, (24, 24), [(6, 6)], images=n).support for n in (1, 12))
+    few, many = (probed(images).support for images in (1, 12))
     assert not (few & ~exact).any()
     assert not (many & ~exact).any()
     assert few.sum() <= many.sum()

@@ -334,6 +334,8 @@ def test_a_unit_off_the_map_and_an_unknown_map() -> None:
         graph.backward("layer 3", [(1, 1)])
     with pytest.raises(ValueError, match="must be at least 1"):
         stack((2, 0))
+    with pytest.raises(ValueError, match="give an odd size"):
+        stack((1,), kernel=2)
 
 
 @pytest.mark.parametrize(

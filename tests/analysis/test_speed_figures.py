@@ -1,5 +1,7 @@
 """Figures of speed with made-up times: every network at its numbers, nothing over another."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,8 @@ from scipy.stats import kendalltau
 
 from analysis.catalogue.figures import FIGURES
 from analysis.evidence import Evidence
-from analysis.plots import figure_latency
-from analysis.timing.speed_data import figure_latency_data, figure_roofline_data
+from analysis.plots import figure_latency, figure_roofline
+from analysis.timing.speed_data import correlation, in_words
 from dpn.zoo import ZOO
 from tests.analysis import made_up_speed as made_up
 from tests.analysis.test_figures import assert_readable, drawn, marks
@@ -33,7 +35,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(figure_id: str, whole: Ev
 
 
 def test_each_network_stands_at_its_cost_and_its_time(whole: Evidence) -> None:
-    data = figure_latency_data(whole)
+    data = figure_latency.data(whole)
     shown = data[data.drawn]
     assert len(shown) == len(NETWORKS)
     assert len(data) == 4 * len(NETWORKS) + 1
@@ -55,27 +57,32 @@ def test_times_of_batches_are_times_of_an_image(tmp_path: Path) -> None:
         store.append(timing_record(name, [[0.8]] * 5, spec_digest=spec.digest(), batch=8))
     axes = drawn("figure-latency", Evidence(records_root=tmp_path)).axes
     assert {round(y) for _, y in marks(axes[0])} == {100}
-    told = figure_latency.alt(figure_latency_data(Evidence(records_root=tmp_path)))
+    told = figure_latency.alt(figure_latency.data(Evidence(records_root=tmp_path)))
     assert "from 100 to 100 ms an image" in told
 
 
 def test_the_names_are_the_papers_and_each_stands_once(whole: Evidence) -> None:
-    data = figure_latency_data(whole)
+    data = figure_latency.data(whole)
     labels = [label for label in data[data.drawn].label if label]
     assert len(set(labels)) == len(labels)
     assert {"DPN4_64", "DPN2_hrnet", "HRNet-w32", "Mask-RCNN", "PIL"} <= set(labels)
 
 
 def test_the_order_is_kendalls(whole: Evidence) -> None:
-    data = figure_latency_data(whole)
+    data = figure_latency.data(whole)
     shown = data[data.drawn]
-    found = figure_latency.correlation(data, "macs")
+    found = correlation(data, "macs")
     assert found is not None
     assert found[0] == pytest.approx(kendalltau(shown.macs.astype(float), shown.seconds).statistic)
-    assert figure_latency.in_words(found) in drawn("figure-latency", whole).axes[0].get_title(loc="left")
-    assert figure_latency.correlation(data[data.subject.isin(["dpn4_32", "dpn4_64"])], "macs") is None
+    assert in_words(found) in drawn("figure-latency", whole).axes[0].get_title(loc="left")
+    assert correlation(data[data.subject.isin(["dpn4_32", "dpn4_64"])], "macs") is None
     of_one_cost = shown.assign(macs=shown.macs.iloc[0])  # such as the rows of one table of ablations
-    assert figure_latency.correlation(of_one_cost, "live_macs") is None
+    assert correlation(of_one_cost, "live_macs") is None
+
+
+def test_a_sentence_about_time_loads_no_matplotlib() -> None:
+    program = "import sys, analysis.timing.speed_answer; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
 
 
 def test_a_line_is_one_speed(whole: Evidence) -> None:
@@ -90,7 +97,7 @@ def test_a_line_is_one_speed(whole: Evidence) -> None:
 
 
 def test_strips_show_every_share_of_the_first_machine(whole: Evidence) -> None:
-    data = figure_roofline_data(whole)
+    data = figure_roofline.data(whole)
     assert data.drawn.all()  # the other machine has no share
     (axes,) = drawn("figure-roofline", whole).axes
     shares = sorted(x for strip in axes.collections for x, _ in strip.get_offsets())

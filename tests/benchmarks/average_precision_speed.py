@@ -25,6 +25,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - see above
 
 from dpn.metrics import average_precision, coco  # noqa: E402
+from dpn.metrics.coco_scores import Scores  # noqa: E402
 from tests.benchmarks import postprocess_speed  # noqa: E402
 
 LEAST_RATIO = 10
@@ -51,7 +52,7 @@ def main() -> int:
     for engine in (average_precision.score, coco.score):  # imports and first calls are not what is compared
         engine({**truth, "annotations": truth["annotations"][:9]}, rows[:9])
     fastest: dict[str, float] = {}
-    found: dict[str, coco.Scores] = {}
+    found: dict[str, Scores] = {}
 
     def timed(name: str) -> float:
         begin = time.perf_counter()

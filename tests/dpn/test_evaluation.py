@@ -16,10 +16,10 @@ from dpn.data.people import DataSet
 from dpn.data.problems import DataError
 from dpn.data.subset import first_images, first_people
 from dpn.evaluation import Evaluation, evaluate
-from dpn.inference import OutputError
 from dpn.kept_predictions import kept
-from dpn.metrics import coco, pckh
+from dpn.metrics import coco, coco_results, pckh
 from dpn.network_names import Network
+from dpn.network_output import OutputError
 from dpn.protocols import protocol
 from dpn.runtime import Runtime
 from dpn.scoring import headline
@@ -106,7 +106,7 @@ def test_the_results_file_scores_the_same(tmp_path: Path) -> None:
     data, results = coco_set(2), tmp_path / "folder" / "results.json"
     found = run(data, results=results)
     truth = json.loads(json.dumps(data.truth))
-    again = coco.score(truth, coco.read_results(results, truth))
+    again = coco.score(truth, coco_results.read_results(results, truth))
     assert found.scores == {name: getattr(again, name) for name in found.scores or ()}
     assert list(results.parent.iterdir()) == [results]
 
@@ -180,6 +180,15 @@ def test_a_torn_row_is_predicted_again(tmp_path: Path) -> None:
     found = run(data, results=results, batch=2)
     assert found.n_predicted == 3
     assert found.scores == run(data).scores
+
+
+def test_what_the_system_takes_in_parts_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, results, row = os.write, tmp_path / "results.json", np.arange(6.0).reshape(1, 2, 3)
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+    with kept(results, {"a": 1}, 2) as first:
+        first.add(row)
+    with kept(results, {"a": 1}, 2) as again:
+        np.testing.assert_array_equal(again.rows, row)
 
 
 @pytest.mark.parametrize("what", ["weights", "code", "data", "images", "input", "protocol", "device", "precision"])

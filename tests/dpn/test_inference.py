@@ -17,9 +17,10 @@ from dpn.data.crops import MEAN, STD
 from dpn.data.people import DataSet, Images, People
 from dpn.data.problems import DataError
 from dpn.heatmaps import Codec, decode, encode
-from dpn.inference import Forward, OutputError, Runtime, codec_of, device_of, final_heatmaps, predict, workers_of
-from dpn.network_output import stride_of
+from dpn.inference import Forward, codec_of, device_of, predict, workers_of
+from dpn.network_output import OutputError, final_heatmaps, stride_of
 from dpn.protocols import CodecName, Protocol, protocol
+from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17
 from dpn.spec import CPNSpec, OpenPoseSpec, PILSpec
 from tests.dpn.dotted import coco_set
@@ -226,6 +227,17 @@ def test_the_network_keeps_its_modes() -> None:
     predict(net, noise_set(2), PLAIN, HW)
     assert [module.training for module in net] == [True, False, True, True]
     assert net.training
+
+
+@pytest.mark.usefixtures("torch_as_it_starts")
+def test_what_torch_export_wrote_is_asked_in_the_one_mode_that_it_has() -> None:
+    """It refuses to change its mode: "Calling eval() is not supported yet"."""
+    net, data = small().eval(), noise_set(2)
+    written = torch.export.export(net, (torch.zeros(1, 3, *HW),)).module()
+    modes = [module.training for module in written.modules()]
+    found = predict(written, data, PLAIN, HW, Runtime(batch=1))
+    np.testing.assert_allclose(found, predict(net, data, PLAIN, HW, Runtime(batch=1)), atol=1e-5)
+    assert [module.training for module in written.modules()] == modes
 
 
 def test_heatmaps_that_are_no_numbers_are_refused() -> None:

@@ -11,7 +11,8 @@ from torch import nn
 
 from dpn.build import build
 from dpn.factories import NetworkError, imported
-from dpn.network_names import Network, built, definition_of, parse_hw
+from dpn.input_size import parse_hw
+from dpn.network_names import Network, built, definition_of
 from dpn.program.error_words import first_line, first_said, in_words
 from dpn.zoo import ZOO
 

@@ -11,7 +11,7 @@ from dpn.data.opening import Asked, open_data
 from dpn.data.people import DataSet
 from dpn.data.samples import InferenceSamples
 from dpn.heatmaps import Codec
-from dpn.metrics.coco import NAMES
+from dpn.metrics.coco_scores import NAMES
 from dpn.oracle import Verdict, joints_in_crops, oracle
 from dpn.protocols import CodecName, protocol
 from tests.dpn.dotted import coco_set, mpii_set

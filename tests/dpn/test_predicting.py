@@ -13,9 +13,9 @@ from dpn.data.images import read_image
 from dpn.data.picture_files import Boxes, output_paths, read_boxes
 from dpn.data.problems import DataError
 from dpn.drawing import COLORS_BGR
-from dpn.inference import OutputError
-from dpn.metrics.coco import read_results
+from dpn.metrics.coco_results import read_results
 from dpn.network_names import Network
+from dpn.network_output import OutputError
 from dpn.predicting import Drawing, Found, Predictor, predict_images
 from dpn.runtime import Runtime
 from dpn.skeletons import COCO_17, MPII_16

@@ -18,10 +18,8 @@ from dpn.data.crops import affine, crop
 from dpn.data.people import Boxes, DataSet
 from dpn.data.problems import DataError
 from dpn.data.synthetic_annotations import mpii_entry, mpii_people, polygons
-from dpn.data.synthetic_examples import KEPT_IMAGES, TRAIN_FIRST, _image
+from dpn.data.synthetic_examples import KEPT_IMAGES, TRAIN_FIRST, SyntheticExamples, SyntheticImages, _image
 from dpn.data.synthetic_set import (
-    SyntheticExamples,
-    SyntheticImages,
     _coco_scene,
     coco_content,
     first_of,
@@ -29,7 +27,8 @@ from dpn.data.synthetic_set import (
     subject_crops,
 )
 from dpn.data.workers import in_order
-from dpn.metrics.coco import NAMES, score
+from dpn.metrics.coco import score
+from dpn.metrics.coco_scores import NAMES
 from dpn.metrics.pckh import score as pckh
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16

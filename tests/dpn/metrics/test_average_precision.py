@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dpn.metrics import coco, matching
 from dpn.metrics.average_precision import AREAS, RECALLS, curves, score
+from dpn.metrics.coco_scores import NAMES
 from dpn.metrics.matching import MOST, SIGMAS, THRESHOLDS, alike, people_of
 from tests.dpn.metrics.made_coco import K, annotation, content, plain, row, rows_of
 from tests.dpn.samples import COCO, needs_samples
@@ -254,9 +255,9 @@ def test_twenty_of_an_image_are_looked_at() -> None:
 def test_nobody_to_find_is_none_and_finding_nobody_is_zero() -> None:
     nobody, no_images = content(2, 0), {**content(0, 0), "annotations": [person(1)]}
     for truth in (nobody, no_images, of(person(1, iscrowd=1))):
-        assert {asdict(score(truth, []))[name] for name in coco.NAMES} == {None}
+        assert {asdict(score(truth, []))[name] for name in NAMES} == {None}
     assert asdict(score(of(person(1)), [])) == {
-        **dict.fromkeys(coco.NAMES, 0.0), "APL": None, "ARL": None, "n_images": 1, "n_people": 1, "engine": "own",
+        **dict.fromkeys(NAMES, 0.0), "APL": None, "ARL": None, "n_images": 1, "n_people": 1, "engine": "own",
     }  # fmt: skip
 
 
@@ -309,7 +310,7 @@ def test_real_people_are_scored_as_by_pycocotools(spread_px: float) -> None:
         one["score"] = float(rng.random())
     assert_equal(truth, rows)
     assert [number if number >= 0 else None for number in plain(truth, rows)] == [
-        getattr(score(truth, rows), name) for name in coco.NAMES
+        getattr(score(truth, rows), name) for name in NAMES
     ]
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from dpn.data.people import People
-from dpn.metrics.coco import NAMES, Scores, read_results, results, score
+from dpn.metrics.coco import results, score
+from dpn.metrics.coco_results import read_results
+from dpn.metrics.coco_scores import NAMES, Scores
 from dpn.metrics.oks import nms_by_image, rescore
 from dpn.protocols import protocol
 from dpn.skeletons import COCO_17, MPII_16

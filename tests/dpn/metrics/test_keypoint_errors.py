@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpn.metrics import coco, resampling
+from dpn.metrics import coco, coco_scores, resampling
 from dpn.metrics.error_report import Report, report
 from dpn.metrics.error_scorer import ORDER
 from dpn.metrics.keypoint_errors import (
@@ -321,7 +321,7 @@ def assert_as_reference(truth: dict[str, Any], rows: list[dict[str, Any]]) -> Re
             (made.alone_exactly, (kind,), True), (made.in_order_exactly, in_order, True),
         ):  # fmt: skip
             expected = coco.score(truth, reference(truth, rows, kinds, exactly)[1])
-            assert numbers == {name: pytest.approx(getattr(expected, name), abs=1e-12) for name in coco.NAMES}
+            assert numbers == {name: pytest.approx(getattr(expected, name), abs=1e-12) for name in coco_scores.NAMES}
     return found
 
 

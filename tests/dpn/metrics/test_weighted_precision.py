@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dpn.metrics import average_precision, coco
 from dpn.metrics.average_precision import ranked
+from dpn.metrics.coco_scores import NAMES
 from dpn.metrics.matching import Rows, people_of
 from dpn.metrics.weighted_precision import WeightedPrecision
 from tests.dpn.metrics.made_coco import annotation, content, plain, rows_of
@@ -63,7 +64,7 @@ def test_weights_of_many_images_are_repeated_images_and_pycocotools_agrees(tied:
     assert_as_written_out(truth, rows, weights)
     numbers = WeightedPrecision.of(truth, rows)(weights)
     expected = coco.score(*written_out(truth, rows, weights))
-    assert numbers.tolist() == [getattr(expected, name) for name in coco.NAMES]
+    assert numbers.tolist() == [getattr(expected, name) for name in NAMES]
 
 
 def test_one_of_each_is_the_score_itself() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dpn.program.cli import message
-from dpn.program.whole_files import whole, write_whole
+from dpn.program.whole_files import whole, write_all, write_whole
 
 
 def test_it_is_written_with_its_folder_and_in_place_of_another(tmp_path: Path) -> None:
@@ -19,6 +19,15 @@ def test_it_is_written_with_its_folder_and_in_place_of_another(tmp_path: Path) -
     write_whole(path, memoryview(b"two"))
     assert path.read_bytes() == b"two"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_the_system_takes_in_parts_is_written_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    with (tmp_path / "file").open("wb") as file:
+        write_all(file.fileno(), b"ten bytes.")
+        write_all(file.fileno(), b"")
+    assert (tmp_path / "file").read_bytes() == b"ten bytes."
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from dpn.training import sanity
+from dpn.training.errors import TrainingError
 from dpn.training.prepare import Prepared, prepare
 from dpn.training.recipes import Recipe
-from dpn.training.state import TrainingError
 from tests.dpn.training.tiny_network import with_idle_weights
 
 RECIPE = Recipe(

@@ -10,7 +10,8 @@ from torch import nn
 
 from dpn.checkpoints import load
 from dpn.program import whole_files
-from dpn.training.state import State, TrainingError, read, save
+from dpn.training.errors import TrainingError
+from dpn.training.state import State, read, save
 
 
 def a_state(step: int = 3) -> tuple[nn.Module, State]:

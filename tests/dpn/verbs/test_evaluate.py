@@ -12,7 +12,8 @@ from dpn import evaluation
 from dpn.build import build
 from dpn.digests import file_digest
 from dpn.factories import NetworkError
-from dpn.network_names import Network, network, parse_hw
+from dpn.input_size import parse_hw
+from dpn.network_names import Network, network
 from dpn.program import cli
 from dpn.verbs.evaluate import evaluate, oracle
 from dpn.verbs.predict import predict
