@@ -74,6 +74,7 @@ def _notes(evidence: Evidence, claims: list[Claimed]) -> Iterator[str]:
         found = over_seeds(evidence, runs)
         told = (BUDGETS[runs.budget], TWICE if runs.budget == "quick" else "", corrected(once(found)))
         yield " ".join(filter(None, told))
+        yield from runs.conditions(evidence)
         waiting = len(claims) - len(found)
         if waiting:
             yield f"{waiting} orderings wait for runs at the {runs.budget} budget."

@@ -119,6 +119,7 @@ def mean_cell(by_seed: Mapping[int, Record], measure: Measure, scale: int, decim
     return Cell(
         text=round_printed(mean, decimals), value=mean, state="measured", note=note, record=record,
         further=tuple(further) if measure is _value else (), how=how, interval=interval, n=len(values),
+        flags=tuple(dict.fromkeys(flag for one in by_seed.values() for flag in one.flags)),
     )  # fmt: skip
 
 
@@ -131,6 +132,7 @@ def _notes(evidence: Evidence, name: str, found: tuple[Runs, ...]) -> Iterator[s
         minutes = runs.minutes(evidence, name)
         took = f"In {runs.precision}, a run in {minutes}. " if minutes else ""
         yield f"{BUDGETS[runs.budget]} {took}{_seeds(evidence, runs, name)}{same_epochs(evidence, runs, name)}"
+        yield from runs.conditions(evidence, name)
         if few := runs.few(evidence, name):
             told = f"Fewer than {SEEDS} runs at the {runs.budget} budget: {', '.join(few)}"
             yield f"{told}; run: {command(runs.budget, name)}"

@@ -3,11 +3,11 @@
 Two budgets, never mixed: `quick`, the paper's modules at width 32 behind a light stem, and `full`, its own networks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.evidence import Evidence
-from bench.recording.trained import precision_by_digest
+from bench.recording.trained import CONTINUED, precision_by_digest
 from bench.records.record import METRICS, Record
 from bench.records.reported import HEADER, Reported
 from dpn.spec import DPNLiteSpec, DPNSpec, ModelSpec
@@ -71,9 +71,29 @@ class Runs:
         ends = dict.fromkeys(f"{end(took):.0f}" for end in (min, max) if took)
         return f"{' to '.join(ends)} minutes" if took else ""
 
+    def conditions(self, evidence: Evidence, *tables: str) -> Iterator[str]:
+        """What the runs of the tables' networks do not share: how bf16 is multiplied, and whether one was continued."""
+        every = [run for name in self.needed(evidence, *tables) for run in self.by_network.get(name, {}).values()]
+        exact = [run for run in every if "fp32" in str(run.detail.get("bf16_products", ""))]
+        if 0 < len(exact) < len(every):
+            yield (
+                f"Of {len(every)} runs {len(exact)} multiplied in fp32 what they had rounded to bf16, on a processor "
+                f"that has no products of bf16: {_named(exact)}."
+            )
+        if continued := [run for run in every if CONTINUED in run.flags]:
+            yield f"Continued with other versions, threads or another commit: {_named(continued)}."
+
     def few(self, evidence: Evidence, *tables: str) -> list[str]:
         """Those of them that have fewer runs than `SEEDS`."""
         return [name for name in self.needed(evidence, *tables) if len(self.by_network.get(name, {})) < SEEDS]
+
+
+def _named(found: Iterable[Record]) -> str:
+    """Networks with their seeds: "dpn1_32_lite (seeds 0, 2)"."""
+    seeds: dict[str, list[str]] = {}
+    for run in found:
+        seeds.setdefault(run.subject, []).append(str(run.protocol["seed"]))
+    return "; ".join(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in seeds.items())
 
 
 def runs(evidence: Evidence, budget: str) -> Runs:

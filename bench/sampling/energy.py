@@ -107,6 +107,8 @@ def measure(runner: Runner, batch: int, device: str) -> dict[str, Any]:
     seen = disturbance.between(before, disturbance.snapshot())
     states.append(_state(device))
     joules = _joules(meter)
+    if joules <= 0:
+        raise RuntimeError(f"energy is not available: {meter.source} counted nothing in {spent:.0f} s of load")
     return {
         "value": joules / (calls * batch),
         "joules": joules,

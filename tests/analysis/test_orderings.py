@@ -217,6 +217,23 @@ def test_a_mean_over_seeds_by_hand(tmp_path: Path) -> None:
     assert any("dpn2_32_lite" in note and "sweep table-5 --budget quick" in note for note in table.notes)
 
 
+def test_runs_of_other_arithmetic_and_continued_ones_are_named(tmp_path: Path) -> None:
+    leg = {"first_step": 0, "threads": 1, "processes": 1}
+    for name, legs in (
+        (DPM, [leg | {"bf16 products": "bf16"}]),
+        (NORMAL, [leg | {"bf16 products": "fp32"}, leg | {"first_step": 9, "threads": 2, "bf16 products": "fp32"}]),
+    ):
+        write_run(tmp_path / "runs" / name, RECIPES[f"quick/{name}"], 0.3, result={"legs": legs})
+    collect([tmp_path / "runs"], Store(tmp_path / "records"))
+    there = Evidence(records_root=tmp_path / "records")
+    for table in ("table-2-synthetic", "orderings-synthetic"):
+        notes = tables.table(table, there).notes
+        (exact,) = (note for note in notes if "products of bf16" in note)
+        assert exact.startswith("Of 2 runs 1 multiplied in fp32 what they had rounded to bf16")
+        assert exact.endswith(f": {NORMAL} (seed 0).")
+        assert f"Continued with other versions, threads or another commit: {NORMAL} (seed 0)." in notes
+
+
 def test_without_runs_one_line_says_what_makes_them(tmp_path: Path) -> None:
     (line,) = trained_answer.sentences(EMPTY)
     assert "python -m dpn sweep table-2 --budget quick --seeds 3" in line

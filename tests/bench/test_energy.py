@@ -98,6 +98,13 @@ def test_joules_per_image_include_the_idle_power_which_is_stated_too(world):
     assert found["disturbance"]["wall_s"] == pytest.approx(found["seconds"])
 
 
+def test_a_counter_that_stands_still_is_no_energy(world, monkeypatch):
+    still = energy.Counters("a counter", lambda: [5.0], [300.0])
+    monkeypatch.setattr(energy, "meter_for", lambda _device: lambda: still)
+    with pytest.raises(RuntimeError, match="energy is not available: a counter counted nothing in 10 s of load"):
+        energy.measure(world, 8, "cpu")
+
+
 def test_a_gpu_that_is_slowed_down_under_load_is_a_reason(world, monkeypatch):
     assert energy.measure(world, 8, "cpu")["reasons"] == []
     make = energy.meter_for("cpu")
