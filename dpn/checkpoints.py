@@ -4,12 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dpn.backbones import BACKBONES, Backbone
+from dpn.build import build
+from dpn.definitions import definition_of
 from dpn.program.quantities import some
-from dpn.weight_files import CheckpointError, bare, read_state_dict
+from dpn.weight_files import CheckpointError, bare, load_plain, read_state_dict, state_dict_in, trained_as
+from dpn.zoo import ZOO
 
 WHOLE = "of whole numbers, as a quantised file holds them"
 
@@ -19,18 +24,24 @@ PARTS = ("backbone.", "keypoint_head.", "head.")
 Shape = tuple[int, ...]
 
 
-def load(net: nn.Module, path: Path) -> None:
+def load(net: nn.Module, path: Path) -> str:
     """Loads the weights of a whole network, all of them; nothing changes when the file does not fit.
 
     Takes the files that authors released and those of their training programs, also mmpose's; counts of batches, which
     the oldest files lack, may be missing.
 
+    Returns:
+        What its user should know, see `trained_otherwise`; mostly nothing.
+
     Raises:
         CheckpointError: the file cannot be used, or is not this network's.
     """
-    found = check(net, path)
+    content = load_plain(path)
+    found = _fitting(net, state_dict_in(content, path), path)
+    note = trained_otherwise(net, content, path)
     own = net.state_dict()
     net.load_state_dict({name: found.get(name, own[name]) for name in own}, strict=True)
+    return note
 
 
 def check(net: nn.Module, path: Path) -> dict[str, Tensor]:
@@ -39,7 +50,36 @@ def check(net: nn.Module, path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be used, or is not this network's.
     """
-    found = read_state_dict(path)
+    return _fitting(net, read_state_dict(path), path)
+
+
+def trained_otherwise(net: nn.Module, content: Any, path: Path) -> str:
+    """What its user should know of weights that were trained as a network of another definition than this one's.
+
+    No weight shows a dilation or a stride, so that such weights load. The size of the input does not count.
+
+    Args:
+        net: as it was built; may be on the meta device.
+        content: of the file, as `load_plain` has it.
+        path: of the file.
+
+    Returns:
+        One line; empty for weights of this very network, and where the file does not say what they were trained as.
+    """
+    name, there = trained_as(content)
+    spec = ZOO.get(name)
+    if spec and there in ("", spec.digest()):  # files of older versions, and the released ones, have no definition
+        with torch.device("meta"):
+            there = definition_of(build(spec), None)
+    if not there or there == definition_of(net, None):
+        return ""
+    return (
+        f"{path} was trained as {name}, whose layers then differed from this network's in what no weight shows, such "
+        "as dilations"
+    )
+
+
+def _fitting(net: nn.Module, found: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     comparison = compare(net, found)
     if comparison.fits:
         return renamed(net, found)

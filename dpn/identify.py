@@ -10,7 +10,7 @@ from dpn.build import build
 from dpn.checkpoints import Comparison, compare, fits_as_backbone
 from dpn.program.quantities import some
 from dpn.spec import ModelSpec, replace
-from dpn.weight_files import read_state_dict
+from dpn.weight_files import load_plain, state_dict_in, trained_as
 
 NEAR = 0.3
 """A network is near when this share of all names, its own and the file's, agrees; another shape agrees by half."""
@@ -22,6 +22,7 @@ class Identification:
 
     Attributes:
         path: of the file.
+        trained_as: the network in whose training this project wrote it; empty where it says none.
         tensors: how many it holds.
         values: numbers in all of them together.
         exactly: networks whose every entry it has, and nothing else.
@@ -30,6 +31,7 @@ class Identification:
     """
 
     path: Path
+    trained_as: str
     tensors: int
     values: int
     exactly: tuple[str, ...]
@@ -37,7 +39,8 @@ class Identification:
     nearly: Mapping[str, str]
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.tensors} tensors with {self.values:,} values"]
+        origin = f"trained as {self.trained_as}, " if self.trained_as else ""
+        lines = [f"{self.path}: {origin}{self.tensors} tensors with {self.values:,} values"]
         if self.exactly:
             lines.append(f"fits exactly: {', '.join(self.exactly)}")
         if self.as_backbone:
@@ -61,7 +64,8 @@ def identify(path: Path, networks: Mapping[str, ModelSpec], *, most: int = 3) ->
     Raises:
         CheckpointError: the file cannot be used.
     """
-    found = read_state_dict(path)
+    content = load_plain(path)
+    found = state_dict_in(content, path)
     exactly: list[str] = []
     as_backbone: list[str] = []
     differences: dict[str, Comparison] = {}
@@ -78,6 +82,7 @@ def identify(path: Path, networks: Mapping[str, ModelSpec], *, most: int = 3) ->
     nearest = sorted(differences, key=lambda name: -_nearness(differences[name]))[:most]
     return Identification(
         path=path,
+        trained_as=trained_as(content)[0],
         tensors=len(found),
         values=sum(tensor.numel() for tensor in found.values()),
         exactly=tuple(exactly),
@@ -94,7 +99,7 @@ def _alike(networks: Mapping[str, ModelSpec]) -> list[list[str]]:
     """Names of networks whose definitions differ at most in the size of the input, which no weight depends on."""
     groups: dict[str, list[str]] = {}
     for name, spec in networks.items():
-        groups.setdefault(replace(spec, input_hw=(0, 0)).digest(), []).append(name)
+        groups.setdefault(replace(spec, input_hw=(1, 1)).digest(), []).append(name)
     return list(groups.values())
 
 

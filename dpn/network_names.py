@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpn import zoo
-from dpn.digests import digest_of, file_digest
+from dpn.definitions import definition_of
+from dpn.digests import file_digest
 from dpn.factories import NetworkError, imported, own_settings
 from dpn.released import released
 from dpn.spec import ModelSpec, SimpleBaselineSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+__all__ = ["Network", "built", "definition_of", "network"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +34,8 @@ class Network:
         input_hw: height and width of its own input in pixels; None for anybody's factory.
         spec: its definition, for a network of the zoo.
         weights_sha256: of the file of weights, its first 12 hexadecimal digits; None without such a file.
-        note: what its user should know of the weights; empty where the user chose them.
+        note: what its user should know of the weights: that they come with this project, or were trained as another
+            network; else empty.
         definition: see `definition_of`; as it was built, since a network may write attributes when it runs.
     """
 
@@ -71,7 +75,7 @@ class Network:
         return digest.hexdigest()[:12]
 
 
-def network(name: str, weights: Path | None = None) -> Network:
+def network(name: str, weights: Path | str | None = None) -> Network:
     """The network of that name with the weights of that file, on the CPU.
 
     Args:
@@ -87,17 +91,19 @@ def network(name: str, weights: Path | None = None) -> Network:
     """
     spec = None if ":" in name else zoo.lookup(name)
     name = spec.name if spec else name
+    weights = None if weights is None else Path(weights)
     own = released(name, weights)
     weights = own.path if own else weights
     if spec and weights is None:
-        raise NetworkError(f"{name} knows nothing without weights; give a file with --weights FILE")
+        raise NetworkError(f"{name} knows nothing without weights; give a file of weights (--weights FILE)")
     if weights is not None and not weights.is_file():
         raise NetworkError(f"{weights} does not exist or is not a file; give a file of weights")
     net, _ = built(name)
+    note = ""
     if weights is not None:
         from dpn.checkpoints import load
 
-        load(net, weights)
+        note = load(net, weights)
     if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):
         raise NetworkError(f"{name} is on the meta device, without numbers; build it on the CPU")
     return Network(
@@ -106,7 +112,7 @@ def network(name: str, weights: Path | None = None) -> Network:
         input_hw=spec.input_hw if spec else None,
         spec=spec,
         weights_sha256=None if weights is None else file_digest(weights),
-        note=own.words if own else "",
+        note=own.words if own else note,
     )
 
 
@@ -126,29 +132,6 @@ def built(name: str) -> "tuple[nn.Module, ModelSpec | None]":
         return build(spec), spec
 
 
-def definition_of(net: "nn.Module", spec: ModelSpec | None) -> str:
-    """What stands for a network's definition: its spec's digest, or that of anybody's layers and their sizes.
-
-    It changes with a kernel, a stride, a dilation or a padding, with no weight, and not with how torch words a layer.
-    It knows nothing of what a network of a factory does between its layers, nor of what they have beside numbers and
-    words.
-
-    Args:
-        net: as it was built: layers that wait for their first input to know their size are others behind it.
-        spec: its definition, for a network of the zoo.
-    """
-    if spec:
-        return spec.digest()
-    from torch.nn.parameter import is_lazy
-
-    layers = [
-        (name, f"{type(layer).__module__}.{type(layer).__qualname__}", _plain_attributes(layer))
-        for name, layer in net.named_modules()
-    ]
-    sizes = {name: [] if is_lazy(weight) else list(weight.shape) for name, weight in net.named_parameters()}
-    return "layers-" + digest_of({"layers": layers, "sizes": sizes})
-
-
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """What a state holds, by dotted name, also inside of mappings and lists."""
     if isinstance(value, Mapping | list | tuple):
@@ -156,16 +139,3 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(part, f"{name}.{key}" if name else str(key))
     else:
         yield name, value
-
-
-def _plain_attributes(layer: "nn.Module") -> dict[str, Any]:
-    """What a layer is of itself, such as its stride: its own numbers and words, and tuples of them."""
-    own = {name: value for name, value in vars(layer).items() if not name.startswith("_") and _is_plain(value)}
-    own.pop("training", None)
-    return own
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, int | float | str)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from dpn import dilation
 from dpn.digests import digest_of
@@ -39,6 +39,22 @@ was read in another framework's code; `reconstructed` follows a publication, and
 `of this workbench` is in no publication."""
 
 
+def _allows(kind: Any, value: object, least: int) -> tuple[bool, str]:
+    """Whether a field of that type may have this value, and what it may have, in words."""
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        return any(value == one and type(value) is type(one) for one in choices), " or ".join(map(repr, choices))
+    if get_origin(kind) is tuple:
+        length = 0 if ... in get_args(kind) else len(get_args(kind))
+        known = isinstance(value, tuple) and len(value) == (length or max(1, len(value))) and (
+            all(type(one) is int and one >= least for one in value)
+        )  # fmt: skip
+        return known, f"a tuple of {length or 'one or more'} integers from {least} on"
+    if kind is int:
+        return type(value) is int and value >= least, f"an integer from {least} on"
+    return isinstance(value, kind), f"of type {kind.__name__}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """What every network has, whatever its family.
@@ -60,6 +76,14 @@ class ModelSpec:
     paper: str = ""
     input_hw: tuple[int, int] = (256, 192)
     joints: int = 17
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a field's value is none of its type, or a number below its least, mostly 1."""
+        for field in dataclasses.fields(self):
+            value, least = getattr(self, field.name), field.metadata.get("least", 1)
+            fits, allowed = _allows(field.type, value, least)
+            if not fits:
+                raise ValueError(f"{self.name}: {field.name} is {allowed}, not {value!r}")
 
     def identity(self) -> dict[str, Any]:
         """Everything that makes this network the network it is: its family and fields, without name and paper row."""
@@ -102,15 +126,9 @@ class DPNSpec(ModelSpec):
     modules: int
     width: int
     dilations: tuple[int, ...] = dilation.pyramid()
-    conv2_blocks: int
+    conv2_blocks: int = dataclasses.field(metadata={"least": 0})
     conv2_stride: Literal[1, 2] = 2
     reading: Reading = "costed"
-
-    def __post_init__(self) -> None:
-        if self.modules < 1 or self.width < 1:
-            raise ValueError(f"{self.name}: modules and width are at least 1, not {self.modules} and {self.width}")
-        if not self.dilations or min(self.dilations) < 1:
-            raise ValueError(f"{self.name}: dilations must be positive integers, not {self.dilations}")
 
     @property
     def channels(self) -> int:
@@ -139,7 +157,7 @@ class DPNLiteSpec(DPNSpec):
     basis: ClassVar[Basis] = "of this workbench"
 
     stem_channels: int = 32
-    conv2_blocks: int = 0
+    conv2_blocks: int = dataclasses.field(default=0, metadata={"least": 0})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing, cut short, holds code, holds something else than named tensors of real
             numbers, or two of one name.
     """
-    content = _unwrapped(load_plain(path), path)
+    return state_dict_in(load_plain(path), path)
+
+
+def state_dict_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """As `read_state_dict`, of what that file holds."""
+    content = _unwrapped(content, path)
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds no state dict but a {type(content).__name__}; save net.state_dict() alone")
     strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
@@ -54,6 +59,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if (other := names.setdefault(bare(str(name)), name)) is not name:
             raise CheckpointError(f"{path} holds {other} and {name}, which are one; save net.state_dict() alone")
     return {short: content[name] for short, name in names.items()}
+
+
+def trained_as(content: Any) -> tuple[str, str]:
+    """Name and definition of the network in whose training this project wrote such a file; empty where it says none."""
+    recipe = content.get("recipe") if isinstance(content, Mapping) else None
+    name = recipe.get("network") if isinstance(recipe, Mapping) else None
+    if not isinstance(name, str) or not name.isprintable():
+        return "", ""
+    definition = content.get("definition")
+    return name, definition if isinstance(definition, str) else ""
 
 
 def _unwrapped(content: Any, path: Path) -> Any:

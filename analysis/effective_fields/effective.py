@@ -199,12 +199,11 @@ def _estimates(net: nn.Module, question: Question, found: _Found, clusters: NDAr
         raise ValueError(f"an estimate is of one unit, not of {len(found.units)}; ask once for each")
     (unit,) = found.units
     graph, of_shape = _graph(net, found.image[1:]), found.shapes[question.of]
-    apart = any(maps.shape[-2:] != of_shape[1:] for maps in found.maps.values())
     return {
         name: Estimate(
             maps=maps[0],
             unit=unit,
-            centre=_centre(graph if apart else None, question.of, name, unit, of_shape[1:], maps.shape[-2:]),
+            centre=_centre(graph, question.of, name, unit, of_shape[1:], maps.shape[-2:]),
             of=question.of,
             to=name,
             recipe=question.recipe,
@@ -228,11 +227,11 @@ def _graph(net: nn.Module, image: tuple[int, ...]) -> FieldGraph | None:
 def _centre(
     graph: FieldGraph | None, of: str, to: str, unit: tuple[int, int], of_hw: tuple[int, int], to_hw: tuple[int, ...]
 ) -> Place:
-    """Where a unit lies in another map: exactly, or where that cannot be told by the sizes of both maps."""
+    """Where a unit lies in another map: on the grid of its map's units, or by both sizes where that cannot be told."""
     try:
         if graph is not None:
             extent = graph.extent(of, to)
-            y, x = (float(c + jump * at) for c, jump, at in zip(extent.centre_hw, extent.jump_hw, unit, strict=True))
+            y, x = (float(c + jump * at) for c, jump, at in zip(extent.place_hw, extent.jump_hw, unit, strict=True))
             return y, x
     except (KeyError, ValueError):
         pass

@@ -96,6 +96,11 @@ class Estimate:
         """See `erf_metrics.border_share`."""
         return erf_metrics.border_share(self.mean)
 
+    @property
+    def offset(self) -> tuple[Place, Place] | None:
+        """See `erf_metrics.offset`."""
+        return erf_metrics.offset(self.mean, self.centre)
+
     def radial_mass(self) -> Values:
         """See `erf_metrics.radial_mass`."""
         return erf_metrics.radial_mass(self.mean, self.centre)

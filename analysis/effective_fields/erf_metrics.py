@@ -116,6 +116,31 @@ def saturated(field: Values) -> bool:
     return border_share(field) >= 0.5
 
 
+def offset(field: Values, centre: Place | None = None) -> tuple[Place, Place] | None:
+    """Rows and columns from the unit to the centre of mass, and the standard deviations of the mass about the latter.
+
+    Both in positions; None for a field without mass.
+
+    Example:
+        >>> offset(np.array([[0.0, 0, 0, 1, 0, 1]]), centre=(0, 2))
+        ((0.0, 2.0), (0.0, 1.0))
+    """
+    values = _shared(field)
+    if not values.any():
+        return None
+    (dy, sy), (dx, sx) = (
+        _moments(values.sum(axis=1 - axis), at) for axis, at in enumerate(centre or middle(values.shape))
+    )
+    return (dy, dx), (sy, sx)
+
+
+def _moments(shares: Values, at: float) -> tuple[float, float]:
+    """Mean and standard deviation of the distances from a place along one axis; shares sum to 1."""
+    far = np.arange(len(shares)) - at
+    mean = float(shares @ far)
+    return mean, float(np.sqrt(shares @ np.square(far - mean)))
+
+
 def total_variation(one: Values, other: Values) -> float:
     """Half the sum of absolute differences between two fields of mass 1: 0 for the same, 1 for nothing in common.
 

@@ -35,7 +35,8 @@ class Protocol:
         to: the map that the field is in.
         recipe: of the estimator.
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
-            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
+            left alone), given (as the network is built); by default calibrated, and given for a network of your own
+            that dpn.build does not make, or that its factory has trained.
         source: of the images: noise, synthetic (figures drawn by a program), or a folder.
         images: for each initialisation.
         seeds: initialisations, numbered from 0; each is one independent draw.
@@ -100,12 +101,28 @@ def _made(subject: Subject, protocol: Protocol, trained: Path | None, told: dict
 
     question = Question(of=protocol.of, to=(protocol.to,), recipe=protocol.recipe)
     images = erf_inputs.at_once(erf_inputs.source(protocol.source), subject.input_hw, told["images"])
+    _check_maps(subject, protocol)
     if trained is not None:
         found = estimates(load_trained(subject, trained), images, question, done=done)
     else:
         initial = initial_kind(subject, protocol.initial)
         found = estimate_random(subject.factory, range(protocol.seeds), images, question, weights=initial, done=done)
     return record(subject, found[protocol.to], told)
+
+
+def _check_maps(subject: Subject, protocol: Protocol) -> None:
+    """Raises a KeyError where the network has no such maps; says how to name others."""
+    import torch
+
+    from analysis.effective_fields.effective import shapes_read
+
+    try:
+        shapes_read(subject.factory(), torch.zeros(1, 3, *subject.input_hw), protocol.of, [protocol.to])
+    except KeyError as error:
+        raise KeyError(
+            f"{subject.name}: {error.args[0]}; name two of its maps with --of and --to "
+            f"(python -m analysis receptive-field {subject.name} lists them)"
+        ) from error
 
 
 def record(subject: Subject, found: Estimate, told: dict[str, Any]) -> Record:

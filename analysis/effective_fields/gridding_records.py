@@ -42,7 +42,8 @@ class Protocol:
 
     Attributes:
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
-            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
+            left alone), given (as the network is built); by default calibrated, and given for a network of your own
+            that dpn.build does not make, or that its factory has trained.
         source: of the images: noise, synthetic (figures drawn by a program), or a folder.
         images: that each network gets, at least two; cosines rise with them.
         seeds: random initialisations, numbered from 0; each is one independent draw.

@@ -102,11 +102,18 @@ class Resize:
     """Interpolation: output `o` looks at input coordinate `scale * o + shift` and reads the positions around it.
 
     A bounded map repeats its first and last position outwards.
+
+    Attributes:
+        mode: which positions are read: the one before, two or four around.
+        scale: input positions from one output to the next.
+        shift: the coordinate of output 0.
+        bounded: what each position reads on the map with its ends, where rounding may tell otherwise.
     """
 
     mode: Literal["nearest", "linear", "cubic"]
     scale: Fraction
     shift: Fraction = Fraction(0)
+    bounded: "Listed | None" = None
 
     clamps = True
 
@@ -268,7 +275,7 @@ def connect(rule: Axis, outs: Frame, ins: Frame, *, clamp: bool) -> Connection:
         ins: frame of the input map.
         clamp: the input map ends at its frame; interpolation repeats its ends there instead of losing them.
     """
-    if clamp and isinstance(rule, Bordered):
+    if clamp and isinstance(rule, Bordered | Resize) and rule.bounded:
         rule = rule.bounded
     table = rule.reads(np.arange(outs[0], outs[1] + 1, dtype=np.int64))
     if clamp and rule.clamps:

@@ -143,11 +143,14 @@ class Extent:
         size_hw: positions of the map below that a unit reads, holes included; of the unit that reads most.
         jump_hw: positions between the fields of neighbouring units, the total stride; below 1 after upsampling.
         centre_hw: centre of the field of unit (0, 0), in positions of the map below.
+        place_hw: where unit (0, 0) lies on the grid of all units, in the same positions; unit (y, x) lies as many jumps
+            on. After upsampling, and where a wider branch joins, the centres of single fields are elsewhere.
     """
 
     size_hw: tuple[int, int]
     jump_hw: tuple[Fraction, Fraction]
     centre_hw: tuple[Fraction, Fraction]
+    place_hw: tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from analysis.receptive_fields.axes import SAME, Axis, Resize, Transposed, Window, adaptive, spread, whole
+from analysis.receptive_fields.axes import SAME, Axis, Listed, Resize, Transposed, Window, adaptive, spread, whole
 from analysis.receptive_fields.field_calls import (
     Rule,
     Shape,
@@ -188,8 +189,11 @@ def _resized(mode: Any, exact: bool = False) -> Rule:
         channels, *ins = image_shape(source)
         _, *sizes = image_shape(outs[0])
         scales = arguments.get("scale_factors") or (arguments.get("scales_h"), arguments.get("scales_w"))
+        corners = bool(arguments.get("align_corners"))
+        if mode == "cubic" and not corners and ins == sizes and any(scale not in (None, 1) for scale in scales):
+            raise UntraceableError("its scale keeps the map's size, where torch's gradient ignores it; give the size")
         axes = [
-            _resize(mode, exact, bool(arguments.get("align_corners")), size_in, size_out, scale)
+            _resize(mode, exact, corners, size_in, size_out, scale)
             for size_in, size_out, scale in zip(ins, sizes, scales, strict=True)
         ]
         return [[same(of[source], axes[0], axes[1], channels)]]
@@ -198,13 +202,22 @@ def _resized(mode: Any, exact: bool = False) -> Rule:
 
 
 def _resize(mode: Any, exact: bool, corners: bool, ins: int, outs: int, given: float | None) -> Axis:
+    """On the CPU torch ignores a given scale where a size stays or, for nearest, doubles.
+
+    It rounds nearest positions in single precision, but for the values, not the gradients, of a float64 map.
+    """
     if ins == 1:
         return spread(outs, "resizing a single position")
     if corners:
         return Resize(mode, Fraction(ins - 1, outs - 1) if outs > 1 else Fraction(1))
+    if not exact and ((outs == ins and mode != "cubic") or (outs == 2 * ins and mode == "nearest")):
+        given = None
     scale = 1 / Fraction(given).limit_denominator(10_000) if given else Fraction(ins, outs)
     if mode == "nearest":
-        return Resize(mode, scale, scale / 2 if exact else Fraction(0))
+        step = np.float32(1 / given) if given else np.float32(ins) / np.float32(outs)
+        looked = (np.arange(outs, dtype=np.float32) + np.float32(exact / 2)) * step
+        read = tuple((min(int(at), ins - 1),) for at in looked)
+        return Resize(mode, scale, scale / 2 if exact else Fraction(0), Listed(read, "resizing to the nearest"))
     return Resize(mode, scale, (scale - 1) / 2)
 
 

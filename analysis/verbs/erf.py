@@ -11,13 +11,12 @@ import tyro
 
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_estimate import Estimate, Scalar
-from analysis.effective_fields.trained_weights import initial_kind, load_trained
+from analysis.effective_fields.trained_weights import doubt, initial_kind, load_trained
 from analysis.effective_fields.untraced_axes import caution
 from bench.machine import environment
 from bench.subject import Subject, resolve
-from bench.verbs.arguments import Network
 from dpn.input_size import asked_hw
-from dpn.program.cli import Json, note
+from dpn.program.cli import Json, Network, note
 from dpn.program.progress import progress
 from dpn.program.quantities import so_many
 from dpn.program.whole_files import whole, write_whole
@@ -41,8 +40,9 @@ class Asked:
         weights: a file of trained weights, or released for those that come with this project; without, weights are
             random, even where dpn would take the released ones.
         initial: how random weights are drawn: calibrated (He et al., batch norm fitted to the images), he (batch norm
-            left alone), given (as the network builds itself); by default calibrated, and given for your own network.
-        seeds: of the initialisations and of the random signs, separated by commas.
+            left alone), given (as the network is built); by default calibrated, and given for a network of your own
+            that dpn.build does not make, or that its factory has trained.
+        seeds: random initialisations, numbered from 0; where there are several each is one independent draw.
         recipe: squared, absolute or replknet.
         batch: images in one pass.
     """
@@ -55,7 +55,7 @@ class Asked:
     source: str = "noise"
     weights: Path | None = None
     initial: str | None = None
-    seeds: str = "0"
+    seeds: int = 1
     recipe: str = "squared"
     batch: int = 8
 
@@ -72,20 +72,12 @@ class Asked:
             raise ValueError(f"--unit is ROW,COLUMN, such as 32,24, not {self.unit!r}")
         return ((int(match[1]), int(match[2])),)
 
-    def seed_list(self) -> tuple[int, ...]:
-        """The seeds asked for."""
-        if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", self.seeds):
-            raise ValueError(f"--seeds are whole numbers separated by commas, such as 0,1,2, not {self.seeds!r}")
-        return tuple(dict.fromkeys(int(seed) for seed in self.seeds.split(",")))
-
     def question(self) -> "Question":
         """All of it that concerns the field."""
         from analysis.effective_fields.effective import Question
 
         to = tuple(dict.fromkeys(name.strip() for name in self.to.split(",")))
-        return Question(
-            units=self.units(), of=self.of, to=to, recipe=self.recipe, seed=self.seed_list()[0], batch=self.batch
-        )
+        return Question(units=self.units(), of=self.of, to=to, recipe=self.recipe, batch=self.batch)
 
 
 def erf(
@@ -102,13 +94,14 @@ def erf(
         out: a folder for the maps (npy) and the numbers (json); made when it does not exist.
         as_json: print one object a field.
     """
-    if asked.images < 1:
-        raise ValueError(f"--images {asked.images}: at least one is needed")
+    if asked.images < 1 or asked.seeds < 1:
+        raise ValueError(f"--images {asked.images}, --seeds {asked.seeds}: at least one of each is needed")
     subject = resolve(network, asked.input_hw())
     question = asked.question()
-    source = erf_inputs.source(asked.source, asked.seed_list()[0])
+    source = erf_inputs.source(asked.source)
     pictures = erf_inputs.at_once(source, subject.input_hw, asked.images)
-    with progress(network, len(pictures) * (1 if asked.weights else len(asked.seed_list()))) as bar:
+    note(doubt(subject, asked.initial, asked.weights))
+    with progress(network, len(pictures) * asked.seeds) as bar:
         found, weights = _estimated(subject, asked, question, pictures, bar.advance)
     note(caution({name: reason for one in found.values() for name, reason in one.untraced.items()}))
     for one in found.values():
@@ -116,6 +109,7 @@ def erf(
         if out is not None:
             facts["files"] = [str(path) for path in _write(out, facts, one)]
         print(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+        note(_astray(facts))
 
 
 def _estimated(
@@ -124,15 +118,12 @@ def _estimated(
     """The fields, and what weights they are of."""
     from analysis.effective_fields.effective import estimate_random, estimates
 
-    seeds = asked.seed_list()
     if asked.weights is None:
-        initial = initial_kind(subject, asked.initial)
+        initial, seeds = initial_kind(subject, asked.initial), range(asked.seeds)
         found = estimate_random(subject.factory, seeds, pictures, question, weights=initial, done=done)
         return found, f"random, {initial}"
-    if len(seeds) > 1 or asked.initial:
-        raise ValueError(
-            "--weights are given, so there is nothing to initialise; leave --initial out and give one seed"
-        )
+    if asked.seeds > 1 or asked.initial:
+        raise ValueError("--weights are given, so there is nothing to initialise; leave --initial and --seeds out")
     return estimates(load_trained(subject, asked.weights), pictures, question, done=done), str(asked.weights)
 
 
@@ -140,6 +131,7 @@ def _facts(
     subject: Subject, asked: Asked, source: str, weights: str, one: Estimate, images: int
 ) -> dict[str, Any]:  # fmt: skip
     """Everything about one field but its maps, ready for JSON."""
+    offset, spread = one.offset or (None, None)
     return {
         "name": subject.name,
         "spec_digest": subject.spec_digest(),
@@ -156,12 +148,14 @@ def _facts(
         "source": source,
         "images": images,
         "weights": weights,
-        "seeds": list(asked.seed_list()),
+        "seeds": asked.seeds,
         "n": one.independent,
-        "draws": "images" if asked.weights or len(asked.seed_list()) == 1 else "initialisations",
+        "draws": "images" if asked.seeds == 1 else "initialisations",
         "saturated": one.saturated,
         "border_share": one.border_share,
         "scalars": {name: _scalar(scalar) for name, scalar in one.scalars().items()},
+        "offset": offset,
+        "spread": spread,
         "radial_mass": one.radial_mass().tolist(),
         "convergence": one.convergence().tolist(),
         "versions": environment.versions(),
@@ -186,11 +180,25 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         value = "none" if scalar["value"] is None else f"{scalar['value']:.4g}"
         low_high = "" if scalar["interval"] is None else "[{:.4g}, {:.4g}]".format(*scalar["interval"])
         lines.append(f"  {name:<22}{value:>9}  {low_high}".rstrip())
+    for axis, by, spread in zip("yx", facts["offset"] or (), facts["spread"] or (), strict=True):
+        where = f"of the centre of mass from the unit; standard deviation about it {spread:.4g}"
+        lines.append(f"  {f'offset_{axis}':<22}{by:>9.4g}  {where}")
     if facts["n"] == 1:
         lines.append(f"  one {facts['draws'].removesuffix('s')}: no intervals")
     at_border = "yes: the map cuts the field off, its size says more of the map" if facts["saturated"] else "no"
     lines.append(f"  {'saturated':<22}{at_border:>9}")
     return [*lines, *(f"  {path}" for path in facts.get("files", ()))]
+
+
+def _astray(facts: dict[str, Any]) -> str:
+    """What to tell of a field that lies elsewhere than its unit; nothing of another."""
+    offset, spread = facts["offset"] or (), facts["spread"] or ()
+    if all(abs(by) <= max(about, 1.0) for by, about in zip(offset, spread, strict=True)):
+        return ""
+    return (
+        f"the field of {facts['of']} in {facts['to']} lies off its unit, by more than its standard deviation about its "
+        "own centre: areas and sigmas, which are about the unit, say more of that than of its size"
+    )
 
 
 def _shape(channels: int, height: int, width: int) -> str:

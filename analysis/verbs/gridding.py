@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analysis.effective_fields.gridding_records import Protocol
+from analysis.effective_fields.trained_weights import doubt
 from analysis.effective_fields.untraced_axes import caution
 from analysis.receptive_fields.field_graph import UnavailableError
 from analysis.receptive_fields.field_rows import Row, coupled, module_pairs
@@ -118,6 +119,7 @@ def gridding(
     pairs = between.pairs(name, graph)
     rows = [_row(graph, *pair, between.sample, or_reason=measured) for pair in pairs]
     taps = layer_taps(graph)
+    note(doubt(subject, protocol.initial, weights) if measured else "")
     more = {"measured": measured_gridding(subject, graph, pairs, protocol, weights)} if measured else {}
     if measured:
         note(caution(more["measured"]["untraced"]))

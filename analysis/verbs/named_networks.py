@@ -3,17 +3,23 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from analysis.effective_fields.trained_weights import doubt
 from bench.subject import Subject, resolve
+from dpn.input_size import asked_hw
+from dpn.program.cli import note
 
 
 def measure_named(
-    names: Sequence[str], shown: Sequence[str], weights: Path | None, measure: Callable[[list[Subject]], int], what: str
-) -> None:
+    names: Sequence[str], shown: Sequence[str], input_hw: str | None, initial: str | None, weights: Path | None,
+    measure: Callable[[list[Subject]], int], what: str,
+) -> None:  # fmt: skip
     """Measures the networks that are named, and says how many records that added.
 
     Args:
         names: of the command line.
         shown: networks of the page, where none is named.
+        input_hw: size of their input, such as 256x192; None for their own.
+        initial: how random weights are to be drawn, if that is asked.
         weights: a file of trained weights, for one network.
         measure: measures what is missing, and returns how many records it added.
         what: is measured of each network, in the plural.
@@ -23,6 +29,8 @@ def measure_named(
     """
     if weights is not None and len(names) != 1:
         raise ValueError("--weights takes exactly one network; name it")
-    subjects = [resolve(name) for name in names or shown]
+    subjects = [resolve(name, asked_hw(input_hw)) for name in names or shown]
+    for subject in subjects:
+        note(doubt(subject, initial, weights))
     added = measure(subjects)
     print(f"{len(subjects)} {what}: {added} records added, {len(subjects) - added} there already")

@@ -11,11 +11,12 @@ from bench.records.store import RECORDS
 from bench.subject import Subject
 from bench.sweeps.measuring import open_store
 from bench.verbs.arguments import Networks
-from dpn.program.cli import Flag
+from dpn.program.cli import Flag, Input
 
 
 def neighbours(
     names: Networks = (),
+    input_: Input = None,
     protocol: Annotated[Protocol, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="measurement")] = PROTOCOL,
     weights: Path | None = None, again: Flag = False,
     records: Path = RECORDS,
@@ -23,7 +24,9 @@ def neighbours(
     """Measures how much neighbouring outputs share inside dilation modules, for the page, and keeps it as records.
 
     Args:
-        names: networks of the zoo; by default one of each schedule, and the one with weights of its own.
+        names: of the zoo, or package.module:factory; by default one of each schedule, and the one with weights of its
+            own.
+        input_: height and width of the input; by default the network's own, 256x192 for a factory.
         protocol: how they are measured.
         weights: a file of trained weights, or released, for the network that is named; the page then shows both;
             without, weights are random, even where dpn would take the released ones.
@@ -34,4 +37,4 @@ def neighbours(
     def measure(subjects: list[Subject]) -> int:
         return measure_neighbours(subjects, open_store(records, write=True), protocol, trained=weights, again=again)
 
-    measure_named(names, SHOWN, weights, measure, "networks")
+    measure_named(names, SHOWN, input_, protocol.initial, weights, measure, "networks")

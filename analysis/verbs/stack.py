@@ -60,9 +60,11 @@ class Stack:
         Raises:
             ValueError: these are none, or the stack is too large.
         """
-        dilations = self.dilations or ""
+        dilations = re.sub(r"\s*,\s*|\s+", ",", (self.dilations or "").strip())
         if not re.fullmatch(r"0*[1-9]\d*(,0*[1-9]\d*)*", dilations, re.ASCII):
-            raise ValueError(f"dilations are positive integers with commas, such as 32,16,8,4,2,1, not {dilations!r}")
+            raise ValueError(
+                f"dilations are positive integers with commas, such as 32,16,8,4,2,1, not {self.dilations!r}"
+            )
         if re.search(r"[1-9]\d{8}", dilations):
             raise ValueError(f"a dilation is too large; give smaller ones, of at most {LONGEST:,} positions in all")
         layers = tuple(map(int, dilations.split(",")))

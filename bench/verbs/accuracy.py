@@ -11,8 +11,7 @@ from bench.recording.trained import Collected, collect
 from bench.records.record import Record
 from bench.records.store import RECORDS
 from bench.sweeps.measuring import open_store
-from bench.verbs.arguments import Network
-from dpn.program.cli import Flag, note
+from dpn.program.cli import Flag, Network, note
 from dpn.program.progress import progress
 from dpn.runtime import Runtime
 from dpn.scoring import whom

@@ -6,9 +6,6 @@ import tyro
 
 from bench.sweeps.choices import Choices
 
-Network = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK")]
-"""The parameter `network`, so that an error calls it NETWORK too."""
-
 Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK ...]")]
 """The parameter `networks`."""
 

@@ -12,9 +12,8 @@ from bench.counts import conventions
 from bench.counts.parts import parts
 from bench.outlets.count_tables import show_count, show_opinions
 from bench.subject import resolve
-from bench.verbs.arguments import Network
 from dpn.input_size import asked_hw
-from dpn.program.cli import Flag, Input, Json
+from dpn.program.cli import Flag, Input, Json, Network
 
 
 def count(

@@ -33,8 +33,8 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 """The option --json of a parameter that has another name, since `json` is a module."""
 
-Name = Annotated[str, tyro.conf.Positional]
-"""An argument that stands at its place, such as a network's name."""
+Network = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK")]
+"""The parameter `network`, so that an error calls it NETWORK too."""
 
 Input = Annotated[str | None, tyro.conf.arg(name="input", metavar="HxW")]
 """The option --input of a parameter that has another name, since `input` is a function."""

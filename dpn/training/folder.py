@@ -120,7 +120,8 @@ class RunFolder:
             remedy = "give another --folder to train again"
             if not asked["val_people"]:  # the verb knows no first people
                 words = ("--data", asked["val_data"], "--protocol", recipe.protocol, "--weights", str(self.final))
-                command = shlex.join(("python", "-m", "dpn", "evaluate", recipe.network, *words))
+                size = ("--input", recipe.input) if recipe.input else ()
+                command = shlex.join(("python", "-m", "dpn", "evaluate", recipe.network, *words, *size))
                 remedy = f"score its weights with {command}, or {remedy}"
             raise TrainingError(f"{self.path} holds the score of {_people(scored)}, not of {_people(asked)}; {remedy}")
         return found

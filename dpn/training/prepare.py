@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from dpn.data.augment import NONE
-from dpn.data.opening import INPUT_HW, Asked, LabelledPeople, open_data, open_examples
+from dpn.data.opening import Asked, LabelledPeople, open_data, open_examples
 from dpn.data.people import DataSet, Examples
 from dpn.data.subset import first_people
 from dpn.evaluation_mode import evaluation_mode
 from dpn.heatmaps import Codec
 from dpn.inference import called, codec_of
+from dpn.input_size import hw_text
 from dpn.network_names import built, definition_of
 from dpn.network_output import final_heatmaps
 from dpn.program.cli import note
@@ -54,13 +55,16 @@ def prepare(recipe: Recipe) -> Prepared:
         NetworkError: the network's factory cannot be imported or called.
         DataError: the data cannot be used.
         ValueError: the data is of another kind than the recipe, or has other joints than the network; or it is the same
-            to learn from and to validate on, and nobody asked for that.
+            to learn from and to validate on, and nobody asked for that; or the input is of another size than the zoo's.
         OutputError: the network fails, or gives no heatmaps of these joints.
     """
     torch.manual_seed(recipe.seed)
     net, spec = built(recipe.network)
     definition = definition_of(net, spec)
-    input_hw = spec.input_hw if spec else INPUT_HW[recipe.kind]
+    input_hw = spec.input_hw if spec else recipe.input_hw
+    if recipe.input and recipe.input_hw != input_hw:
+        raise ValueError(f"{recipe.network} of the zoo is trained at {hw_text(input_hw)}, not {recipe.input}; leave "
+                         "out --input, which is for a network of your own")  # fmt: skip
     rules = protocol(recipe.protocol, recipe.kind)
     if not recipe.augment:
         rules = replace(rules, augmentation=NONE)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dpn.data.opening import INPUT_HW
 from dpn.digests import digest_of, file_digest
+from dpn.input_size import asked_hw
 from dpn.protocols import Kind
 
 Precision = Literal["fp32", "bf16"]
@@ -45,6 +47,8 @@ class Recipe:
         val_people: validate on the first so many people; 0 for everyone.
         backbone: a file of weights that the network's backbone starts from, see `dpn.backbones`, such as
             resnet50-19c8e357.pth; empty to start from the seed alone. What counts is the file's content.
+        input: height and width of the input of a network of your own, such as 384x288; empty for the publications'
+            256x192, of MPII 256x256. A network of the zoo has its own.
     """
 
     name: str
@@ -70,8 +74,10 @@ class Recipe:
     val_every: int = 1
     val_people: int = 0
     backbone: str = ""
+    input: str = ""
 
     def __post_init__(self) -> None:
+        asked_hw(self.input)
         wrong = self._wrong()
         if wrong:
             raise ValueError(f"recipe {self.name}: {wrong}")
@@ -112,9 +118,10 @@ class Recipe:
     def identity(self) -> dict[str, Any]:
         """Everything that decides the trained weights, as plain data.
 
-        Left out are `name`, `val_data`, `val_people`, `val_every` and `allow_weight_decay`; `split` where it is "train"
-        and `backbone` where there is none, for these came later, and what was trained before stays what it is. A
-        backbone is known by its content, so that a copy of the file elsewhere makes the same run.
+        Left out are `name`, `val_data`, `val_people`, `val_every` and `allow_weight_decay`; `split` where it is
+        "train", `backbone` where there is none and `input` where it is the publications', for these came later, and
+        what was trained before stays what it is. A backbone is known by its content, so that a copy of the file
+        elsewhere makes the same run.
 
         Raises:
             ValueError: the backbone's file is missing.
@@ -128,7 +135,14 @@ class Recipe:
             fields["backbone"] = by_content(self.backbone)
         else:
             del fields["backbone"]
+        if self.input_hw == INPUT_HW[self.kind]:
+            del fields["input"]
         return fields
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the input of a network of one's own, in pixels."""
+        return asked_hw(self.input) or INPUT_HW[self.kind]
 
     def validated_on(self) -> dict[str, Any]:
         """Whom it is scored on, which decides no weights, as plain data."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import tyro
 
-from dpn.zoo import ZOO, lookup
+from dpn.program.cli import note
+from dpn.zoo import ZOO
 
 
 def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> None:
@@ -14,23 +15,28 @@ def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> 
 
     Args:
         file: weights as their authors released them, a training program's checkpoint, or an ImageNet file.
-        network: a name of the zoo; then the question is whether the file loads into that network.
+        network: a name of the zoo, or package.module:factory; then the question is whether the file loads into that
+            network.
     """
     if network:
-        spec = lookup(network)
         import torch
 
-        from dpn.build import build
-        from dpn.checkpoints import check
+        from dpn.checkpoints import check, trained_otherwise
+        from dpn.network_names import built
+        from dpn.weight_files import load_plain
 
         with torch.device("meta"):
-            check(build(spec), file)
+            net, _ = built(network)
+        check(net, file)
         print(f"{file} fits {network} exactly")
+        note(trained_otherwise(net, load_plain(file), file))
         return
     from dpn.identify import identify
     from dpn.weight_files import CheckpointError
 
     found = identify(file, ZOO)
     if not (found.exactly or found.as_backbone or found.nearly):
-        raise CheckpointError(" ".join(f"{found}; python -m bench list names them".split()))
+        own = f"--network {found.trained_as} holds it against that one"
+        remedy = own if ":" in found.trained_as else "python -m bench list names them"
+        raise CheckpointError(" ".join(f"{found}; {remedy}".split()))
     print(found)

@@ -16,7 +16,7 @@ from dpn.data.people import Boxes, DataSet
 from dpn.input_size import asked_hw, hw_text
 from dpn.metrics.resampling import Draws
 from dpn.metrics.uncertainty import Uncertainty
-from dpn.program.cli import Json, Name, fail, note
+from dpn.program.cli import Json, Network, fail, note
 from dpn.program.progress import progress
 from dpn.protocols import CodecName, Protocol
 from dpn.runtime import Runtime
@@ -87,7 +87,7 @@ class Wanted:
 
 
 def evaluate(
-    name: Name, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
+    network: Network, wanted: Annotated[Wanted, tyro.conf.OmitArgPrefixes], weights: Path | None = None,
     runtime: Annotated[Runtime, tyro.conf.OmitArgPrefixes] = Runtime(),  # noqa: B008 - frozen
     results: Path | None = None, soft_nms: bool = False, draws: Drawn = Draws(),  # noqa: B008 - frozen
     as_json: Json = False,
@@ -100,7 +100,7 @@ def evaluate(
     With --results, what was predicted is kept when the program stops, and the same command goes on from there.
 
     Args:
-        name: a name of the zoo, or package.module:factory.
+        network: a name of the zoo, or package.module:factory.
         wanted: which data, and how.
         weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         runtime: how the network runs.
@@ -113,11 +113,11 @@ def evaluate(
             score coco and score mpii print them.
     """
     from dpn.evaluation import evaluate as evaluation_of
-    from dpn.network_names import network
+    from dpn.network_names import network as network_named
     from dpn.scoring import numbers_in
 
     runtime.check()
-    net = network(name, weights)
+    net = network_named(network, weights)
     asked = wanted.asked(net.input_hw)
     if soft_nms and asked.kind == "mpii":
         raise ValueError("nobody is suppressed in MPII's scoring; leave out --soft-nms")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dpn.input_size import asked_hw, hw_text
-from dpn.program.cli import OUT, Input, Json, Name, note
+from dpn.program.cli import OUT, Input, Json, Network, note
 from dpn.program.missing import install
 
 
 def export(
-    name: Name, weights: Path | None = None,
+    network: Network, weights: Path | None = None,
     format: Literal["onnx", "torchscript", "torch-export"] = "onnx",
     input_: Input = None, output: Annotated[Path | None, OUT] = None, batch: Literal["dynamic"] | int = "dynamic",
     pixels: Literal["uint8", "float"] = "uint8", protocol: str = "dpn", as_json: Json = False,
@@ -23,7 +23,7 @@ def export(
     it is, which `dpn.export.formats.read_metadata` reads back.
 
     Args:
-        name: a name of the zoo, or package.module:factory.
+        network: a name of the zoo, or package.module:factory.
         weights: a file of weights; by default those that come with this project, if any, and a factory's own.
         format: onnx, torchscript or torch-export.
         input_: height and width of the input; by default the network's own.
@@ -38,10 +38,10 @@ def export(
     from dpn.export.formats import ENDINGS
     from dpn.export.network import Wanted
     from dpn.export.network import export as exported
-    from dpn.network_names import network
+    from dpn.network_names import network as network_named
     from dpn.protocols import protocol as protocol_named
 
-    net = network(name, weights)
+    net = network_named(network, weights)
     input_hw = asked_hw(input_) or net.input_hw or INPUT_HW["coco"]
     wanted = Wanted(
         format=format, protocol=protocol_named(protocol, "coco"), input_hw=input_hw, batch=batch, pixels=pixels

@@ -20,6 +20,8 @@ from dpn.training.recipes import RECIPES, Recipe, find
 class AskedRecipe(Recipe):
     """A recipe as it was typed."""
 
+    input: Annotated[str, tyro.conf.arg(metavar="HxW")] = Recipe.input
+
     def __post_init__(self) -> None:
         """Checks nothing: tyro would show what is wrong in a box, and the verb says it in one line."""
 

@@ -254,6 +254,16 @@ def test_units_lie_where_strides_put_them() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("kernel", "stride", "centre"), [(3, 2, (3.5, 2.5)), (5, 4, (7.0, 5.0))])
+def test_units_lie_between_positions_after_a_transposed_convolution(
+    kernel: int, stride: int, centre: tuple[float, float]
+) -> None:  # fmt: skip
+    """Its output o lies at (o - 1/2) / 2, in units that lie the stride apart; also where the image has its size."""
+    net = nn.Sequential(nn.Conv2d(1, 2, kernel, stride, kernel // 2), nn.ConvTranspose2d(2, 1, 4, 2, 1))
+    one = estimate(net, noise(1, 1, 4 * stride, 3 * stride), (4, 3))
+    assert (one.of_shape, one.centre) == ((1, 8, 6), centre)
+
+
 class _Untraceable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         answer: Tensor = torch.fft.ifft2(torch.fft.fft2(x)).real[:, :, ::2, ::2]

@@ -14,6 +14,7 @@ from analysis.effective_fields.erf_metrics import (
     area_ratio,
     border_share,
     high_frequency_share,
+    offset,
     radial_mass,
     saturated,
     scalars,
@@ -259,3 +260,13 @@ def test_the_published_log_ratio_gives_up_where_ours_answers() -> None:
     assert replknet_area_ratio(even, 0.99) is None
     assert area_ratio(even, 0.99) is not None
     assert replknet_area_ratio(np.zeros((64, 48)), 0.5) is None
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_offset_is_that_of_the_mass_and_its_deviation_is_about_the_mass(scale: float) -> None:
+    found = offset(scale * gaussian((64, 48), (3, 2), (20, 30)), (32, 24))
+    assert found is not None
+    assert found[0] == pytest.approx((-12, 6), abs=1e-4)
+    assert found[1] == pytest.approx((3, 2), abs=1e-3)
+    assert offset(single((64, 48), (0, 47))) == ((-32, 23), (0, 0))
+    assert offset(np.zeros((64, 48))) is None

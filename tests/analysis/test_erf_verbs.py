@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from analysis.effective_fields import erf_inputs
 from analysis.effective_fields.erf_metrics import area_ratio, saturated
 from analysis.verbs.erf import Asked, erf
+from dpn.build import build
 from dpn.program import cli
+from dpn.spec import replace
+from dpn.zoo import ZOO
 from tests.analysis.random_networks import Apply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +32,32 @@ def small() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3, padding=2, dilation=2)
     )
+
+
+def falling() -> nn.Module:
+    """A DPN of two blocks."""
+    return build(replace(ZOO["dpn1_32_lite"], dilations=(2, 1)))
+
+
+def rising() -> nn.Module:
+    """Its twin, which differs in the order of its dilations alone."""
+    return build(replace(ZOO["dpn1_32_lite"], dilations=(1, 2)))
+
+
+def trained() -> nn.Module:
+    """One of them that has seen images."""
+    net = falling()
+    with torch.no_grad():
+        net.train()(torch.ones(2, 3, 64, 48))
+    return net
+
+
+def askew() -> nn.Module:
+    """Looks three and four positions to the right."""
+    net = nn.Conv2d(3, 1, 9, padding=4)
+    nn.init.zeros_(net.weight)
+    nn.init.ones_(net.weight[:, :, 4, 7:])
+    return net
 
 
 class _Slow(nn.Module):
@@ -53,7 +82,7 @@ def answer(capsys: pytest.CaptureFixture[str], asked: Asked, name: str = f"{HERE
 
 
 def test_numbers_files_and_what_they_are_of(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    asked = Asked(input="32x24", images=6, to="input,1", seeds="1,2,3", initial="calibrated")
+    asked = Asked(input="32x24", images=6, to="input,1", seeds=3, initial="calibrated")
     found = answer(capsys, asked, out=tmp_path / "made")
     assert [(one["of"], one["to"], one["map_hw"]) for one in found] == [
         ("output", "input", [32, 24]),
@@ -86,15 +115,52 @@ def test_what_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "weights random, given; n = 6 images" in first
     assert [line.split()[0] for line in rest] == [
-        "area_20", "area_30", "area_50", "area_99", "sigma_y", "sigma_x", "high_frequency_share", "saturated",
+        "area_20", "area_30", "area_50", "area_99", "sigma_y", "sigma_x", "high_frequency_share", "offset_y",
+        "offset_x", "saturated",
     ]  # fmt: skip
-    assert all("[" in line for line in rest[:-1])
+    assert all("[" in line for line in rest[:-3])
     erf(f"{HERE}:small", Asked(input="32x24", images=1))
     one = capsys.readouterr().out
     assert "1 image (noise)" in one
     assert "n = 1 image\n" in one
     assert "  one image: no intervals\n" in one
     assert "[" not in one
+
+
+def test_the_dilations_of_a_factory_s_dpn_are_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is built nothing but its shortcuts is, and networks of other dilations have the same numbers."""
+    asked = Asked(input="64x48", images=1, of="dpm.1", to="conv2")
+    (one,), (other,) = (answer(capsys, asked, f"{HERE}:{name}") for name in ("falling", "rising"))
+    assert one["weights"] == other["weights"] == "random, calibrated"
+    assert abs(one["scalars"]["sigma_y"]["value"] - other["scalars"]["sigma_y"]["value"]) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "initial", "weights", "noted"),
+    [
+        ("small", None, "given", True), ("small", "given", "given", False), ("small", "he", "he", False),
+        ("trained", None, "given", False), ("askew", None, "given", False), ("falling", "given", "given", False),
+    ],
+)  # fmt: skip
+def test_weights_that_nobody_asked_for_are_kept_and_doubted_where_they_are_new(
+    name: str, initial: str | None, weights: str, noted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    erf(f"{HERE}:{name}", Asked(input="64x48", images=1, initial=initial))
+    told = capsys.readouterr()
+    assert f"weights random, {weights};" in told.out
+    assert ("--initial calibrated draws others" in told.err) == noted
+
+
+def test_a_field_that_lies_off_its_unit_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = Asked(input="32x24", images=1)
+    erf(f"{HERE}:askew", asked)
+    told = capsys.readouterr()
+    assert "  offset_x                    3.5  of the centre of mass from the unit; standard dev" in told.out
+    assert told.err.startswith("note: the field of output in input lies off its unit")
+    (one,) = answer(capsys, asked, f"{HERE}:askew")
+    assert (one["offset"], one["spread"]) == ([0, pytest.approx(3.5)], [0, pytest.approx(0.5)])
+    erf(f"{HERE}:small", Asked(input="32x24", images=1, initial="he"))
+    assert capsys.readouterr().err == ""
 
 
 def channels_last() -> nn.Module:
@@ -164,7 +230,7 @@ def test_images_from_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
 
 def test_a_network_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
-    (one,) = answer(capsys, Asked(input="64x48", images=2, of="dpm.1", seeds="0"), "dpn1_32")
+    (one,) = answer(capsys, Asked(input="64x48", images=2, of="dpm.1"), "dpn1_32")
     assert one["weights"] == "random, calibrated"
     assert one["spec_digest"]
     assert (one["unit"], one["centre"], one["map_hw"]) == ([4, 3], [32, 24], [64, 48])
@@ -174,11 +240,11 @@ def test_a_network_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     ("asked", "said"),
     [
         (Asked(unit="3"), "--unit is ROW,COLUMN"),
-        (Asked(seeds="one"), "--seeds are whole numbers"),
+        (Asked(seeds=0), "--seeds 0: at least one of each"),
         (Asked(images=0), "--images 0"),
         (Asked(recipe="cubed"), "no recipe named 'cubed'"),
         (Asked(source="nowhere"), "nowhere is no folder"),
-        (Asked(weights=Path("none.pth"), seeds="0,1"), "give one seed"),
+        (Asked(weights=Path("none.pth"), seeds=2), "leave --initial and --seeds out"),
         (Asked(weights=Path("none.pth")), "none.pth does not exist"),
         (Asked(of="nowhere", images=1), "no map named 'nowhere'"),
         (Asked(initial="xavier", images=1), "no weights named 'xavier'"),
@@ -220,7 +286,8 @@ def test_the_command_line_and_an_interruption(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    (line,) = errors.splitlines()
+    *built, line = errors.splitlines()
+    assert set(built) <= {"built"}
     assert line.startswith("error: stopped")
     assert not (tmp_path / "out").exists()
 

@@ -207,6 +207,14 @@ OPERATORS: dict[str, Operator] = {
     "normalised": lambda x: F.normalize(x, dim=1) + x.logsumexp((2, 3), keepdim=True),
     "resized from one position": lambda x: x + F.interpolate(
         F.adaptive_avg_pool2d(x, 1), x.shape[2:], mode="bilinear", align_corners=True),
+    "nearest, of its own size": lambda x: F.interpolate(x, scale_factor=1.05),
+    "nearest, of its own width and twice its height": lambda x: F.interpolate(x, scale_factor=(2.1, 1.1)),
+    "nearest, of another size": lambda x: F.interpolate(x, scale_factor=(1.5, 2.2)),
+    "exactly nearest, of its own size": lambda x: F.interpolate(x, scale_factor=1.1, mode="nearest-exact"),
+    "exactly nearest, of twice its size": lambda x: F.interpolate(x, scale_factor=(2.1, 2.05), mode="nearest-exact"),
+    "bilinear, of its own size": lambda x: F.interpolate(x, scale_factor=1.05, mode="bilinear"),
+    "bilinear, of its own width": lambda x: F.interpolate(x, scale_factor=(2.1, 1.05), mode="bilinear"),
+    "bicubic, of its own height": lambda x: F.interpolate(x, scale_factor=(1.05, 1.2), mode="bicubic"),
     "expanded as": lambda x: x + x.mean((2, 3), keepdim=True).expand_as(x),
     "ConvNeXt": convnext,
     "MambaOut": mambaout,
@@ -238,6 +246,20 @@ def test_extremes_read_what_their_likes_read(one: Operator, other: Operator) -> 
     """A gradient shows the largest alone."""
     fields = [graph_of(of).backward("output", [(0, 0)])[0].values for of in (one, other)]
     assert np.array_equal(*fields)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+@pytest.mark.parametrize(("ins", "asked"), [(32, 82), (48, 74), (64, 82), (20, 58), (66, 2.7), (65, 2.7), (280, 1.44)])
+def test_nearest_positions_are_rounded_as_torch_rounds_them(mode: str, ins: int, asked: float) -> None:
+    """In single precision, so that one of 32->82 is a neighbour of the position that fractions tell."""
+    size = {"size": (asked, 1)} if isinstance(asked, int) else {"scale_factor": (asked, 1.0)}
+
+    def resized(x: Tensor) -> Tensor:
+        return F.interpolate(x, mode=mode, **size)  # type: ignore[arg-type]
+
+    truth = resized(torch.eye(ins)[:, None, :, None])[:, 0, :, 0].T.numpy() != 0
+    found = trace(Apply(resized), (1, 1, ins, 1)).backward("output", [(o, 0) for o in range(len(truth))])[0]
+    assert np.array_equal(found.support[..., 0], truth)
 
 
 def transposed_in_place(x: Tensor) -> Tensor:
@@ -281,6 +303,8 @@ REFUSED: dict[str, tuple[Operator, str]] = {
     "transposed in place": (transposed_in_place, "transpose_ in .* no rule"),
     "squeezed in place": (lambda x: x.sum(1, keepdim=True).squeeze_(1).unsqueeze_(1), "squeeze_ in .* no rule"),
     "gated columns": (lambda x: F.glu(F.pad(x, (0, 1)), 3), "glu in .* halves rows or columns"),
+    "bicubic, of its own size": (lambda x: F.interpolate(x, scale_factor=1.05, mode="bicubic"),
+                                 "upsample_bicubic2d in .* keeps the map's size, where .* give the size"),
     "a product of vectors": (lambda x: (pooled(x) @ pooled(x).t())[:, :, None, None], "mm in .* from the image"),
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ import torch
 import tyro
 from torch import nn
 
+from analysis.effective_fields.erf_records import Protocol
 from analysis.effective_fields.gridding_records import around_middle
 from analysis.receptive_fields.field_graph import UnavailableError
 from analysis.receptive_fields.field_records import rows_read
@@ -31,6 +32,7 @@ from analysis.verbs.measured_gridding import show_measured
 from analysis.verbs.neighbours import neighbours
 from analysis.verbs.receptive_field import receptive_field
 from analysis.verbs.trace import trace as trace_verb
+from bench.records.store import Store
 from bench.subject import resolve
 from dpn.input_size import parse_hw
 from dpn.program.cli import message
@@ -48,6 +50,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str) -> str:
         verbs: dict[str, Callable[..., Any]] = {
             "receptive-field": receptive_field, "gridding": gridding, "neighbours": neighbours,
+            "effective": effective, "trace": trace_verb,
         }  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(verbs, args=list(arguments), use_underscores=False)
         return capsys.readouterr().out
@@ -122,6 +125,11 @@ def test_the_gridding_of_a_stack(run: Run) -> None:
     assert "orders" not in answer(run, "gridding", "--dilations", "2,1")
 
 
+@pytest.mark.parametrize("typed", ["1, 3, 9", " 1 3  9 ", "1 ,3,9"])
+def test_blanks_between_dilations_do_no_harm(run: Run, typed: str) -> None:
+    assert answer(run, "gridding", "--dilations", typed)["dilations"] == [1, 3, 9]
+
+
 def test_the_gridding_of_a_stack_as_text(run: Run) -> None:
     text = run("gridding", "--dilations", PYRAMID, "--map", "32x24", "--orders")
     assert "HDC: M_2 = 21, fails" in text
@@ -158,6 +166,7 @@ def test_the_gridding_between_two_maps_of_a_network(run: Run) -> None:
         (("receptive-field", "--dilations", "a,b"), "positive integers with commas"),
         (("gridding", "--dilations", "2,0"), "positive integers with commas"),
         (("gridding", "--dilations", "2,,1"), "positive integers with commas"),
+        (("gridding", "--dilations", " "), "positive integers with commas"),
         (("gridding", "--dilations", "1", "--map", "64"), "HEIGHTxWIDTH in positions, such as 64x48, not '64'"),
         (("gridding", "--dilations", "1", "--map", "64x9999"), "at most 2048 on a side"),
         (
@@ -321,6 +330,38 @@ def test_neighbours_are_measured_once_and_kept(run: Run, tmp_path: Path) -> None
     arguments = ("neighbours", "dpn1_32_lite", "--images", "2", "--seeds", "1", "--records", str(tmp_path))
     assert run(*arguments) == "1 networks: 1 records added, 0 there already\n"
     assert run(*arguments) == "1 networks: 0 records added, 1 there already\n"
+
+
+@pytest.mark.parametrize(
+    ("verb", "more"),
+    [
+        ("trace", ()), ("neighbours", ("--images", "2", "--seeds", "1")),
+        ("effective", ("--images", "1", "--seeds", "1", "--of", "dpm.1.1")),
+    ],
+)  # fmt: skip
+def test_records_of_a_factory_are_for_the_input_that_is_asked_for(
+    run: Run, verb: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    run(verb, "tests.analysis.test_erf_verbs:falling", "--input", "64x48", "--records", str(tmp_path), *more)
+    (record,) = Store(tmp_path).records
+    assert record.protocol["input_hw"] == [64, 48]
+    assert record.protocol.get("weights", "random, calibrated") == "random, calibrated"
+
+
+def test_a_network_without_the_page_s_maps_is_named_with_the_remedy(tmp_path: Path) -> None:
+    name = "tests.analysis.test_field_verbs:Two"
+    with pytest.raises(KeyError, match=rf"{name}: no map named 'dpm\.1'; .* with --of and --to .*-field {name}"):
+        effective((name,), "8x8", records=tmp_path)
+
+
+def test_new_weights_that_nobody_asked_for_are_doubted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name, between = "tests.analysis.test_erf_verbs:small", Between(input="16x12", of="output")
+    gridding(name, between=between)
+    assert capsys.readouterr().err == ""
+    gridding(name, between=between, measured=True, protocol=replace(BRIEF, images=2))
+    assert "--initial calibrated draws others" in capsys.readouterr().err
+    effective((name,), "16x12", Protocol(of="output", to="input", images=1, seeds=1), records=tmp_path)
+    assert "--initial calibrated draws others" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", [trace_verb, effective, neighbours, gridding, receptive_field, erf])

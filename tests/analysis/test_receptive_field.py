@@ -1,11 +1,14 @@
 """The exact engine against brute force, against the paper's equations, and where other tools are known to fail."""
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from analysis.receptive_fields.axes import Resize, Transposed, Window, connect
@@ -17,6 +20,7 @@ from analysis.receptive_fields.stacks import stack
 from bench.counts.macs import CountError
 from dpn import dilation
 from dpn.build import build
+from dpn.spec import HourglassSpec, ModelSpec
 from dpn.zoo import ZOO
 from tests.analysis.random_networks import Apply, Maker, Program
 
@@ -33,6 +37,13 @@ class Keeping(nn.Module):
             print("a grid")
             self.grid = torch.zeros(x.shape[2:])
         return x + self.grid
+
+
+@lru_cache(maxsize=2)
+def followed(spec: ModelSpec) -> FieldGraph:
+    with torch.device("meta"):
+        net = build(spec)
+    return trace(net, (1, 3, *spec.input_hw))
 
 
 def traced(program: Program, shape: tuple[int, int, int]) -> tuple[FieldGraph, list[int]]:
@@ -341,7 +352,7 @@ def test_a_unit_off_the_map_and_an_unknown_map() -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        ("dpn4_64", "hrnet_w32", "pil"),
+        ("pil", "dpn4_64", "hrnet_w32"),
         pytest.param(
             ("sbl_r50", "hourglass8", "openpose", "dlcm", "mca", "jada", "cpn_r50", "pil", "deepercut_r101_released"),
             marks=pytest.mark.slow,
@@ -352,14 +363,54 @@ def test_every_network_is_followed_or_says_why_not(names: tuple[str, ...]) -> No
     """Only one has operators that no rule follows, and these are what its authors say of them."""
     blocked = {}
     for name in names:
-        with torch.device("meta"):
-            net = build(ZOO[name])
-        graph = trace(net, (1, 3, *ZOO[name].input_hw))
-        problems = {one.problem for one in graph.maps if one.problem}
+        problems = {one.problem for one in followed(ZOO[name]).maps if one.problem}
         if problems:
             blocked[name] = problems
     assert set(blocked) == {"pil"}
     assert any("its kernel is computed from the image" in problem for problem in blocked["pil"])
+
+
+HOURGLASS = ZOO["hourglass8"]
+assert isinstance(HOURGLASS, HourglassSpec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [(ZOO["dpn4_64"], -2), (ZOO["hrnet_w32"], 0), (ZOO["sbl_r50"], -14), (replace(HOURGLASS, stacks=1), 1)],
+    ids=["DPN", "HRNet", "SimpleBaseline", "hourglass"],
+)
+def test_joints_lie_where_the_networks_layers_put_them(spec: ModelSpec, place: int) -> None:
+    """DPN doubles a grid of 8 px by x/2 - 1/4, three transposed convolutions x/2 - 1/4 of 32 px, a pooling 2x + 1/2."""
+    extent = followed(spec).extent("output")
+    assert (extent.jump_hw, extent.place_hw) == ((4, 4), (place, place))
+
+
+def wider(x: Tensor) -> Tensor:
+    """Three branches, each with another place; the first reads least."""
+    low = F.interpolate(F.max_pool2d(x, 3, 2, 1), scale_factor=2)
+    return x + low + F.avg_pool2d(F.pad(x, (3, 0, 3, 0)), 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("net", "jump", "place"),
+    [
+        (nn.ConvTranspose2d(1, 1, 4, 2, 1), "1/2", "-1/4"),
+        (nn.Sequential(nn.Conv2d(1, 1, 5, 4, 2), nn.ConvTranspose2d(1, 1, 4, 2, 1)), 2, -1),
+        (nn.ConvTranspose2d(1, 1, 3, 3, dilation=2), "1/3", "-2/3"),
+        (nn.AvgPool2d(2), 2, "1/2"),
+        (nn.Upsample(scale_factor=2), "1/2", "-1/4"),
+        (nn.Upsample(scale_factor=3, mode="nearest-exact"), "1/3", "-1/3"),
+        (nn.Upsample(scale_factor=0.5), 2, 0),
+        (nn.Upsample(scale_factor=3, mode="bicubic"), "1/3", "-1/3"),
+        (nn.Upsample(79, mode="bilinear", align_corners=True), "1/2", 0),
+        (nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 1, 1)), 2, "1/2"),
+        (nn.Sequential(nn.Conv2d(1, 9, 1), nn.PixelShuffle(3)), "1/3", "-1/3"),
+        (Apply(wider), 1, 0),
+    ],
+)  # fmt: skip
+def test_units_lie_on_one_grid_where_their_fields_differ(net: nn.Module, jump: str | int, place: str | int) -> None:
+    extent = trace(net, (1, 1, 40, 40)).extent("output")
+    assert (extent.jump_hw, extent.place_hw) == ((Fraction(jump),) * 2, (Fraction(place),) * 2)
 
 
 def test_a_shortcut_adds_its_own_paths() -> None:

@@ -22,7 +22,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from dpn.build import build
 from dpn.checkpoints import check, compare, load, load_backbone
+from dpn.definitions import definition_of
 from dpn.identify import identify
+from dpn.network_names import network
 from dpn.program import cli
 from dpn.spec import CPNSpec, DPNOnHRNetSpec, DPNSpec, HRNetSpec, MaskRCNNSpec, ModelSpec, SimpleBaselineSpec, replace
 from dpn.training.state import State, read, save
@@ -663,6 +665,55 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
             read_state_dict(path)
 
 
+# What were they trained as?
+
+
+def trained(spec: ModelSpec, network: str, path: Path, definition: str) -> Path:
+    """What a run leaves; of no definition where that is empty, as runs of an older version did and releases do."""
+    content = {"state_dict": weights(spec), "recipe": {"network": network}}
+    return saved(content | ({"definition": definition} if definition else {}), path)
+
+
+LIGHT, REVERSED = ZOO["dpn1_32_lite"], ZOO["dpn1_32_reversed_lite"]
+
+
+@pytest.mark.parametrize("definition", [LIGHT.digest(), ""])
+def test_weights_of_a_network_of_the_zoo_go_into_that_one_without_a_word(definition: str, tmp_path: Path) -> None:
+    path = trained(LIGHT, LIGHT.name, tmp_path / "final.pt", definition)
+    assert load(build(LIGHT), path) == ""
+    assert load(build(replace(LIGHT, name="a_copy", input_hw=(384, 288))), path) == ""
+    note = load(build(REVERSED), path)
+    assert note.startswith(
+        f"{path} was trained as dpn1_32_lite, whose layers then differed from this network's in what"
+    )
+    assert len(note.splitlines()) == 1
+    assert network(REVERSED.name, path).note == note
+    assert network(LIGHT.name, str(path)).note == ""
+
+
+def test_weights_of_a_network_of_ones_own_are_told_from_its_layers(tmp_path: Path) -> None:
+    path = trained(LIGHT, "mine:wide_lite", tmp_path / "final.pt", definition_of(build(LIGHT), None))
+    assert load(build(LIGHT), path) == ""
+    assert f"{path} was trained as mine:wide_lite, whose" in load(build(REVERSED), path)
+    unknown = trained(LIGHT, "mine:wide_lite", tmp_path / "old.pt", "")
+    assert load(build(REVERSED), unknown) == ""
+
+
+def test_the_definition_that_a_network_of_the_zoo_had_then_is_told(tmp_path: Path) -> None:
+    assert "dpn1_32_lite, whose layers then" in load(build(LIGHT), trained(LIGHT, LIGHT.name, tmp_path / "a.pt", "0"))
+
+
+@pytest.mark.parametrize("recipe", ["a", {}, {"network": 3}, {"network": "two\nlines"}, {"network": "mine:net"}])
+def test_what_others_call_a_recipe_says_nothing(recipe: object, tmp_path: Path) -> None:
+    content = {"state_dict": weights(DPN), "recipe": recipe, "definition": torch.zeros(2)}
+    assert load(build(DPN), saved(content, tmp_path / "net.pth")) == ""
+
+
+def test_identify_begins_with_what_a_file_was_trained_as(tmp_path: Path) -> None:
+    path = trained(DPN, "mine:wide_lite", tmp_path / "final.pt", "")
+    assert str(identify(path, NETWORKS)).startswith(f"{path}: trained as mine:wide_lite, ")
+
+
 # What is this file?
 
 
@@ -744,6 +795,27 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert part in line
+
+
+def own() -> nn.Module:
+    return build(DPN)
+
+
+def test_the_command_line_takes_a_network_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{__name__}:own"
+    path = trained(DPN, "mine:wide_lite", tmp_path / "final.pt", definition_of(on_meta(DPN), None))
+    assert run(monkeypatch, str(path), "--network", name) == 0
+    assert tuple(capsys.readouterr()) == (f"{path} fits {name} exactly\n", "")
+    other = trained(DPN, "mine:wide_lite", tmp_path / "other.pt", "layers-0")
+    assert run(monkeypatch, str(other), "--network", name) == 0
+    assert capsys.readouterr().err.startswith(f"note: {other} was trained as mine:wide_lite, whose layers")
+    content = {"state_dict": {"x": torch.zeros(1)}, "recipe": {"network": name}}
+    stranger = saved(content, tmp_path / "stranger.pt")
+    monkeypatch.setattr(command, "ZOO", {"dpn": DPN})
+    with pytest.raises(CheckpointError, match=f"fits no network; --network {name} holds it against that one$"):
+        command.checkpoint(stranger)
 
 
 def test_a_hostile_file_at_the_command_line(tmp_path: Path) -> None:

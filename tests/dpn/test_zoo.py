@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -82,15 +83,31 @@ def test_specs_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modules": 0}, "modules and width are at least 1, not 0 and 64"),
-        ({"width": 0}, "modules and width are at least 1, not 4 and 0"),
-        ({"dilations": ()}, "dilations must be positive"),
-        ({"dilations": (4, 0)}, "dilations must be positive"),
+        ({"modules": 0}, "modules is an integer from 1 on, not 0"),
+        ({"width": 48.5}, "width is an integer from 1 on, not 48.5"),
+        ({"joints": True}, "joints is an integer from 1 on, not True"),
+        ({"conv2_blocks": -1}, "conv2_blocks is an integer from 0 on, not -1"),
+        ({"conv2_stride": 4}, "conv2_stride is 1 or 2, not 4"),
+        ({"conv2_stride": 2.0}, "conv2_stride is 1 or 2, not 2.0"),
+        ({"reading": "cost"}, "reading is 'costed' or 'printed', not 'cost'"),
+        ({"dilations": ()}, "dilations is a tuple of one or more integers from 1 on, not ()"),
+        ({"dilations": (4, 0)}, "dilations is a tuple of one or more integers from 1 on, not (4, 0)"),
+        ({"dilations": (8.0, 4)}, "dilations is a tuple of one or more integers from 1 on, not (8.0, 4)"),
+        ({"dilations": "8,4"}, "dilations is a tuple of one or more integers from 1 on, not '8,4'"),
+        ({"input_hw": (256, 192, 3)}, "input_hw is a tuple of 2 integers from 1 on, not (256, 192, 3)"),
+        ({"name": 7}, "name is of type str, not 7"),
     ],
 )
 def test_impossible_specs_are_refused(changes: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=f"dpn4_64: {message}"):
+    with pytest.raises(ValueError, match=re.escape(f"{changes.get('name', 'dpn4_64')}: {message}") + "$"):
         replace(ZOO["dpn4_64"], **changes)
+
+
+def test_specs_of_other_families_are_refused_too() -> None:
+    with pytest.raises(ValueError, match="sbl_r50: depth is 50 or 101 or 152, not 34"):
+        replace(ZOO["sbl_r50"], depth=34)
+    with pytest.raises(ValueError, match="dpn2_hrnet: backbone is of type HRNetSpec, not 'hrnet_w32'"):
+        replace(ZOO["dpn2_hrnet"], backbone="hrnet_w32")
 
 
 # Lookup and input sizes

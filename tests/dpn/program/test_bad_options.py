@@ -44,7 +44,7 @@ def add(first: int, second: int = 2) -> None:
     """Adds two numbers."""
 
 
-def name(name: cli.Name, data: Annotated[str, tyro.conf.arg(metavar="FOLDER")]) -> None:
+def name(network: cli.Network, data: Annotated[str, tyro.conf.arg(metavar="FOLDER")]) -> None:
     """Names data."""
 
 
@@ -117,7 +117,7 @@ def test_what_is_wrong_behind_a_verb(group: str, words: str, wrong: str, capsys:
         ("add_up --frist 1", "--frist: no such option, the nearest is --first; see prog add-up --help"),
         ("add-up --first 1 2 3", "2 3: too many arguments; see prog add-up --help"),
         ("add-up --first=1 --second", "--second: must be followed by a whole number; see prog add-up --help"),
-        ("name", "NAME: must be given; --data: must be given, FOLDER; see prog name --help"),
+        ("name", "NETWORK: must be given; --data: must be given, FOLDER; see prog name --help"),
         ("train --lr 3", "--lr: a RECIPE must stand before it; see prog train --help"),
     ],
 )

@@ -48,3 +48,18 @@ def test_a_split_that_is_validated_on_too_is_refused(recipe: Recipe, tmp_path: P
     both = write_official(tmp_path / "both")
     with pytest.raises(ValueError, match="coco val2017 is both"):
         prepare(replace(recipe, data=str(both), split="val"))
+
+
+def test_a_network_of_ones_own_is_trained_at_the_size_that_is_asked_for(recipe: Recipe) -> None:
+    prepared = prepare(replace(recipe, val_data=recipe.data, input="128x96"))
+    assert prepared.input_hw == prepared.codec.input_hw == (128, 96)
+    assert prepare(replace(recipe, val_data=recipe.data)).input_hw == (256, 192)
+
+
+def test_a_network_of_the_zoo_is_trained_at_its_own_size(recipe: Recipe) -> None:
+    recipe = replace(recipe, network="dpn1_32_lite", val_data=recipe.data)
+    with pytest.raises(
+        ValueError, match="dpn1_32_lite of the zoo is trained at 256x192, not 128x96; leave out --input"
+    ):
+        prepare(replace(recipe, input="128x96"))
+    assert prepare(replace(recipe, input="256x192")).input_hw == (256, 192)

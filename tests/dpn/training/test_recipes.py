@@ -148,8 +148,20 @@ def test_the_digest_changes_with_what_decides_the_weights_alone() -> None:
         assert dataclasses.replace(base, **{name: value}).digest() != base.digest()  # type: ignore[arg-type]
     assert {*looks, *others} <= {field.name for field in dataclasses.fields(Recipe)}
     left_out = {field.name for field in dataclasses.fields(Recipe)} - base.identity().keys()
-    assert left_out == {*looks, "split", "backbone"}
+    assert left_out == {*looks, "split", "backbone", "input"}
     assert all(f"`{name}`" in str(Recipe.identity.__doc__) for name in left_out)
+
+
+def test_an_input_counts_where_it_is_not_the_publications() -> None:
+    base = find("quick/dpn1_32_lite")
+    same, other = (dataclasses.replace(base, input=size) for size in ("256x192", "384x288"))
+    assert base.digest() == same.digest() != other.digest()
+    assert (base.input_hw, other.input_hw, dataclasses.replace(base, kind="mpii").input_hw) == (
+        (256, 192), (384, 288), (256, 256)
+    )  # fmt: skip
+    assert dataclasses.replace(base, kind="mpii", input="256x192").identity()["input"] == "256x192"
+    with pytest.raises(ValueError, match=r"an input size is HEIGHTxWIDTH in pixels, such as 256x192, .* not '256'"):
+        dataclasses.replace(base, input="256")
 
 
 def test_a_backbone_is_known_by_what_is_in_its_file(tmp_path: Path) -> None:

@@ -280,16 +280,18 @@ def test_a_factory_is_known_by_what_it_builds(tmp_path: Path) -> None:
     [
         ({"val_people": 50}, "the first 50 people of synthetic:seed=2,"),
         ({"val_data": "my data"}, "everyone of my data;"),
+        ({"val_data": "my data", "input": "384x288"}, "everyone of my data;"),
     ],
 )
 def test_the_score_of_other_people_is_refused(tmp_path: Path, change: dict[str, object], asked: str) -> None:
     other = replace(LIGHT, **change)  # type: ignore[arg-type]
     with pytest.raises(TrainingError, match=f"holds the score of everyone of .*, not of {asked}") as caught:
-        ended(tmp_path, LIGHT, **LIGHT.validated_on()).result_of(other)
+        ended(tmp_path, replace(LIGHT, input=other.input), **LIGHT.validated_on()).result_of(other)
     command = f"python -m dpn evaluate {LIGHT.network} --data 'my data' --protocol dpn --weights {tmp_path}/final.pt"
+    command += f" --input {other.input}" if other.input else ""
     advice = "" if other.val_people else f"score its weights with {command}, or "  # which scores everyone
     assert str(caught.value).endswith(f"; {advice}give another --folder to train again")
-    assert ended(tmp_path, LIGHT).result_of(other)  # from before they were noted
+    assert ended(tmp_path, replace(LIGHT, input=other.input)).result_of(other)  # from before they were noted
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dpn.input_size import parse_hw
 from dpn.network_names import Network, network
 from dpn.program import cli
 from dpn.verbs.evaluate import evaluate, oracle
+from dpn.verbs.export import export
 from dpn.verbs.predict import predict
 from dpn.verbs.score import SCORE
 from dpn.zoo import lookup
@@ -302,6 +303,21 @@ def test_weights_of_simple_baseline_are_told_to_take_bgr_and_no_others() -> None
     )
     for other in (replace(given, weights_sha256=None), replace(given, spec=lookup("dpn1_32"), note="")):
         assert other.note_under("dpn") == ""
+
+
+def test_a_network_without_weights_asks_for_a_file_in_python_and_at_the_command_line() -> None:
+    with pytest.raises(
+        NetworkError, match=r"dpn4_64 knows nothing without weights; give a file of weights \(--weights"
+    ):
+        network("dpn4_64")
+
+
+@pytest.mark.parametrize("verb", [evaluate, predict, export])
+def test_help_and_errors_call_a_network_by_one_name(verb: cli.Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in ((["--help"], "] NETWORK"), ([], "error: NETWORK: must be given")):
+        with pytest.raises(SystemExit):
+            cli.run("dpn", "", {"verb": verb, "other": oracle}, ["verb", *words])
+        assert said in "".join(capsys.readouterr())
 
 
 def on_meta() -> nn.Module:
