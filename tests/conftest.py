@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -45,18 +45,6 @@ def in_git() -> None:
     """For tests that ask this project's own repository, which a source archive lacks."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
-
-
-@pytest.fixture(scope="module")
-def torch_as_it_starts() -> Iterator[None]:
-    """Tests of timing set how precisely cuDNN multiplies, by an interface after which torch.export refuses to ask."""
-    import torch
-
-    cudnn: Any = torch.backends.cudnn
-    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
-    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "tf32"
-    yield
-    cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
 @pytest.fixture(scope="session")

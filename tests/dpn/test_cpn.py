@@ -42,7 +42,11 @@ def test_costs(spec: CPNSpec, params: int, macs: int) -> None:
 
 
 def test_printed_costs_belong_to_the_inference_graph_with_strides_on_1x1() -> None:
-    results = [counted(replace(INFERENCE, stride_in_1x1=on, global_heads=heads)) for on in (0, 1) for heads in (0, 1)]
+    results = [
+        counted(replace(INFERENCE, stride_in_1x1=on, global_heads=heads))
+        for on in (False, True)
+        for heads in (False, True)
+    ]
     printed = [
         (round_printed(result.params / 1e6, 1), CONVENTIONS["gimacs"].printed(result.macs_by_kind))
         for result in results

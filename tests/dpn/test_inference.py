@@ -229,7 +229,6 @@ def test_the_network_keeps_its_modes() -> None:
     assert net.training
 
 
-@pytest.mark.usefixtures("torch_as_it_starts")
 def test_what_torch_export_wrote_is_asked_in_the_one_mode_that_it_has() -> None:
     """It refuses to change its mode: "Calling eval() is not supported yet"."""
     net, data = small().eval(), noise_set(2)

@@ -111,7 +111,6 @@ def exported(net: nn.Module) -> nn.Module:
     return torch.export.export(net, (torch.zeros(1, 3),)).module()
 
 
-@pytest.mark.usefixtures("torch_as_it_starts")
 @pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
 @pytest.mark.parametrize("make", [exported, torch.jit.script])
 def test_what_torch_made_of_a_network_is_known_by_the_code_that_it_wrote(

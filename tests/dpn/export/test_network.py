@@ -34,8 +34,6 @@ from dpn.skeletons import COCO_17
 from dpn.verbs.export import export as export_verb
 from dpn.zoo import ZOO
 
-pytestmark = pytest.mark.usefixtures("torch_as_it_starts")
-
 HW = (64, 48)
 
 
