@@ -123,7 +123,7 @@ def _end_labels(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     """A label behind each line's end, moved apart where they would touch."""
     step = axes.get_ylim()[1] * _LABEL_PT * 1.15 / style.POINTS_PER_IN / PANEL_IN
     ordered = sorted(ends)
-    places = apart([value for value, _, _ in ordered], step, axes.get_ylim()[1])
+    places = apart([value for value, _, _ in ordered], step, axes.get_ylim())
     for place, (value, words, colour) in zip(places, ordered, strict=True):
         axes.annotate(
             words, (1, value), xycoords=("axes fraction", "data"), xytext=(1.05, place),
@@ -133,12 +133,16 @@ def _end_labels(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
         )  # fmt: skip
 
 
-def apart(values: list[float], step: float, highest: float) -> list[float]:
-    """Rising values, each at least a step from the next and none above the highest, moved little (least squares).
+def apart(values: list[float], step: float, ends: tuple[float, float]) -> list[float]:
+    """Rising values, each at least a step from the next and none beyond the ends, moved little (least squares).
+
+    Where there are too many for that, they begin at the lower end.
 
     Example:
-        >>> apart([1.0, 1.0, 5.0], 1.0, 9.0), apart([5.0, 5.0], 1.0, 5.0)
+        >>> apart([1.0, 1.0, 5.0], 1.0, (0.0, 9.0)), apart([5.0, 5.0], 1.0, (0.0, 5.0))
         ([0.5, 1.5, 5.0], [4.0, 5.0])
+        >>> apart([0.0, 0.0, 5.0], 1.0, (0.0, 9.0))
+        [0.0, 1.0, 5.0]
     """
     blocks: list[tuple[float, int]] = []
     for index, value in enumerate(values):
@@ -148,7 +152,9 @@ def apart(values: list[float], step: float, highest: float) -> list[float]:
             block = ((mean * count + block[0] * block[1]) / (count + block[1]), count + block[1])
         blocks.append(block)
     flat = [mean for mean, count in blocks for _ in range(count)]
-    return [min(place + index * step, highest - (len(flat) - 1 - index) * step) for index, place in enumerate(flat)]
+    lowest, highest = ends
+    below = [min(place + index * step, highest - (len(flat) - 1 - index) * step) for index, place in enumerate(flat)]
+    return [max(place, lowest + index * step) for index, place in enumerate(below)]
 
 
 def _legend(figure: Figure, data: pd.DataFrame) -> None:

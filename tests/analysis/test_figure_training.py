@@ -79,7 +79,9 @@ def test_nothing_pretends(data: pd.DataFrame) -> None:
 
 def test_labels_move_apart_as_little_as_can_be() -> None:
     values = sorted(np.random.default_rng(0).uniform(0, 10, 12))
-    places = apart(values, 1.0, 13.0)
+    places = apart(values, 1.0, (-1.0, 13.0))
     assert np.diff(places).min() > 1 - 1e-9
+    assert places[0] >= -1
     assert places[-1] <= 13
-    assert apart([0.0, 5.0], 1.0, 9.0) == [0.0, 5.0]
+    assert apart([0.0, 5.0], 1.0, (0.0, 9.0)) == [0.0, 5.0]
+    assert apart([0.0, 0.2, 5.0], 1.0, (0.0, 9.0)) == [0.0, 1.0, 5.0]  # none below the axis, where its numbers are
