@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.outlets.files import CSV_COLUMNS
 from bench.records.rows import PROTOCOL, rows
-from bench.records.store import RECORDS, Store
+from bench.records.store import RECORDS, Store, require_folder
 from bench.subject import Subject, resolve
 from bench.sweeps.choices import COUNTS, Choices
 from bench.sweeps.measuring import count_networks, measure_cells, open_store
@@ -122,8 +122,7 @@ def frame(records: Path | str = RECORDS) -> pd.DataFrame:
         ValueError: there is no such folder.
     """
     folder, table = Path(records), []
-    if not folder.is_dir():
-        raise ValueError(f"no folder {folder.resolve()}; give a folder of records such as {RECORDS}")
+    require_folder(folder)
     for row in rows(Store(folder)):
         plain = row.as_dict()
         protocol = plain.pop("protocol")

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from analysis.evidence import Evidence
-from bench.records.store import RECORDS
+from bench.records.store import require_folder
 from dpn.program import cli
 
 
@@ -14,8 +14,7 @@ def evidence_of(records: Path) -> Evidence:
     Raises:
         ValueError: there is no such folder.
     """
-    if not records.is_dir():
-        raise ValueError(f"no folder {records.resolve()}; give a folder of records such as {RECORDS}")
+    require_folder(records)
     evidence = Evidence(records_root=records)
     for warning in evidence.store.warnings():
         print(f"warning: {warning}", file=sys.stderr)

@@ -193,6 +193,12 @@ class Store:
         return Found(stale, stale=stale is not None)
 
 
+def require_folder(records: Path) -> None:
+    """Raises ValueError where there is no such folder, for who only reads: an empty store would be its answer."""
+    if not records.is_dir():
+        raise ValueError(f"no folder {records.resolve()}; give a folder of records such as {RECORDS}")
+
+
 def _since(record: Record) -> str:
     """When a record was recorded, or brought forward."""
     return str(record.detail.get(FORWARD, record.recorded_at))
