@@ -31,41 +31,36 @@ def load(net: nn.Module, path: Path) -> str:
     the oldest files lack, may be missing.
 
     Returns:
-        What its user should know, see `trained_otherwise`; mostly nothing.
+        What its user should know, see `check`; mostly nothing.
 
     Raises:
         CheckpointError: the file cannot be used, or is not this network's.
     """
-    content = load_plain(path)
-    found = _fitting(net, state_dict_in(content, path), path)
-    note = trained_otherwise(net, content, path)
+    found, note = check(net, path)
     own = net.state_dict()
     net.load_state_dict({name: found.get(name, own[name]) for name in own}, strict=True)
     return note
 
 
-def check(net: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The tensors of a file under the network's names, all that it needs; the network may be on the meta device.
+def check(net: nn.Module, path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file under the network's names, all that it needs, and what their user should know.
+
+    That is one line where they were trained as a network of another definition: no weight shows a dilation or a stride,
+    so that such weights load. It is empty where they are this very network's, whatever the size of its input, and where
+    the file does not say what they were trained as.
+
+    Args:
+        net: as it was built; may be on the meta device.
+        path: of the file.
 
     Raises:
         CheckpointError: the file cannot be used, or is not this network's.
     """
-    return _fitting(net, read_state_dict(path), path)
+    content = load_plain(path)
+    return _fitting(net, state_dict_in(content, path), path), _trained_otherwise(net, content, path)
 
 
-def trained_otherwise(net: nn.Module, content: Any, path: Path) -> str:
-    """What its user should know of weights that were trained as a network of another definition than this one's.
-
-    No weight shows a dilation or a stride, so that such weights load. The size of the input does not count.
-
-    Args:
-        net: as it was built; may be on the meta device.
-        content: of the file, as `load_plain` has it.
-        path: of the file.
-
-    Returns:
-        One line; empty for weights of this very network, and where the file does not say what they were trained as.
-    """
+def _trained_otherwise(net: nn.Module, content: Any, path: Path) -> str:
     name, there = trained_as(content)
     spec = ZOO.get(name)
     if spec and there in ("", spec.digest()):  # files of older versions, and the released ones, have no definition

@@ -21,15 +21,14 @@ def checkpoint(file: tyro.conf.Positional[Path], network: str | None = None) -> 
     if network:
         import torch
 
-        from dpn.checkpoints import check, trained_otherwise
+        from dpn.checkpoints import check
         from dpn.network_names import built
-        from dpn.weight_files import load_plain
 
         with torch.device("meta"):
             net, _ = built(network)
-        check(net, file)
+        _, otherwise = check(net, file)
         print(f"{file} fits {network} exactly")
-        note(trained_otherwise(net, load_plain(file), file))
+        note(otherwise)
         return
     from dpn.identify import identify
     from dpn.weight_files import CheckpointError
